@@ -1,0 +1,61 @@
+"""One command, `spatial-swin VERB ...`: finds the verb's module, prints errors as sentences, returns an exit code.
+
+No logic here: each verb is a module of `spatial_swin.commands` with `add_arguments(parser)` and `run(arguments)
+-> int`, imported only when it is called, so that `--help` and the light verbs never wait for torch.
+
+Exit codes: 0 done, 1 error in what was given, 2 usage, 3 audit alarm (strict), 4 verdict differs from --expect,
+143 stopped by SIGTERM with a checkpoint.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from spatial_swin.errors import SpatialSwinError
+
+VERBS = {
+    "render": "programmes -> every layout for every listener: sound, pictures, manifest",
+    "mosaic": "binaural recordings -> pictures of binaural cues, with a manifest",
+    "cues": "one sound -> one annotated figure of every cue, for a person to look at",
+    "baseline": "gradient boosting on pooled cues, by group: what a simple model already knows",
+    "audit": "can this data set answer the question? confounds, leaks, shortcuts",
+    "train": "fine-tune a Swin on a folder of pictures in two phases, from one recipe",
+    "crossval": "k-fold cross-validation, resumable fold by fold",
+    "generalise": "random against leave-recording, -listener, -content: the generalisation matrix",
+    "evaluate": "predictions and metrics with intervals for a finished run",
+    "report": "thesis results of one run, or the comparison of several",
+    "explain": "where the model looks, cue by cue, and the occlusion check that keeps it honest",
+    "demo": "render, train, evaluate and report in a few minutes on a laptop",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        width = max(map(len, VERBS))
+        print("usage: spatial-swin VERB [options]      (spatial-swin VERB --help tells the options)\n")
+        print("\n".join(f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items()))
+        return 0 if argv else 2
+    verb = argv[0]
+    if verb not in VERBS:
+        print(f"spatial-swin: there is no verb {verb!r}; the verbs are {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    command = importlib.import_module(f"spatial_swin.commands.{verb}")
+    parser = argparse.ArgumentParser(
+        prog=f"spatial-swin {verb}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.add_arguments(parser)
+    try:
+        return command.run(parser.parse_args(argv[1:]))
+    except SpatialSwinError as error:
+        print(f"spatial-swin {verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # `spatial-swin ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Folder to splits: imagefolder, preflight, factors, audit, splits, augmentation."""

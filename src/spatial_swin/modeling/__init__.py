@@ -1,0 +1,1 @@
+"""Swin in two phases: build, stages, Trainer, callbacks, relevance."""

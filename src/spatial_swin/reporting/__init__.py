@@ -1,0 +1,1 @@
+"""Run folders in, figures and reports out; imports no model code."""
