@@ -1,0 +1,345 @@
+"""Who trains, who validates, who tests: stratified by class, and by group so that no group is in two parts.
+
+In go class labels, groups and shares (or pictures and their factors); out comes a part for every picture, as
+`runs.Sample` rows that are written to split.csv and are the only truth from then on. The result depends on the seed,
+the paths, the labels and the groups, never on the order of the rows. Nothing here opens a picture.
+
+Groups with the same number of pictures of every class are interchangeable, so the search runs on *types* of group,
+not on groups: shares of every type first, what is left over greedily, then moves and exchanges while they help. This
+is what lets 100,000 rows be divided in a second or two, at unequal shares (scikit-learn's StratifiedGroupKFold knows
+only equal folds and walks group by group).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spatial_swin.data.factors import WITHOUT, Factors
+from spatial_swin.errors import DataError, Problem, raise_problems
+from spatial_swin.keyed_random import Key, keyed_generator
+from spatial_swin.runs import SPLITS, Sample
+
+if TYPE_CHECKING:
+    from spatial_swin.data.folder import PictureFolder
+
+TOLERANCE = 0.05  # of a class: how far its share of a part may be from the share asked for before we say so
+STARTS = 8  # greedy starts before the best one is taken
+MAX_MOVES = 500
+EXCHANGE_TYPES = 150  # exchanges are looked at in pairs of types: no more than so many squared
+ABSENT = 1e6  # cost of a class that a part does not have at all
+
+
+def split_samples(
+    folder: "PictureFolder",
+    sha256: Mapping[str, str],
+    factors: Factors,
+    shares: Sequence[float] = (0.7, 0.2, 0.1),
+    seed: int = 0,
+    split_by: str | None = None,
+) -> list[Sample]:
+    """Divide a folder into train, validation and test; one Sample a picture, in the order of the paths.
+
+    split_by: the factor no value of which may be in two parts (recording, listener, programme, ...); None or "none"
+    divides picture by picture. A sample's group is that factor, else its recording. Folders that come divided are
+    taken as they are; when they have no validation part, one is taken out of train.
+    Raises DataError when a class has too few pictures or groups, with the counts.
+    """
+    by = None if split_by is None or split_by.lower() in WITHOUT else split_by
+    groups = factors.groups(by)
+    pictures = sorted(folder.pictures, key=lambda picture: picture.path)
+    samples = [
+        Sample(p.path, p.label, groups[p.path], p.part or "", sha256[p.path], dict(factors.values[p.path]))
+        for p in pictures
+    ]
+    if samples and all(sample.split for sample in samples):
+        return _complete(samples, shares, seed, by is not None)
+    return divide(samples, shares, seed, by_group=by is not None)
+
+
+def divide(
+    samples: Sequence[Sample], shares: Sequence[float], seed: int, by_group: bool, parts: Sequence[str] = SPLITS
+) -> list[Sample]:
+    """The samples, sorted by path, with `split` set to one of `parts`; by group, or picture by picture."""
+    ordered = sorted(samples, key=lambda sample: sample.path)
+    labels = [sample.label for sample in ordered]
+    groups = [sample.group for sample in ordered] if by_group else None
+    chosen = assign_parts(labels, groups, shares, (seed, "split"), parts)
+    return [replace(sample, split=parts[part]) for sample, part in zip(ordered, chosen, strict=True)]
+
+
+def shared_groups(samples: Sequence[Sample]) -> list[str]:
+    """The groups that are in more than one part, sorted: a leak, to be said loudly."""
+    parts: dict[str, set[str]] = {}
+    for sample in samples:
+        parts.setdefault(sample.group, set()).add(sample.split)
+    return sorted(group for group, seen in parts.items() if len(seen) > 1)
+
+
+def describe_split(samples: Sequence[Sample], tolerance: float = TOLERANCE) -> str:
+    """Sizes, groups and class shares of a split in a few lines, and how far class shares are from even.
+
+    A class is even when its share of every part is the part's share of all pictures.
+    """
+    total = Counter(sample.label for sample in samples)
+    lines, worst = [], (0.0, "", "")
+    for part in dict.fromkeys([*SPLITS, *(sample.split for sample in samples)]):
+        members = [sample for sample in samples if sample.split == part]
+        if not members:
+            continue
+        share, counts = len(members) / len(samples), Counter(sample.label for sample in members)
+        groups = len({sample.group for sample in members})
+        classes = ", ".join(f"{label}: {counts[label]}" for label in sorted(total))
+        lines.append(f"  {part:<10} {len(members):>7} pictures ({share:.1%}), {groups} groups; {classes}")
+        worst = max([worst, *((abs(counts[label] / total[label] - share), label, part) for label in total)])
+    verdict = "within" if worst[0] <= tolerance else "MORE THAN"
+    where = f" ({worst[1]} in {worst[2]})" if worst[1] else ""
+    lines.append(
+        f"  class shares differ from even by at most {worst[0]:.1%}{where}, {verdict} the tolerance {tolerance:.0%}"
+    )
+    leaks = shared_groups(samples)
+    if leaks:
+        named = ", ".join(leaks[:5]) + (", ..." if len(leaks) > 5 else "")
+        lines.append(f"  WARNING: {len(leaks)} groups are in more than one part: {named}. Scores will be too high.")
+    return "\n".join(lines)
+
+
+def assign_parts(
+    labels: Sequence[str],
+    groups: Sequence[str] | None,
+    shares: Sequence[float],
+    key: Sequence[Key],
+    parts: Sequence[str] | None = None,
+) -> np.ndarray:
+    """A part for every row: int64 [N] in 0..len(shares)-1; every class is in every part.
+
+    labels: N class names; groups: N group names, or None to divide row by row; shares: relative sizes (0 for an empty
+    part); key: what the division is drawn from; parts: names for messages. The rows are taken as given: sort them
+    first for a result that does not depend on their order.
+    Raises DataError with the counts when a class has fewer rows (or groups) than there are parts to fill.
+    """
+    weights = np.asarray(shares, dtype=np.float64)
+    if len(weights) == 0 or not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
+        raise DataError(f"shares {list(shares)}: they must be numbers of 0 or more, not all 0")
+    if not len(labels):
+        raise DataError("there is no picture to divide")
+    filled = np.flatnonzero(weights > 0)
+    weights = weights[filled] / weights[filled].sum()
+    names = [parts[int(part)] if parts else str(part) for part in filled]
+    classes, label_codes = np.unique(np.asarray(labels), return_inverse=True)
+    if groups is None:
+        chosen = _divide_rows(classes, label_codes, weights, key, names)
+    else:
+        group_names, group_codes = np.unique(np.asarray(groups), return_inverse=True)
+        counts = np.zeros((len(group_names), len(classes)), dtype=np.int64)
+        np.add.at(counts, (group_codes, label_codes), 1)
+        chosen = _divide_groups(classes, counts, weights, key, names)[group_codes]
+    return filled[chosen]
+
+
+def k_folds(labels: Sequence[str], groups: Sequence[str] | None, folds: int, key: Sequence[Key]) -> np.ndarray:
+    """The fold that tests every row: int64 [N] in 0..folds-1, stratified, no group in two folds. As `assign_parts`."""
+    if folds < 2:
+        raise DataError(f"--folds {folds}: cross-validation needs at least 2 folds")
+    return assign_parts(labels, groups, [1.0] * folds, key, [f"fold {fold + 1}" for fold in range(folds)])
+
+
+def fold_samples(
+    samples: Sequence[Sample], folds: int, seed: int, by_group: bool, repeat: int = 0, validation_share: float = 0.2
+) -> list[list[Sample]]:
+    """The splits of one repeat of k-fold: every sample is in `test` of exactly one fold.
+
+    Inside a fold, `validation_share` of what is not tested chooses the best epoch, so that the tested pictures choose
+    nothing. Leave a held-out test part out of `samples` before calling.
+    """
+    ordered = sorted(samples, key=lambda sample: sample.path)
+    labels = [sample.label for sample in ordered]
+    groups = [sample.group for sample in ordered] if by_group else None
+    tested = k_folds(labels, groups, folds, (seed, "folds", repeat))
+    result = []
+    for fold in range(folds):
+        test = [replace(s, split="test") for s, f in zip(ordered, tested, strict=True) if f == fold]
+        rest = [s for s, f in zip(ordered, tested, strict=True) if f != fold]
+        inner = hold_out_validation(rest, validation_share, (seed, "fold validation", repeat, fold), by_group)
+        result.append(sorted([*inner, *test], key=lambda sample: sample.path))
+    return result
+
+
+def hold_out_validation(samples: Sequence[Sample], share: float, key: Sequence[Key], by_group: bool) -> list[Sample]:
+    """The samples with `split` train or, for `share` of them, validation."""
+    ordered = sorted(samples, key=lambda sample: sample.path)
+    groups = [sample.group for sample in ordered] if by_group else None
+    chosen = assign_parts([s.label for s in ordered], groups, (1 - share, share), key, SPLITS[:2])
+    return [replace(sample, split=SPLITS[part]) for sample, part in zip(ordered, chosen, strict=True)]
+
+
+def _complete(samples: list[Sample], shares: Sequence[float], seed: int, by_group: bool) -> list[Sample]:
+    """Samples of folders that come divided: as they are, with a validation part out of train when there is none."""
+    present = {sample.split for sample in samples}
+    if "train" not in present:
+        raise DataError(f"the folders come divided into {', '.join(sorted(present))}, without train; add train/")
+    if "validation" in present or shares[1] <= 0:
+        return samples
+    train = [sample for sample in samples if sample.split == "train"]
+    held = hold_out_validation(train, shares[1] / (shares[0] + shares[1]), (seed, "split"), by_group)
+    return sorted([*held, *(s for s in samples if s.split != "train")], key=lambda sample: sample.path)
+
+
+def _divide_rows(
+    classes: np.ndarray, codes: np.ndarray, weights: np.ndarray, key: Sequence[Key], names: Sequence[str]
+) -> np.ndarray:
+    sizes = np.bincount(codes, minlength=len(classes))
+    _require(classes, sizes, len(weights), "pictures", names)
+    chosen = np.empty(len(codes), dtype=np.int64)
+    for code, size in enumerate(sizes):
+        generator = keyed_generator(*key, str(classes[code]))
+        parts = np.repeat(np.arange(len(weights)), _apportion(int(size), weights, generator))
+        chosen[np.flatnonzero(codes == code)] = generator.permutation(parts)
+    return chosen
+
+
+def _apportion(size: int, weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Whole numbers in the proportion of `weights`, by largest remainder, each at least 1; ties drawn."""
+    exact = size * weights
+    counts = np.floor(exact).astype(np.int64)
+    order = np.lexsort((generator.random(len(weights)), counts - exact))
+    counts[order[: size - counts.sum()]] += 1
+    while (counts == 0).any():
+        counts[counts.argmax()] -= 1
+        counts[counts.argmin()] += 1
+    return counts
+
+
+def _divide_groups(
+    classes: np.ndarray, counts: np.ndarray, weights: np.ndarray, key: Sequence[Key], names: Sequence[str]
+) -> np.ndarray:
+    """A part for every group, int64 [G], from counts int64 [G, K] of pictures a class."""
+    _require(classes, (counts > 0).sum(axis=0), len(weights), "groups", names)
+    types, type_of, multiplicity = np.unique(counts, axis=0, return_inverse=True, return_counts=True)
+    type_of = type_of.reshape(-1)
+    best, best_cost = None, np.inf
+    for start in range(STARTS):
+        search = _TypeSearch(types, multiplicity, weights, keyed_generator(*key, "start", start))
+        search.improve()
+        if search.cost < best_cost:
+            best, best_cost = search.placed, search.cost
+        if search.largest_deviation() <= TOLERANCE / 2:
+            break
+    assert best is not None
+    if best_cost >= ABSENT:
+        lacking = classes[((best.T @ types) == 0).any(axis=0)]
+        held = "; ".join(
+            f"{name}: {(counts[:, k] > 0).sum()} groups" for k, name in enumerate(classes) if name in lacking
+        )
+        raise DataError(
+            f"no division by group puts every class into {', '.join(names)} ({held}): its groups are too few or "
+            "tied to one another; use fewer parts or folds, another factor for --split_by, or add recordings"
+        )
+    chosen = np.empty(len(counts), dtype=np.int64)
+    generator = keyed_generator(*key, "members")
+    for kind in range(len(types)):
+        parts = np.repeat(np.arange(len(weights)), best[kind])
+        chosen[np.flatnonzero(type_of == kind)] = generator.permutation(parts)
+    return chosen
+
+
+class _TypeSearch:
+    """Places n_t groups of every type t into parts so that class shares come out as asked.
+
+    types: int [T, K] pictures a class of a group of this type; placed: int [T, P] how many groups of it are in each
+    part. Cost: squared distance of each class's share from what is asked for, relative to the part's share (so that
+    the small test part counts), plus ABSENT for every class that a part does not have.
+    """
+
+    def __init__(
+        self, types: np.ndarray, multiplicity: np.ndarray, weights: np.ndarray, generator: np.random.Generator
+    ) -> None:
+        self.types, self.weights = types, weights
+        self.rows = types / (multiplicity @ types)  # share of its class that a group brings
+        self.placed = np.floor(multiplicity[:, None] * weights).astype(np.int64)
+        self.held = self.placed.T @ self.rows  # [P, K]
+        self.has = self.placed.T @ types
+        left = np.repeat(np.arange(len(types)), multiplicity - self.placed.sum(axis=1))
+        left = generator.permutation(left)
+        for kind in left[np.argsort(-types[left].sum(axis=1), kind="stable")]:
+            costs = self._part_cost(self.held + self.rows[kind], self.has + types[kind])
+            self._place(int(kind), int((costs - self._part_cost(self.held, self.has)).argmin()), 1)
+
+    @property
+    def cost(self) -> float:
+        return float(self._part_cost(self.held, self.has).sum())
+
+    def largest_deviation(self) -> float:
+        return float(np.abs(self.held - self.weights[:, None]).max())
+
+    def improve(self) -> None:
+        """Move single groups, then exchange pairs, as long as the cost falls."""
+        for _ in range(MAX_MOVES):
+            if not (self._move() or self._exchange()):
+                return
+
+    def _part_cost(self, held: np.ndarray, has: np.ndarray) -> np.ndarray:
+        """Cost of parts [..., P] that hold shares [..., P, K]."""
+        distance = ((held - self.weights[:, None]) ** 2).sum(axis=-1) / self.weights
+        return distance + ABSENT * (has == 0).sum(axis=-1)
+
+    def _place(self, kind: int, part: int, sign: int) -> None:
+        self.placed[kind, part] += sign
+        self.held[part] += sign * self.rows[kind]
+        self.has[part] += sign * self.types[kind]
+
+    def _move(self) -> bool:
+        now = self._part_cost(self.held, self.has)
+        rows, types = self.rows[:, None], self.types[:, None]
+        without = self._part_cost(self.held - rows, self.has - types) - now  # [T, P] change when a part gives one
+        given = self._part_cost(self.held + rows, self.has + types) - now  # [T, P] change when a part gets one
+        change = np.where(self.placed > 0, without, np.inf)[:, :, None] + given[:, None, :]
+        change[:, np.arange(len(now)), np.arange(len(now))] = np.inf
+        kind, source, target = np.unravel_index(change.argmin(), change.shape)
+        if change[kind, source, target] >= -1e-12:
+            return False
+        self._place(int(kind), int(source), -1)
+        self._place(int(kind), int(target), 1)
+        return True
+
+    def _exchange(self) -> bool:
+        if len(self.types) > EXCHANGE_TYPES:
+            return False
+        now = self._part_cost(self.held, self.has)
+        rows = self.rows[None, :] - self.rows[:, None]  # [T, T', K] what a part gains giving T and getting T'
+        types = self.types[None, :] - self.types[:, None]
+        gain = self._part_cost(self.held + rows[:, :, None], self.has + types[:, :, None]) - now  # [T, T', P]
+        best, chosen = -1e-12, None
+        for source in range(len(now)):
+            for target in range(source + 1, len(now)):
+                change = gain[:, :, source] + gain[:, :, target].T
+                change[self.placed[:, source] == 0] = np.inf
+                change[:, self.placed[:, target] == 0] = np.inf
+                a, b = np.unravel_index(change.argmin(), change.shape)
+                if change[a, b] < best:
+                    best, chosen = float(change[a, b]), (int(a), int(b), source, target)
+        if chosen is None:
+            return False
+        a, b, source, target = chosen
+        for kind, leave, enter in ((a, source, target), (b, target, source)):
+            self._place(kind, leave, -1)
+            self._place(kind, enter, 1)
+        return True
+
+
+def _require(classes: np.ndarray, available: np.ndarray, needed: int, unit: str, names: Sequence[str]) -> None:
+    """Raise DataError for all classes with fewer `unit` than parts."""
+    advice = (
+        "add more, use fewer parts or folds, or leave the class out"
+        if unit == "pictures"
+        else "add recordings, use fewer parts or folds, or divide by another factor (--split_by)"
+    )
+    problems = [
+        Problem(f"class {name}", f"{count} {unit} for {needed} parts ({', '.join(names)})", advice)
+        for name, count in zip(classes, available, strict=True)
+        if count < needed
+    ]
+    counts = ", ".join(f"{name}: {count}" for name, count in zip(classes, available, strict=True))
+    raise_problems(DataError, problems, f"The data cannot be divided as asked; {unit} by class: {counts}")
