@@ -13,9 +13,11 @@ row.
 """
 
 import csv
+import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -165,6 +167,26 @@ class RunFolder:
                 f"{self.path}: not a run folder (it has no recipe.yaml); give the --output_dir of a training"
             )
         return self
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one process; a second one gets RunError. The kernel lets go when the process dies."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written ({error.strerror}); choose another --output_dir") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise RunError(
+                f"{self.path}: another process is using this run folder; wait for it or choose another --output_dir"
+            ) from None
+        try:
+            yield
+        finally:
+            os.close(handle)
 
     def predictions_file(self, part: str) -> Path:
         return self.path / "predictions" / f"{part}.csv"
