@@ -1,0 +1,213 @@
+"""What an audit finds alarming, and in which words.
+
+In go the arrays that describe a data set (class labels, groups, parts, factors, statistics, copies), out come
+`Finding`s: one sentence each, with the number behind it, what to do, and whether it is an alarm. An alarm says that a
+high score on this data would not show that layouts were heard. Nothing here reads a picture or a file.
+
+Three kinds are kept apart: *confound* (something beside the layout is tied to the class: a factor), *leak* (what is
+tested was seen in training), and *shortcut* (level, silence, bandwidth or file format give the class away without any
+spatial cue). What the cues themselves show is content, and no alarm: layouts are supposed to look different.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spatial_swin.evaluation.association import (
+    Association,
+    FactorTable,
+    Guess,
+    cramers_v,
+    factor_by_class,
+    guess_from_names,
+    guess_from_statistics,
+)
+
+STRONG = 0.3  # corrected Cramer's V from which a factor counts as tied to the class
+SIGNIFICANT = 0.01  # and the p it must have: a table of few recordings is strongly associated by chance
+SKILL = 0.10  # of the way from chance to certainty that the lower limit of a classifier must pass to alarm
+IMBALANCE = 3.0  # largest class over smallest
+UNEVEN = 1.5
+IDENTIFIERS = {"recording", "chunk"}  # they name the picture; a classifier that reads them would read the answer
+
+SHORTCUTS = {
+    "level": ("the level", "match the loudness of every clip (`spatial-swin render` does) and audit again"),
+    "silence": ("the share of silence", "cut silence from every class alike, or leave silent clips out"),
+    "bandwidth": ("the bandwidth", "give every class the same sample rate, codec and low-pass, then audit again"),
+    "format": ("the picture's size or bit depth", "make the pictures of every class with one tool and one setting"),
+    "file size": ("the file size", "file size follows what the picture shows; look at it only if a row above alarms"),
+}
+CONTENT = {"file size"}  # compressed size depends on the cue maps themselves: told, never an alarm
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of an audit. kind: confound | leak | shortcut | balance | recordings; value with limits where it has any."""
+
+    kind: str
+    check: str
+    alarm: bool
+    text: str
+    advice: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class FactorFinding:
+    """A factor's table beside what was found in it."""
+
+    name: str
+    table: FactorTable
+    association: Association
+    finding: Finding
+
+
+def balance(labels: Sequence[str]) -> Finding:
+    """Pictures a class: an alarm from a ratio of IMBALANCE."""
+    counts = Counter(labels)
+    ratio = max(counts.values()) / min(counts.values())
+    listed = ", ".join(f"{label}: {n}" for label, n in sorted(counts.items()))
+    verdict = "uneven: " if ratio >= UNEVEN else "even: "
+    advice = "add clips to the small classes or set class_weights; read balanced accuracy" if ratio >= UNEVEN else ""
+    text = f"classes are {verdict}{listed} (largest over smallest {ratio:.2f})"
+    return Finding("balance", "class balance", ratio >= IMBALANCE, text, advice, ratio)
+
+
+def recordings(labels: Sequence[str], groups: Sequence[str], grouped: bool) -> Finding:
+    """Recordings a class; fewer than 3 cannot be divided into train, validation and test."""
+    per_class = {label: len({g for g, y in zip(groups, labels, strict=True) if y == label}) for label in set(labels)}
+    listed = ", ".join(f"{label}: {n}" for label, n in sorted(per_class.items()))
+    few = [label for label, n in sorted(per_class.items()) if n < 3]
+    if few:
+        text = f"recordings by class: {listed}; {', '.join(few)} cannot be in train, validation and test by recording"
+        return Finding("recordings", "recordings", True, text, "add recordings, not chunks", min(per_class.values()))
+    text = f"recordings by class: {listed} ({len(labels) / len(set(groups)):.1f} pictures a recording)"
+    if not grouped:
+        text += "; each picture counts as one, because neither names nor a manifest say which belong together"
+    return Finding("recordings", "recordings", False, text, value=min(per_class.values()))
+
+
+def factor_findings(
+    labels: Sequence[str], units: Sequence[str], factors: Mapping[str, Sequence[str]]
+) -> list[FactorFinding]:
+    """Class by factor, counted in units (recordings): an alarm where a factor is tied to the class."""
+    findings = []
+    for name, values in factors.items():
+        if name in IDENTIFIERS or list(values) == list(labels):
+            continue
+        table = factor_by_class(values, labels, units)
+        association = cramers_v(table.counts)
+        alarm = association.corrected >= STRONG and association.p < SIGNIFICANT
+        share = table.exclusive_share
+        measured = f"Cramer's V {association.corrected:.2f}, p {association.p:.2g}, {association.units} recordings"
+        nested = share > 0 and len(table.values) < association.units
+        exclusive = f"; {share:.0%} of the recordings have a {name} that occurs in one class only" if nested else ""
+        if alarm:
+            verb = "determines" if share > 0.99 or association.corrected > 0.9 else "is tied to"
+            text = f"{name} {verb} the class ({measured}{exclusive}): a model that hears the {name} scores without layouts"
+            advice = f"render every {name} in every class (a paired set), or test with --split_by {name}"
+        else:
+            text, advice = f"{name} is not tied to the class ({measured}{exclusive})", ""
+        finding = Finding("confound", f"factor {name}", alarm, text, advice, association.corrected)
+        findings.append(FactorFinding(name, table, association, finding))
+    return findings
+
+
+def names_finding(
+    labels: Sequence[str], groups: Sequence[str], folds: np.ndarray, factors: Mapping[str, Sequence[str]]
+) -> Finding | None:
+    """How well the factors' values alone predict the class; None when there is no factor to read."""
+    used = {n: v for n, v in factors.items() if n not in IDENTIFIERS and list(v) != list(labels) and len(set(v)) > 1}
+    if not used:
+        return None
+    guess = guess_from_names(list(used.values()), labels, groups, folds)
+    alarm = guess.lower_skill > SKILL
+    text = f"the names alone ({', '.join(used)}) predict the class with {_told(guess)}"
+    text += (
+        ": programme or listener give the class away, no picture needed"
+        if alarm
+        else ": about chance, as it should be"
+    )
+    advice = (
+        "render every programme in every class (a paired set); numbers on this set do not show that layouts are heard"
+    )
+    return _guessed("confound", "factor names", guess, alarm, text, advice if alarm else "")
+
+
+def shortcut_findings(
+    labels: Sequence[str], groups: Sequence[str], folds: np.ndarray, families: Mapping[str, tuple[np.ndarray, str]]
+) -> list[Finding]:
+    """A tiny classifier on each family of file-level statistics: {family: (features [N, F], where they come from)}."""
+    findings = []
+    for family, (features, origin) in families.items():
+        called, advice = SHORTCUTS[family]
+        constant = np.nanmax(features, axis=0) - np.nanmin(features, axis=0) < 1e-9 if len(features) else np.array([])
+        if constant.all():
+            findings.append(Finding("shortcut", family, False, f"{called} is the same everywhere ({origin})"))
+            continue
+        guess = guess_from_statistics(features, labels, groups, folds)
+        above = guess.lower_skill > SKILL
+        alarm = above and family not in CONTENT
+        text = f"{called} alone ({origin}) predicts the class with {_told(guess)}"
+        if alarm:
+            text += f": a shortcut on {family}, not spatial content"
+        elif above:
+            text += ": this may be content, the cue maps of layouts compress differently"
+        findings.append(_guessed("shortcut", family, guess, alarm, text, advice if above else ""))
+    return findings
+
+
+def leak_findings(
+    groups: Sequence[str], parts: Sequence[str], identical: Sequence[Sequence[int]], near: Sequence[tuple[int, int, float]],
+    labels: Sequence[str], group_name: str, divided: bool,
+) -> list[Finding]:  # fmt: skip
+    """Groups in two parts, and copies that are (or with another seed will be) in two parts or in two classes.
+
+    identical: lists of rows with equal bytes; near: pairs of rows in different groups that look the same. divided: the
+    parts come with the folder; else they are what training would draw with this seed.
+    """
+    seen: dict[str, set[str]] = {}
+    for group, part in zip(groups, parts, strict=True):
+        seen.setdefault(group, set()).add(part)
+    shared = sorted(group for group, found in seen.items() if len(found) > 1)
+    text = f"no {group_name} is in two parts"
+    if shared:
+        named = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
+        text = f"{len(shared)} of {len(seen)} {group_name} groups are in more than one part: {named}"
+    advice = "divide with --split_by recording (or by programme, listener)" if shared else ""
+    findings = [Finding("leak", "groups across parts", bool(shared), text, advice, len(shared))]
+
+    def crosses(rows: Sequence[int]) -> bool:
+        return len({parts[row] for row in rows}) > 1 if divided else len({groups[row] for row in rows}) > 1
+
+    across = "parts" if divided else "recordings"
+    crossing = [rows for rows in identical if crosses(rows)]
+    text = (
+        f"{sum(map(len, identical))} pictures are copies of one another, {len(crossing)} sets of them across {across}"
+    )
+    advice = "keep one of each set (duplicates.csv lists them)" if crossing else ""
+    findings.append(Finding("leak", "identical pictures", bool(crossing), text, advice, len(crossing)))
+    close = [pair for pair in near if crosses(pair[:2])]
+    text = f"{len(close)} pairs of pictures look the same (but for small differences) across {across}"
+    advice = "look at them in the report; give copies one recording in a manifest, or remove them" if close else ""
+    findings.append(Finding("leak", "near-identical pictures", bool(close), text, advice, len(close)))
+    torn = [rows for rows in identical if len({labels[row] for row in rows}) > 1]
+    text = f"{len(torn)} sets of identical pictures have two labels"
+    findings.append(
+        Finding("leak", "one picture, two labels", bool(torn), text, "mend the labels" if torn else "", len(torn))
+    )
+    return findings
+
+
+def _told(guess: Guess) -> str:
+    limits = "" if guess.low is None else f" [{guess.low:.2f}, {guess.high:.2f}]"
+    return f"balanced accuracy {guess.accuracy:.2f}{limits} against {guess.chance:.2f} by chance"
+
+
+def _guessed(kind: str, check: str, guess: Guess, alarm: bool, text: str, advice: str) -> Finding:
+    return Finding(kind, check, alarm, text, advice, guess.accuracy, guess.low, guess.high, guess.chance)
