@@ -105,11 +105,16 @@ def factor_table(factors: Factors, shown: int = 4) -> str:
     width = max([len(name) for name in factors.names] + [6])
     for name in factors.names:
         counts = Counter(row[name] for row in factors.values.values())
-        common = ", ".join(f"{value or '(empty)'} ({n})" for value, n in counts.most_common(shown))
+        common = ", ".join(f"{_short(value) or '(empty)'} ({n})" for value, n in counts.most_common(shown))
         more = f", ... {len(counts) - shown} more" if len(counts) > shown else ""
         lines.append(f"  {name:<{width}}  {len(counts):>6} values: {common}{more}")
     lines += [f"  note: {note}" for note in factors.notes]
     return "\n".join(lines)
+
+
+def _short(value: str, length: int = 28) -> str:
+    """The end of a long value: recordings of one set differ there."""
+    return value if len(value) <= length else "..." + value[-length:]
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -180,7 +180,7 @@ def _level_statistics(pixels: np.ndarray) -> list[float]:
     values = np.arange(256)
     total = pixels.size
     mean = float(counts @ values / total)
-    spread = float(max(0.0, counts @ values**2 / total - mean**2)) ** 0.5
+    spread = max(0.0, float(counts @ values**2) / total - mean**2) ** 0.5
     seen = np.flatnonzero(counts)
     silent = float((pixels.max(axis=0) <= FLOOR).mean())
     active = np.flatnonzero(pixels.mean(axis=1) >= ACTIVE_ROW)

@@ -44,7 +44,7 @@ CONTENT = {"file size"}  # compressed size depends on the cue maps themselves: t
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of an audit. kind: confound | leak | shortcut | balance | recordings; value with limits where it has any."""
+    """One line of an audit, of kind confound, leak, shortcut, balance or recordings; limits where there are any."""
 
     kind: str
     check: str
@@ -109,7 +109,8 @@ def factor_findings(
         exclusive = f"; {share:.0%} of the recordings have a {name} that occurs in one class only" if nested else ""
         if alarm:
             verb = "determines" if share > 0.99 or association.corrected > 0.9 else "is tied to"
-            text = f"{name} {verb} the class ({measured}{exclusive}): a model that hears the {name} scores without layouts"
+            why = f"a model that hears the {name} scores without layouts"
+            text = f"{name} {verb} the class ({measured}{exclusive}): {why}"
             advice = f"render every {name} in every class (a paired set), or test with --split_by {name}"
         else:
             text, advice = f"{name} is not tied to the class ({measured}{exclusive})", ""
@@ -163,9 +164,14 @@ def shortcut_findings(
 
 
 def leak_findings(
-    groups: Sequence[str], parts: Sequence[str], identical: Sequence[Sequence[int]], near: Sequence[tuple[int, int, float]],
-    labels: Sequence[str], group_name: str, divided: bool,
-) -> list[Finding]:  # fmt: skip
+    groups: Sequence[str],
+    parts: Sequence[str],
+    labels: Sequence[str],
+    identical: Sequence[Sequence[int]],
+    near: Sequence[tuple[int, int, float]],
+    divided: bool,
+    group_name: str = "recording",
+) -> list[Finding]:
     """Groups in two parts, and copies that are (or with another seed will be) in two parts or in two classes.
 
     identical: lists of rows with equal bytes; near: pairs of rows in different groups that look the same. divided: the
