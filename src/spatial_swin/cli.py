@@ -1,7 +1,8 @@
 """One command, `spatial-swin VERB ...`: finds the verb's module, prints errors as sentences, returns an exit code.
 
 No logic here: each verb is a module of `spatial_swin.commands` with `add_arguments(parser)` and `run(arguments)
--> int`, imported only when it is called, so that `--help` and the light verbs never wait for torch.
+-> int`, imported only when it is called, so that `--help` and the light verbs never wait for torch. A verb that takes
+every key of a recipe says TAKES_RECIPE_KEYS and finds what its parser does not know in `arguments.overrides`.
 
 Exit codes: 0 done, 1 error in what was given, 2 usage, 3 audit alarm (strict), 4 verdict differs from --expect,
 143 stopped by SIGTERM with a checkpoint.
@@ -44,11 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     command = importlib.import_module(f"spatial_swin.commands.{verb}")
     parser = argparse.ArgumentParser(
-        prog=f"spatial-swin {verb}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"spatial-swin {verb}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        conflict_handler="resolve",
     )
     command.add_arguments(parser)
     try:
-        return command.run(parser.parse_args(argv[1:]))
+        if getattr(command, "TAKES_RECIPE_KEYS", False):  # --key value of the recipe, read and checked with it
+            arguments, arguments.overrides = parser.parse_known_args(argv[1:])
+        else:
+            arguments = parser.parse_args(argv[1:])
+        return command.run(arguments)
     except SpatialSwinError as error:
         print(f"spatial-swin {verb}: {error}", file=sys.stderr)
         return error.exit_code

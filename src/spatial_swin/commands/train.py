@@ -1,0 +1,38 @@
+"""Fine-tune a Swin on a folder of pictures in two phases, from one recipe.
+
+    spatial-swin train --config recipes/swin-base-384/spatial_audio.yaml --data_dir data --output_dir runs/first
+    accelerate launch --config_file accelerate_config.yaml scripts/train.py --config ... --data_dir ...
+
+Any key of the recipe can be overridden: --learning_rate 1e-4 --unfreeze_stages 3 4. The same command on an unfinished run
+continues it; a finished one is refused unless --overwrite true. Every TrainingArguments key of transformers is accepted
+beside the keys listed here.
+"""
+
+import argparse
+from typing import Any
+
+TAKES_RECIPE_KEYS = True
+
+
+class HelpWithKeys(argparse.Action):
+    """Print the help with every key of a recipe; they are gathered only now, because that imports transformers."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from spatial_swin.config import describe_keys
+
+        parser.epilog = describe_keys()
+        parser.print_help()
+        parser.exit()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-h", "--help", action=HelpWithKeys, nargs=0, help="show this and every key of a recipe")
+    parser.add_argument("--config", required=True, metavar="RECIPE", help="the recipe, a YAML file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from spatial_swin.config import load_recipe
+    from spatial_swin.training import fine_tune
+
+    fine_tune(load_recipe(arguments.config, arguments.overrides))
+    return 0

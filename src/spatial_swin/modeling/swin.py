@@ -1,0 +1,170 @@
+"""Build a SwinForImageClassification from a name or a folder, and tell its stages apart.
+
+In goes the recipe's Model part and the class names, out comes a model in float32 whose head fits the classes. The terms:
+stages 1 to 4 are the encoder's layers, the final layer norm belongs to stage 4, `TRUNK_ROOT` (stage 0) is the patch
+embedding, the head is the classifier. Nothing here trains or reads data.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import SwinConfig, SwinForImageClassification
+from transformers.utils import logging
+
+from spatial_swin.config import ModelArguments
+from spatial_swin.errors import Problem, RecipeError, RunError, raise_problems
+
+logger = logging.get_logger("spatial_swin")
+
+ASSETS = Path(__file__).parents[1] / "assets"
+SHIPPED = ("swin-nano-192",)  # models that the package carries, by the name a recipe uses
+TRUNK_ROOT = 0
+
+
+def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> SwinForImageClassification:
+    """The model that the recipe names, with a new head for `class_names` (the checkpoint's, if its classes are these).
+
+    Raises:
+        RecipeError: no such model, the Hub cannot be reached, not a Swin, or image size, window and depths do not fit.
+    """
+    source = locate(arguments.model_name_or_path)
+    config = read_config(source, arguments)
+    check_geometry(config, arguments.image_size)
+    labels = dict(config.id2label)
+    config.image_size = arguments.image_size
+    config.drop_path_rate = arguments.drop_path_rate
+    config.num_labels = len(class_names)
+    config.id2label = dict(enumerate(class_names))
+    config.label2id = {name: index for index, name in enumerate(class_names)}
+    if is_config_only(source):
+        logger.warning(
+            f"RANDOM WEIGHTS: {arguments.model_name_or_path} is a configuration without weights. Good for a rehearsal; "
+            "what it learns says nothing about the pretrained model."
+        )
+        return SwinForImageClassification(config).float()
+    try:
+        model = SwinForImageClassification.from_pretrained(
+            source,
+            revision=arguments.model_revision,
+            config=config,
+            ignore_mismatched_sizes=True,  # the head of the checkpoint has other classes
+            dtype=torch.float32,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RecipeError(_unreachable(arguments.model_name_or_path, error)) from None
+    if labels != config.id2label:  # as many classes, but other ones: their head says nothing of ours
+        torch.nn.init.normal_(model.classifier.weight, std=config.initializer_range)
+        torch.nn.init.zeros_(model.classifier.bias)
+    return model
+
+
+def locate(name_or_path: str) -> str:
+    """A shipped model's name becomes its folder; everything else stays as it is."""
+    first, _, rest = name_or_path.partition("/")
+    return str(ASSETS / first / rest) if first in SHIPPED and not Path(name_or_path).exists() else name_or_path
+
+
+def is_config_only(source: str) -> bool:
+    """Whether `source` is a config.json, or a folder with one and without weights."""
+    path = Path(source)
+    return path.suffix == ".json" or (path.is_dir() and not any([*path.glob("*.safetensors"), *path.glob("*.bin")]))
+
+
+def read_config(source: str, arguments: ModelArguments) -> SwinConfig:
+    try:
+        if Path(source).suffix == ".json":
+            return SwinConfig.from_dict(json.loads(Path(source).read_text(encoding="utf-8")))
+        config = SwinConfig.from_pretrained(source, revision=arguments.model_revision)
+    except (OSError, ValueError) as error:
+        raise RecipeError(_unreachable(arguments.model_name_or_path, error)) from None
+    if config.model_type != "swin":
+        raise RecipeError(
+            f"model_name_or_path: {arguments.model_name_or_path} is a {config.model_type}, not a swin; "
+            "the two phases are defined on Swin's stages"
+        )
+    return config
+
+
+def _unreachable(name: str, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"model_name_or_path: {name} could not be loaded ({reason}). Without the Hub, copy the model's folder to this "
+        f"machine (on one with network: `hf download {name} --local-dir swin`) and pass `--model_name_or_path swin`; "
+        "a Swin config.json gives random weights for a rehearsal"
+    )
+
+
+def check_geometry(config: SwinConfig, image_size: int) -> None:
+    """Raise RecipeError unless the picture divides into patches and no stage is smaller than its window."""
+    problems = []
+    step = config.patch_size * 2 ** (len(config.depths) - 1)
+    if len(config.depths) != 4:
+        problems.append(Problem("depths", f"{list(config.depths)} has {len(config.depths)} stages", "use a Swin with 4"))
+    if len(config.num_heads) != len(config.depths):
+        problems.append(Problem("num_heads", f"{list(config.num_heads)} does not match depths", "give one a stage"))
+    if image_size <= 0 or image_size % step:
+        fitting = max(step, round(image_size / step) * step)
+        problems.append(
+            Problem("image_size", f"{image_size} px is not a multiple of {step} (patch x 2^3)", f"use e.g. {fitting}")
+        )
+    else:
+        last = image_size // step
+        if last < config.window_size:
+            problems.append(Problem(
+                "image_size", f"at {image_size} px stage 4 is {last}x{last} tokens, less than the window of "
+                f"{config.window_size}", f"use {config.window_size * step} px, or a model with a smaller window",
+            ))  # fmt: skip
+    raise_problems(RecipeError, problems, "Image size, window and depths do not fit")
+
+
+def stages(model: SwinForImageClassification) -> dict[int, list[nn.Module]]:
+    """The modules of each stage: 0 the patch embedding, 1 to 4 the stages; the final layer norm counts to stage 4."""
+    layers = model.swin.encoder.layers
+    parts: dict[int, list[nn.Module]] = {TRUNK_ROOT: [model.swin.embeddings]}
+    parts |= {number: [layer] for number, layer in enumerate(layers, start=1)}
+    parts[len(layers)].append(model.swin.layernorm)
+    return parts
+
+
+def learning_stages(arguments: ModelArguments, phase: int) -> tuple[int, ...]:
+    """The stages that learn in `phase` (1: head only, 2: the unfrozen stages too)."""
+    if arguments.train_from_scratch:
+        return (TRUNK_ROOT, 1, 2, 3, 4)
+    return tuple(arguments.unfreeze_stages) if phase >= 2 else ()
+
+
+def set_learning(model: SwinForImageClassification, learning: Sequence[int]) -> None:
+    """Let the head and the stages in `learning` require gradients, and no other parameter. Idempotent."""
+    for number, modules in stages(model).items():
+        for module in modules:
+            module.requires_grad_(number in learning)
+    model.classifier.requires_grad_(True)
+
+
+def rest_frozen(model: SwinForImageClassification) -> None:
+    """Put every stage that does not learn in eval mode: `model.train()` wakes its dropout and stochastic depth."""
+    for modules in stages(model).values():
+        for module in modules:
+            if not any(parameter.requires_grad for parameter in module.parameters()):
+                module.eval()
+
+
+def restore(model: SwinForImageClassification, folder: str | Path) -> None:
+    """Put the weights saved in `folder` into `model`, every tensor of them.
+
+    `save_pretrained` writes legacy names that only `from_pretrained` translates; the Trainer's own
+    `load_state_dict(strict=False)` leaves most of a Swin as it was and says nothing.
+
+    Raises:
+        RunError: the saved labels or shapes are not this model's.
+    """
+    saved = SwinForImageClassification.from_pretrained(folder, dtype=torch.float32)
+    if saved.config.id2label != model.config.id2label:
+        raise RunError(
+            f"{folder}: its labels are {list(saved.config.id2label.values())}, the data's are "
+            f"{list(model.config.id2label.values())}; continue with the data the run began with"
+        )
+    model.load_state_dict(saved.state_dict(), strict=True)

@@ -1,0 +1,205 @@
+"""The Trainer of two phases: transformers' Trainer with what a half-frozen Swin needs.
+
+Batches come in as uint8 pictures with their samples' keys; augmentation and normalisation happen here, on the device,
+keyed by (seed, epoch, sample). One Trainer, one `train()`. What differs from transformers' Trainer, and why:
+
+- named parameter groups with their own schedules, made while everything that will ever learn requires gradients;
+- frozen stages stay in eval mode although `model.train()` is called every step;
+- checkpoints are loaded by `from_pretrained` and strictly (`swin.restore`), for resume and for the best model;
+- a loss that is not finite stops the run before anything is saved over the last good checkpoint.
+"""
+
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import Trainer
+
+from spatial_swin.config import Recipe
+from spatial_swin.data.augment_sound import augment_batch
+from spatial_swin.errors import RunError
+from spatial_swin.modeling import schedule, swin
+
+CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
+
+
+class TwoPhaseTrainer(Trainer):
+    """Fine-tune the head, then the head and the unfrozen stages.
+
+    Args:
+        recipe: the resolved recipe.
+        checkpoints: folder for the Trainer's checkpoints.
+        tile_map: where each cue lies in the picture; only the sound augmentations need it.
+        class_weights: float [K] weights of the classes in the loss, or None.
+        mean, std: three numbers each, the normalisation the saved processor states.
+        All other arguments are the Trainer's.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        checkpoints: Path,
+        mean: list[float],
+        std: list[float],
+        tile_map: Any = None,
+        class_weights: list[float] | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(args=recipe.trainer, **arguments)
+        self.recipe, self.checkpoints, self.tile_map = recipe, checkpoints, tile_map
+        self.mean = torch.tensor(mean, device=self.args.device).view(1, 3, 1, 1)
+        self.std = torch.tensor(std, device=self.args.device).view(1, 3, 1, 1)
+        self.class_weights = None if class_weights is None else torch.tensor(class_weights, device=self.args.device)
+        self.model_accepts_loss_kwargs = False
+        self.loss_is_scaled_for_ga = False
+        self.updates_per_epoch = 1
+        self.epoch_loss = torch.zeros((), device=self.args.device)
+        self.epoch_batches = 0
+
+    # -- what a step computes --
+
+    def prepared_pixels(self, inputs: dict[str, torch.Tensor], training: bool) -> torch.Tensor:
+        """uint8 [B, 3, S, S] -> normalised float32 [B, 3, S, S], augmented when training."""
+        pixels = inputs["pixel_values"]
+        if training:
+            pixels = augment_batch(
+                pixels, inputs["sample_key"].tolist(), self.state.global_step // self.updates_per_epoch, self.args.seed,
+                self.recipe.data, self.tile_map,
+            )  # fmt: skip
+        else:
+            pixels = pixels.float() / 255
+        return (pixels - self.mean) / self.std
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Cross-entropy with label smoothing and class weights; the same for training and validation curves."""
+        training = model.training
+        if training:
+            swin.rest_frozen(self.accelerator.unwrap_model(model))
+        logits = model(pixel_values=self.prepared_pixels(inputs, training)).logits
+        loss = functional.cross_entropy(
+            logits.float(), inputs["labels"], weight=self.class_weights, label_smoothing=self.args.label_smoothing_factor
+        )
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+        loss = super().training_step(*arguments, **named)
+        self.epoch_loss += loss * self.current_gradient_accumulation_steps  # the Trainer has divided by it
+        self.epoch_batches += 1
+        return loss
+
+    def drain_epoch_loss(self) -> float:
+        """Mean training loss since the last call, over all processes."""
+        mean = self.accelerator.reduce(self.epoch_loss / max(1, self.epoch_batches), reduction="mean").item()
+        self.epoch_loss.zero_()
+        self.epoch_batches = 0
+        return mean
+
+    # -- optimizer and schedule --
+
+    def set_initial_training_values(self, *arguments: Any, **named: Any) -> Any:
+        values = super().set_initial_training_values(*arguments, **named)
+        self.updates_per_epoch = values[1]
+        return values
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            # everything that will ever learn must require gradients now, for the groups and for DDP (made next);
+            # PhaseCallback freezes it again when training begins
+            swin.set_learning(self.model, swin.learning_stages(self.recipe.model, phase=2))
+            names = {name for name, _ in self.model.named_parameters()} - schedule.no_decay_names(self.model)
+            groups = schedule.parameter_groups(
+                self.model, names, self.args.learning_rate, self.args.backbone_learning_rate, self.args.weight_decay
+            )
+            optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = optimizer_class(groups, **settings)
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
+        warmup_steps = round(self.args.warmup_epochs * self.updates_per_epoch)
+        if self.args.lr_scheduler_type != "cosine":
+            self.args.warmup_steps = warmup_steps
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            self.lr_scheduler = schedule.cosine_schedule(
+                optimizer or self.optimizer, warmup_steps, num_training_steps, self.args.minimum_learning_rate
+            )
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    # -- checkpoints --
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self.checkpoints)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        swin.restore(self.model, resume_from_checkpoint)
+
+    def _load_best_model(self) -> None:
+        assert self.state.best_model_checkpoint is not None
+        swin.restore(self.model, self.state.best_model_checkpoint)
+
+    # -- losses that are not finite --
+
+    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, grad_norm: Any, *arguments: Any, **named: Any) -> None:
+        if self.control.should_log or self.control.should_evaluate or self.control.should_save:
+            self._require_finite("training loss", tr_loss)
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, *arguments, **named)
+
+    def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
+        metrics = super().evaluate(*arguments, **named)
+        loss = next((value for key, value in metrics.items() if key.endswith("_loss")), 0.0)
+        self._require_finite("validation loss", torch.tensor(loss, device=self.args.device))
+        return metrics
+
+    def _require_finite(self, what: str, loss: torch.Tensor) -> None:
+        """Raise RunError on every process when the loss of any is not finite; called before anything is saved."""
+        total = self.accelerator.reduce(loss.detach().float(), reduction="sum").item()
+        if math.isfinite(total):
+            return
+        last = last_checkpoint(self.checkpoints)
+        kept = f"the last good checkpoint is {last}" if last else "no checkpoint had been saved yet"
+        raise RunError(
+            f"{what} became {total} by step {self.state.global_step}; {kept}. Lower learning_rate and "
+            "backbone_learning_rate, or use bf16 instead of fp16, and run again with a new --output_dir"
+        )
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """All checkpoints in `folder`, whole or not, oldest first."""
+    found = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := CHECKPOINT.search(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in `folder` that is whole; one that was cut off while being written is passed over."""
+    return next((path for path in reversed(checkpoints_in(folder)) if is_whole(path)), None)
+
+
+def remove_broken(folder: Path) -> None:
+    """Remove checkpoints that were cut off, so that the Trainer does not count them among those it keeps."""
+    for path in checkpoints_in(folder):
+        if not is_whole(path):
+            shutil.rmtree(path)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether all of a checkpoint was written: trainer_state.json comes last, and a cut-off file does not parse."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, ValueError):
+        return False
+    needed = [checkpoint / name for name in ("model.safetensors", "optimizer.pt", "scheduler.pt")]
+    return all(path.is_file() and path.stat().st_size > 0 for path in needed) and any(checkpoint.glob("rng_state*.pth"))

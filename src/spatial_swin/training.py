@@ -1,0 +1,383 @@
+"""One training, from a recipe to a finished run folder.
+
+`fine_tune` reads like the run itself: run folder, data, model, Trainer, train, save, evaluate. It is called by the verbs
+(train, crossval, generalise, demo) and by nothing below them. With several processes, the first one prepares the data and
+writes the run folder; the others read what it wrote.
+"""
+
+import contextlib
+import logging
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import accelerate
+import datasets
+import numpy as np
+import torch
+import transformers
+from accelerate import PartialState
+from transformers import set_seed
+
+from spatial_swin.config import Recipe
+from spatial_swin.data.augment_sound import read_tile_map
+from spatial_swin.data.factors import factor_table, find_factors
+from spatial_swin.data.folder import scan_folder
+from spatial_swin.data.pictures import build_processor, load_pictures
+from spatial_swin.data.preflight import preflight
+from spatial_swin.data.splits import describe_split, shared_groups, split_samples
+from spatial_swin.errors import DataError, Problem, RecipeError, RunError, SpatialSwinError, raise_problems
+from spatial_swin.evaluation.metrics import summarise
+from spatial_swin.modeling import swin
+from spatial_swin.modeling.callbacks import (
+    ConsoleCallback,
+    DiaryCallback,
+    PatienceCallback,
+    PhaseCallback,
+    TerminationCallback,
+    TrainerBound,
+)
+from spatial_swin.modeling.metrics import LayoutMetrics
+from spatial_swin.modeling.tracking import choose_tracking
+from spatial_swin.modeling.trainer import TwoPhaseTrainer, last_checkpoint, remove_broken
+from spatial_swin.runs import SPLITS, Predictions, RunFolder, Sample
+
+# What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.
+BEFORE_TRAINING = {".lock", "training.log", "pid"}
+STOPPED = 143  # exit code of a run that SIGTERM stopped with a checkpoint
+
+
+class Stopped(SpatialSwinError):
+    """SIGTERM came: the step was finished, a checkpoint saved, and the same command continues the run."""
+
+    exit_code = STOPPED
+
+
+def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFolder:
+    """Run one training into `recipe.output_dir`, or continue it where it stopped; return its run folder.
+
+    Args:
+        recipe: as `config.load_recipe` resolves it.
+        samples: the split to use as it is; made from the data folder by the recipe when None.
+
+    Raises:
+        DataError, RecipeError, RunError: something given is wrong; nothing half-made is left to be taken for whole.
+        Stopped: SIGTERM, with a checkpoint.
+    """
+    state = PartialState()
+    run = RunFolder(recipe.output_dir)
+    with _quiet_libraries(), run.lock() if state.is_main_process else contextlib.nullcontext():
+        began = time.monotonic()
+        if state.is_main_process:
+            _open(run, recipe)
+            _prepare_split(run, recipe, samples)
+            remove_broken(run.checkpoints)
+        state.wait_for_everyone()
+        split = run.read_split()
+        class_names = _class_names(split)
+        tracking = choose_tracking(recipe)
+        set_seed(recipe.trainer.seed)
+        model = swin.build_model(recipe.model, class_names)
+        trainer, callbacks = build_trainer(recipe, run, split, model)
+        if state.is_main_process:
+            run.write_environment(environment(trainer, recipe))
+            print("\n".join(filter(None, [_about(trainer, recipe, model), tracking])), flush=True)
+        try:
+            checkpoint = last_checkpoint(run.checkpoints)
+            if checkpoint and state.is_main_process:
+                print(f"continuing from {checkpoint}", flush=True)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except KeyboardInterrupt:
+            callbacks["diary"].write_progress(trainer.state, "stopped")
+            raise
+        except BaseException as error:
+            callbacks["diary"].write_progress(trainer.state, "failed", error=str(error))
+            raise
+        if callbacks["termination"].terminated:
+            callbacks["diary"].write_progress(trainer.state, "stopped")
+            raise Stopped(f"stopped by SIGTERM at step {trainer.state.global_step}; the same command continues the run")
+        _finish(run, recipe, trainer, split, class_names, time.monotonic() - began)
+        if state.is_main_process:
+            callbacks["diary"].write_progress(trainer.state, "finished")
+        state.wait_for_everyone()
+    return run
+
+
+def build_trainer(
+    recipe: Recipe, run: RunFolder, split: Sequence[Sample], model: transformers.SwinForImageClassification
+) -> tuple[TwoPhaseTrainer, dict[str, Any]]:
+    """The Trainer with its data and callbacks, ready for `train()`."""
+    class_names = _class_names(split)
+    processor = build_processor(recipe.model.image_size)
+    pictures = load_pictures(recipe.data.data_dir, split, class_names, recipe.model.image_size)
+    metrics = LayoutMetrics(class_names)
+    console = ConsoleCallback(recipe)
+    callbacks: dict[str, TrainerBound] = {
+        "phase": PhaseCallback(recipe),
+        "patience": PatienceCallback(recipe),
+        "console": console,
+        "diary": DiaryCallback(recipe, run, metrics, console),
+        "termination": TerminationCallback(recipe),
+    }
+    trainer = TwoPhaseTrainer(
+        recipe,
+        checkpoints=run.checkpoints,
+        mean=list(processor.image_mean),
+        std=list(processor.image_std),
+        tile_map=read_tile_map(recipe.data.data_dir, recipe.data),
+        class_weights=class_weights(recipe, split, class_names),
+        model=model,
+        processing_class=processor,
+        train_dataset=pictures["train"],
+        eval_dataset=pictures["validation"],
+        compute_metrics=metrics,
+        callbacks=list(callbacks.values()),
+    )
+    for theirs in (transformers.ProgressCallback, transformers.PrinterCallback):
+        trainer.remove_callback(theirs)  # the console is ours: one line an epoch
+    for callback in callbacks.values():
+        callback.trainer = trainer
+    return trainer, callbacks
+
+
+def class_weights(recipe: Recipe, split: Sequence[Sample], class_names: Sequence[str]) -> list[float] | None:
+    """Weights of the classes in the loss, in the order of `class_names`, with mean 1 over the training pictures."""
+    given = recipe.data.class_weights
+    if given == ["none"]:
+        return None
+    counts = Counter(sample.label for sample in split if sample.split == "train")
+    if given == ["balanced"]:
+        return [sum(counts.values()) / (len(class_names) * counts[name]) for name in class_names]
+    if len(given) != len(class_names):
+        raise RecipeError(
+            f"class_weights: {len(given)} numbers for {len(class_names)} classes ({', '.join(class_names)}); give one a class"
+        )
+    return [float(weight) for weight in given]
+
+
+# -- before training --
+
+
+def _open(run: RunFolder, recipe: Recipe) -> None:
+    """Start or continue: refuse a finished run and the run of another recipe; `--overwrite true` starts anew."""
+    started = run.recipe_file.is_file()
+    if started and recipe.trainer.overwrite:
+        _clear(run)
+    elif started and run.state() == "finished":
+        raise RunError(f"{run.path}: this run is finished; choose another --output_dir, or pass --overwrite true")
+    elif started:
+        _require_same_recipe(run, recipe)
+    elif others := sorted(path.name for path in run.path.iterdir() if path.name not in BEFORE_TRAINING):
+        raise RunError(f"{run.path}: holds other files ({', '.join(others[:5])}); choose another --output_dir")
+    try:
+        run.write_recipe(recipe.requested)
+    except OSError as error:
+        raise RunError(f"{run.path}: cannot be written ({error.strerror}); choose another --output_dir") from None
+
+
+def _clear(run: RunFolder) -> None:
+    """Remove what a training wrote, and nothing else that may lie there."""
+    for folder in ("checkpoints", "model", "predictions", "confusion", "thesis_results", "explanations"):
+        shutil.rmtree(run.path / folder, ignore_errors=True)
+    for file in (run.recipe_file, run.environment_file, run.split_file, run.history_file, run.progress_file, run.metrics_file):
+        file.unlink(missing_ok=True)
+
+
+def _require_same_recipe(run: RunFolder, recipe: Recipe) -> None:
+    stored = run.read_recipe()
+    before = replace(recipe, requested=stored).computed()
+    now = recipe.computed()
+    problems = [
+        Problem(key, f"was {before.get(key)!r} when the run began, is {now.get(key)!r} now", "use the first value")
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]
+    raise_problems(
+        RunError, problems, f"{run.path}: this unfinished run is of another recipe; choose another --output_dir, or mend"
+    )
+
+
+def _prepare_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | None) -> None:
+    """Check every file once; reuse split.csv and verify it, or make it and show the data."""
+    data = recipe.data
+    folder = scan_folder(data.data_dir)
+    sha256 = preflight(folder, workers=data.preflight_workers)
+    if run.split_file.is_file():
+        split: Sequence[Sample] = run.read_split()
+        _verify(run, split, sha256)
+    elif samples is not None:
+        split = samples
+        _verify(run, split, sha256)
+    else:
+        factors = find_factors(folder.root, [picture.path for picture in folder.pictures], data.factors, data.manifest)
+        print(factor_table(factors), flush=True)
+        shares = (data.train_share, data.validation_share, data.test_share)
+        seed = recipe.trainer.seed if data.split_seed is None else data.split_seed
+        split = split_samples(folder, sha256, factors, shares, seed, None if data.split_by == "none" else data.split_by)
+    for part in ("train", "validation"):
+        if not any(sample.split == part for sample in split):
+            raise DataError(f"{data.data_dir}: the split has no {part} pictures; add some or change the shares")
+    run.write_split(split)
+    print(f"\n{len(split)} pictures of {len(_class_names(split))} classes in {folder.root}\n{describe_split(split)}\n", flush=True)
+    if leaking := shared_groups(split):
+        print(
+            f"WARNING: {len(leaking)} groups (e.g. {leaking[0]}) are in more than one part; the figures will be too good. "
+            "Pass --split_by recording (or programme, listener) for a split that can be defended.\n",
+            flush=True,
+        )
+
+
+def _verify(run: RunFolder, split: Sequence[Sample], sha256: dict[str, str]) -> None:
+    """Every picture of the split is there, with the bytes it had."""
+    problems = []
+    for sample in split:
+        if sample.path not in sha256:
+            problems.append(Problem(sample.path, "is in the split and no longer in the data", "put it back"))
+        elif sha256[sample.path] != sample.sha256:
+            problems.append(Problem(sample.path, "is not the picture the split was made with", "restore it"))
+    raise_problems(DataError, problems, f"The data is not what {run.split_file} was made from; or choose a new --output_dir")
+
+
+def _class_names(split: Sequence[Sample]) -> list[str]:
+    return sorted({sample.label for sample in split})
+
+
+# -- after training --
+
+
+def _finish(
+    run: RunFolder, recipe: Recipe, trainer: TwoPhaseTrainer, split: Sequence[Sample], class_names: list[str], seconds: float
+) -> None:
+    """Save the best model, predict validation and test, write metrics.json, print the summary."""
+    pictures = load_pictures(recipe.data.data_dir, split, class_names, recipe.model.image_size)
+    summaries: dict[str, Any] = {}
+    for part in SPLITS[1:]:
+        members = [sample for sample in split if sample.split == part]
+        if not members:
+            continue
+        logits = trainer.predict(pictures[part], metric_key_prefix=part).predictions
+        if not trainer.is_world_process_zero():
+            continue
+        predictions = as_predictions(logits, members, class_names)
+        run.write_predictions(part, predictions)
+        summaries[part] = summarise(predictions.labels, predictions.probabilities, predictions.groups, class_names)
+    if not trainer.is_world_process_zero():
+        return
+    save_model(run, trainer)
+    best_step = trainer.state.best_global_step or trainer.state.global_step
+    best_epoch = -(-best_step // trainer.updates_per_epoch)
+    run.write_metrics({"class_names": class_names, "best_epoch": best_epoch, **summaries})
+    run.write_environment({**run.read_environment(), "seconds_total": round(seconds, 1)})
+    print(summary_text(run, summaries, class_names, best_epoch), flush=True)
+
+
+def as_predictions(logits: Any, members: Sequence[Sample], class_names: list[str]) -> Predictions:
+    """Logits [N, K] of `members`, in their order, as probabilities with the files' names."""
+    table = np.asarray(logits[0] if isinstance(logits, tuple) else logits, dtype=np.float64)
+    table = np.exp(table - table.max(axis=1, keepdims=True))
+    labels = np.array([class_names.index(sample.label) for sample in members])
+    return Predictions(
+        [s.path for s in members], [s.group for s in members], class_names, labels, table / table.sum(axis=1, keepdims=True)
+    )
+
+
+def save_model(run: RunFolder, trainer: TwoPhaseTrainer) -> None:
+    """model/: weights, config and processor in plain Hugging Face format, in place only when whole."""
+    temporary = run.path / ".model"
+    shutil.rmtree(temporary, ignore_errors=True)
+    trainer.model.save_pretrained(temporary)
+    trainer.processing_class.save_pretrained(temporary)
+    shutil.rmtree(run.model, ignore_errors=True)
+    os.replace(temporary, run.model)
+
+
+def summary_text(run: RunFolder, summaries: dict[str, Any], class_names: Sequence[str], best_epoch: int) -> str:
+    """What a person wants at the end: accuracy, macro F1, the confusion matrix, the folder to open."""
+    part = "test" if "test" in summaries else "validation"
+    summary = summaries[part]
+    lines = [f"\nbest epoch {best_epoch}; {part} part, {summary['items']} pictures of {summary['groups']} groups:"]
+    for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
+        figure = summary[name]
+        interval = "" if figure.get("low") is None else f"  [{figure['low']:.4f}, {figure['high']:.4f}]"
+        lines.append(f"  {title:<9} {figure['value']:.4f}{interval}")
+    width = max(8, *(len(name) + 1 for name in class_names))
+    lines.append(f"\n  {'true, predicted:':<18}" + "".join(f"{name:>{width}}" for name in class_names))
+    for name, row in zip(class_names, summary["confusion"], strict=True):
+        lines.append(f"  {name:<18}" + "".join(f"{count:>{width}}" for count in row))
+    return "\n".join([*lines, f"\nrun folder: {run.path}"])
+
+
+def environment(trainer: TwoPhaseTrainer, recipe: Recipe) -> dict[str, Any]:
+    """Versions, device, the precision really used, git revision: what a committee asks for."""
+    device = trainer.args.device
+    used = trainer.accelerator.mixed_precision
+    return {
+        "versions": {
+            "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
+            "accelerate": accelerate.__version__, "datasets": datasets.__version__, "numpy": np.__version__,
+        },
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({_processor_name()})",
+        "processes": trainer.args.world_size,
+        "precision": {"no": "fp32"}.get(used, used),
+        "git_revision": git_revision(),
+        "host": socket.gethostname(),
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "command": " ".join(Path(word).name if index == 0 else word for index, word in enumerate(sys.argv)),
+        "seconds_total": None,
+    }  # fmt: skip
+
+
+def git_revision() -> str | None:
+    """The commit of the code that runs, with `+changes` when the work tree differs; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+changes", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _about(trainer: TwoPhaseTrainer, recipe: Recipe, model: transformers.SwinForImageClassification) -> str:
+    device = trainer.args.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    stages = ", ".join(map(str, recipe.model.unfreeze_stages)) or "none"
+    phases = (
+        "all stages from the start" if recipe.model.train_from_scratch
+        else f"head only for {recipe.model.head_only_epochs:g} epochs, then stages {stages} too"
+    )  # fmt: skip
+    return (
+        f"{recipe.model.model_name_or_path}: {model.num_parameters() / 1e6:.1f} M parameters at {recipe.model.image_size} px "
+        f"on {trainer.args.world_size} x {name}, {recipe.precision}; {phases}"
+    )
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Let our console speak alone: libraries keep their errors, not their bars and notices."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("spatial_swin").setLevel(logging.WARNING)
+    datasets.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="torch.utils.data")
+        warnings.filterwarnings("ignore", module="huggingface_hub")
+        yield

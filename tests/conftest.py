@@ -1,0 +1,80 @@
+"""Fixtures made in seconds: a folder of small pictures whose class can be seen, a tiny random Swin, a tiny recipe."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before any Hugging Face import: tests never reach the network
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+torch.set_num_threads(1)
+
+CLASSES = ("100", "200", "510", "514")
+TINY_SWIN = {
+    "model_type": "swin", "image_size": 32, "patch_size": 2, "num_channels": 3, "embed_dim": 8, "depths": [1, 1, 2, 2],
+    "num_heads": [1, 1, 2, 2], "window_size": 2, "mlp_ratio": 2.0, "drop_path_rate": 0.1,
+}  # fmt: skip
+
+
+def make_pictures(
+    root: Path, classes: tuple[str, ...] = CLASSES, recordings: int = 5, chunks: int = 2, size: int = 32, seed: int = 0
+) -> Path:
+    """Class folders of grey noise with a bright quarter that tells the class: recordings x chunks pictures a class."""
+    generator = np.random.default_rng(seed)
+    for index, name in enumerate(classes):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for recording in range(recordings):
+            for chunk in range(chunks):
+                picture = generator.integers(0, 120, (size, size), dtype=np.uint8)
+                row, column = divmod(index % 4, 2)
+                half = size // 2
+                picture[row * half : (row + 1) * half, column * half : (column + 1) * half] += 100
+                Image.fromarray(picture).save(root / name / f"take{index}{recording:02d}_chunk{chunk:04d}.png")
+    return root
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return make_pictures(tmp_path / "data")
+
+
+@pytest.fixture
+def tiny_swin(tmp_path: Path) -> Path:
+    """Path of a Swin config.json: random weights, 32 px, a fraction of a second a step."""
+    path = tmp_path / "tiny" / "config.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(TINY_SWIN))
+    return path
+
+
+@pytest.fixture
+def write_recipe(tmp_path: Path, pictures: Path, tiny_swin: Path) -> Callable[..., Path]:
+    """A function that writes a tiny recipe (4 epochs, 2 of them head-only, 7 steps each) with changes by key."""
+
+    def write(name: str = "tiny", **changes: object) -> Path:
+        recipe: dict[str, dict[str, object]] = {
+            "Model": {"model_name_or_path": str(tiny_swin), "image_size": 32},
+            "Data": {"data_dir": str(pictures), "preflight_workers": 1},
+            "Trainer": {
+                "output_dir": str(tmp_path / "runs" / name), "num_train_epochs": 4, "per_device_train_batch_size": 4,
+                "warmup_epochs": 1, "seed": 7, "use_cpu": True, "report_to": "none", "dataloader_num_workers": 0,
+            },
+        }  # fmt: skip
+        from spatial_swin.config import ARGUMENT_CLASSES
+
+        for key, value in changes.items():
+            section = next(s for s, cls in ARGUMENT_CLASSES.items() if key in cls.__dataclass_fields__)
+            recipe[section][key] = value
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(recipe))
+        return path
+
+    return write

@@ -1,0 +1,156 @@
+"""Recipes: every shipped one loads, the command line wins, and whatever is wrong is said with its name and a way out."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spatial_swin.config import describe_keys, load_recipe
+from spatial_swin.errors import RecipeError, UsageError
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_shipped_recipe_loads(path: Path) -> None:
+    recipe = load_recipe(path, ["--report_to", "none"])
+    assert recipe.name == path.stem
+
+
+def test_the_experiment_of_record_is_what_was_recorded() -> None:
+    recipe = load_recipe(ROOT / "recipes" / "swin-base-384" / "spatial_audio.yaml", ["--report_to", "none"])
+    model, data, trainer = recipe.model, recipe.data, recipe.trainer
+    assert (model.model_name_or_path, model.image_size) == ("microsoft/swin-base-patch4-window12-384", 384)
+    assert (model.unfreeze_stages, model.head_only_epochs, model.drop_path_rate) == ([4], 2, 0.1)
+    assert (data.train_share, data.validation_share, data.test_share) == (0.7, 0.2, 0.1)
+    assert (trainer.num_train_epochs, trainer.per_device_train_batch_size, trainer.seed) == (80, 16, 42)
+    assert (trainer.learning_rate, trainer.backbone_learning_rate, trainer.minimum_learning_rate) == (1e-3, 1e-4, 1e-5)
+    assert (trainer.weight_decay, trainer.warmup_epochs, trainer.max_grad_norm) == (0.05, 5, 1.0)
+    assert (trainer.label_smoothing_factor, trainer.early_stopping_patience) == (0.1, 15)
+    assert (trainer.metric_for_best_model, trainer.load_best_model_at_end) == ("accuracy", True)
+    assert trainer.optim.startswith("adamw")
+
+
+def test_the_command_line_wins_and_values_get_their_types(write_recipe: Callable[..., Path]) -> None:
+    recipe = load_recipe(
+        write_recipe(), ["--learning_rate", "1e-4", "--unfreeze_stages", "3", "4", "--max_grad_norm=0.5"]
+    )
+    assert recipe.trainer.learning_rate == 1e-4
+    assert recipe.model.unfreeze_stages == [3, 4]
+    assert recipe.trainer.max_grad_norm == 0.5
+    assert recipe.requested["Trainer"]["learning_rate"] == 1e-4
+
+
+def test_a_yaml_number_in_exponent_form_is_a_number(write_recipe: Callable[..., Path]) -> None:
+    path = write_recipe()
+    path.write_text(path.read_text().replace("seed: 7", "seed: 7\n  backbone_learning_rate: 2e-5"))
+    assert load_recipe(path).trainer.backbone_learning_rate == 2e-5
+
+
+@pytest.mark.parametrize("override", [["--unfreeze_stages", "none"], ["--unfreeze_stages"]])
+def test_no_stage_at_all_can_be_asked_for(write_recipe: Callable[..., Path], override: list[str]) -> None:
+    assert load_recipe(write_recipe(), override).model.unfreeze_stages == []
+
+
+def test_any_training_argument_of_transformers_is_a_key(write_recipe: Callable[..., Path]) -> None:
+    recipe = load_recipe(write_recipe(adam_beta2=0.98, gradient_accumulation_steps=2))
+    assert (recipe.trainer.adam_beta2, recipe.trainer.gradient_accumulation_steps) == (0.98, 2)
+
+
+def test_the_output_folder_defaults_to_the_recipes_name(write_recipe: Callable[..., Path]) -> None:
+    path = write_recipe("named", output_dir=None)
+    assert load_recipe(path).output_dir == Path("runs/named")
+
+
+def test_a_misspelt_key_names_the_nearest_one(write_recipe: Callable[..., Path]) -> None:
+    path = write_recipe()
+    content = yaml.safe_load(path.read_text())
+    content["Trainer"]["learning_rte"] = 1e-3
+    content["Model"]["unfreeze_stage"] = [4]
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(RecipeError, match=r"(?s)unfreeze_stages.*learning_rate|learning_rate.*unfreeze_stages"):
+        load_recipe(path)
+
+
+def test_a_misspelt_override_names_the_nearest_key(write_recipe: Callable[..., Path]) -> None:
+    with pytest.raises(RecipeError, match="did you mean `learning_rate`"):
+        load_recipe(write_recipe(), ["--learning_rat", "1"])
+
+
+def test_a_key_under_the_wrong_heading_is_sent_home(write_recipe: Callable[..., Path]) -> None:
+    path = write_recipe()
+    content = yaml.safe_load(path.read_text())
+    content["Model"]["seed"] = 1
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(RecipeError, match="move it to Trainer"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"unfreeze_stages": [5]}, "stage 5 does not exist"),
+        ({"unfreeze_stages": [3]}, "frozen stage behind a learning one"),
+        ({"head_only_epochs": 1.5}, "whole number of epochs"),
+        ({"train_share": 0.9}, "add up to 1"),
+        ({"warmup_epochs": 9}, "warm up for less"),
+        ({"learning_rate": "fast"}, "learning_rate"),
+        ({"class_weights": ["heavy"]}, "balanced"),
+        ({"factors": "(?P<x"}, "not a regular expression"),
+        ({"factors": "abc"}, "no named group"),
+        ({"learning_rate": 1e-6}, "minimum_learning_rate"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(
+    write_recipe: Callable[..., Path], changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(write_recipe(**changes))
+
+
+def test_all_problems_come_at_once(write_recipe: Callable[..., Path]) -> None:
+    with pytest.raises(RecipeError, match=r"(?s)3 problems.*stage 7.*add up to 1.*warmup_epochs"):
+        load_recipe(write_recipe(unfreeze_stages=[4, 7], train_share=0.5, warmup_epochs=4))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("Model: [", "not readable as YAML"), ("Modell: {a: 1}", "heading 'Modell'"), ("- a", "headings"), ("Model: 3", "keys")],
+)
+def test_a_broken_file_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no such recipe"):
+        load_recipe(tmp_path / "nothing.yaml")
+
+
+def test_a_stray_word_is_a_usage_error(write_recipe: Callable[..., Path]) -> None:
+    with pytest.raises(UsageError, match="--key value"):
+        load_recipe(write_recipe(), ["fast"])
+
+
+def test_help_documents_every_key_of_ours() -> None:
+    text = describe_keys()
+    for key in ("unfreeze_stages", "head_only_epochs", "split_by", "backbone_learning_rate", "class_weights"):
+        assert f"--{key}" in text
+    assert " [MISSING" not in text
+
+
+def test_fp16_on_a_cpu_falls_back_and_says_so(
+    write_recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert load_recipe(write_recipe(fp16=True)).precision == "bf16"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert load_recipe(write_recipe(fp16=True)).precision == "fp32"
+    assert load_recipe(write_recipe()).precision == "fp32"
