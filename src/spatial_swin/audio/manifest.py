@@ -1,0 +1,77 @@
+"""The manifest of a folder of pictures: one row a picture, what it shows and where it comes from.
+
+Its name is `manifest.csv`, which imagefolder passes over: a `metadata.csv` would make it forget the class folders. Job arrays
+write one manifest a shard, `manifest.<i>of<n>.csv`; `merge` makes one of them when all are there. One reader, one writer.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from spatial_swin import files
+from spatial_swin.errors import AudioError
+
+MANIFEST = "manifest.csv"
+TILES = "tiles.json"
+PICTURES = "pictures"
+SOUND = "sound"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture. Levels in LUFS (BS.1770-4), empty for digital silence; flags joined by `+`: silent, clipped, short."""
+
+    path: str
+    label: str
+    programme: str
+    listener: str
+    source: str
+    chunk: str
+    recording: str
+    seed: str
+    loudness_before: str
+    loudness_after: str
+    flags: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def pictures_folder(path: str | os.PathLike[str]) -> Path:
+    """`path`/pictures when `spatial-swin render` made it, else `path` itself."""
+    folder = Path(path)
+    inner = folder / PICTURES
+    if not inner.is_dir():
+        return folder
+    beside = {p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")} - {PICTURES, SOUND}
+    return folder if beside else inner
+
+
+def shard_name(shard: tuple[int, int] | None) -> str:
+    """manifest.csv, or manifest.<i>of<n>.csv for the i-th of n parts of the work."""
+    return MANIFEST if shard is None or shard[1] == 1 else f"manifest.{shard[0]}of{shard[1]}.csv"
+
+
+def write_rows(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
+    """Write rows sorted by path, so that the same work gives the same bytes."""
+    ordered = sorted(rows, key=lambda row: row.path)
+    files.write_csv(path, (asdict(row) for row in ordered), COLUMNS)
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[Row]:
+    """Read a manifest. Raises AudioError for a missing column."""
+    rows = files.read_csv(path)
+    missing = [name for name in COLUMNS if rows and name not in rows[0]]
+    if missing:
+        raise AudioError(f"{path}: column {', '.join(missing)} is missing; make the pictures again")
+    return [Row(**{name: row[name] or "" for name in COLUMNS}) for row in rows]
+
+
+def merge(folder: Path, count: int) -> bool:
+    """Make manifest.csv of the `count` shards' manifests when all are there; return whether it was made."""
+    parts: Sequence[Path] = [folder / shard_name((i, count)) for i in range(1, count + 1)]
+    if count == 1 or not all(part.is_file() for part in parts):
+        return False
+    write_rows(folder / MANIFEST, [row for part in parts for row in read_rows(part)])
+    return True

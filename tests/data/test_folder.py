@@ -1,0 +1,97 @@
+"""What is in a data folder: class names as found, ready parts, and everything that would break training, named at once."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from spatial_swin.data.folder import scan_folder
+from spatial_swin.errors import DataError
+
+
+def put(root: Path, *paths: str) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(root / path)
+    return root
+
+
+def three(name: str) -> list[str]:
+    return [f"{name}/{k}.png" for k in range(3)]
+
+
+def test_class_folders_are_found_with_their_names(tmp_path: Path) -> None:
+    folder = scan_folder(put(tmp_path, *three("514"), *three("Ünder cover")))
+    assert folder.class_names == ["514", "Ünder cover"]
+    assert [p.path for p in folder.pictures] == three("514") + three("Ünder cover")
+    assert {p.part for p in folder.pictures} == {None}
+
+
+def test_ready_parts_are_found_under_their_usual_names(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{part}/{path}" for part in ("train", "val", "test") for path in three("a") + three("b")))
+    folder = scan_folder(tmp_path)
+    assert folder.class_names == ["a", "b"]
+    assert {p.part for p in folder.pictures} == {"train", "validation", "test"}
+
+
+def test_a_class_may_be_called_train_beside_others(tmp_path: Path) -> None:
+    assert scan_folder(put(tmp_path, *three("train"), *three("tram"))).class_names == ["train", "tram"]
+
+
+def test_our_manifest_and_tile_map_are_no_strangers(tmp_path: Path) -> None:
+    put(tmp_path, *three("a"), *three("b"))
+    (tmp_path / "manifest.csv").write_text("path\n")
+    (tmp_path / "tiles.json").write_text("{}")
+    assert len(scan_folder(tmp_path).pictures) == 6
+
+
+def test_what_render_wrote_is_found_below_pictures(tmp_path: Path) -> None:
+    put(tmp_path / "pictures", *three("a"), *three("b"))
+    assert scan_folder(tmp_path).root == tmp_path / "pictures"
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "a/metadata.jsonl", "metadata.parquet"])
+def test_a_metadata_file_is_refused(tmp_path: Path, name: str) -> None:
+    put(tmp_path, *three("a"), *three("b"))
+    (tmp_path / name).write_text("file_name,label\n")
+    with pytest.raises(DataError, match="forget the class folders"):
+        scan_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        ([], "holds no picture"),
+        (three("a"), "one class only"),
+        ([*three("a"), "b/0.png", "b/1.png"], "b: has 2 pictures"),
+        ([*three("a"), *three("b"), "stray.png"], r"stray\.png: is not at the depth"),
+        ([*three("a"), *three("b"), "a/deep/0.png"], r"a/deep/0\.png: is not at the depth"),
+        ([*(f"train/{p}" for p in three("a") + three("b")), *(f"test/{p}" for p in three("c"))], "c: is in another part"),
+    ],
+)
+def test_folders_that_cannot_train_are_refused(tmp_path: Path, paths: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        scan_folder(put(tmp_path, *paths))
+
+
+def test_all_problems_come_at_once(tmp_path: Path) -> None:
+    put(tmp_path, *three("a"), "b/0.png", "stray.png")
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"(?s)4 problems.*notes\.txt.*stray\.png.*empty: holds no picture.*b: has 1"):
+        scan_folder(tmp_path)
+
+
+def test_a_link_out_of_the_folder_is_refused_and_one_within_is_not(tmp_path: Path) -> None:
+    inside = put(tmp_path / "data", *three("a"), *three("b"))
+    outside = put(tmp_path, "elsewhere.png") / "elsewhere.png"
+    (inside / "a" / "copy.png").symlink_to(inside / "a" / "0.png")
+    assert len(scan_folder(inside).pictures) == 7
+    (inside / "b" / "link.png").symlink_to(outside)
+    with pytest.raises(DataError, match=r"b/link\.png: is a link out of the folder"):
+        scan_folder(inside)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        scan_folder(tmp_path / "nowhere")

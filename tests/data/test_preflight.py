@@ -1,0 +1,88 @@
+"""Every file is decoded once, and every problem of every file is in one list."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spatial_swin.data.folder import scan_folder
+from spatial_swin.data.preflight import preflight
+from spatial_swin.errors import DataError
+
+
+@pytest.fixture
+def folder(pictures: Path) -> Path:
+    return pictures
+
+
+def check(folder: Path) -> dict[str, str]:
+    return preflight(scan_folder(folder), workers=2)
+
+
+def test_the_hash_is_of_the_files_bytes(folder: Path) -> None:
+    hashes = check(folder)
+    assert len(hashes) == 40
+    path, value = next(iter(hashes.items()))
+    assert value == hashlib.sha256((folder / path).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P", "CMYK", "RGBA", "LA"])
+def test_pictures_that_convert_without_loss_pass(folder: Path, mode: str) -> None:
+    Image.new("L", (32, 32), 77).convert(mode).save(folder / "100" / ("new.tif" if mode == "CMYK" else "new.png"))
+    assert len(check(folder)) == 41
+
+
+def bad_zero(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def bad_text(path: Path) -> None:
+    path.write_text("not a picture")
+
+
+def bad_truncated(path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:-600])
+
+
+def bad_deep(path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(path)
+
+
+def bad_transparent(path: Path) -> None:
+    Image.new("RGBA", (8, 8), (1, 2, 3, 100)).save(path)
+
+
+def bad_animated(path: Path) -> None:
+    frames = [Image.new("L", (8, 8), value) for value in (0, 255)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (bad_zero, "is empty"), (bad_text, "not a picture"), (bad_truncated, "is damaged"), (bad_deep, "16 or 32 bits"),
+        (bad_transparent, "transparent places"), (bad_animated, "animated"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_used_is_named(folder: Path, spoil: object, said: str) -> None:
+    spoil(folder / "100" / "bad.png")  # type: ignore[operator]
+    with pytest.raises(DataError, match=rf"100/bad\.png: .*{said}"):
+        check(folder)
+
+
+def test_a_decompression_bomb_is_not_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (400, 400)).save(folder / "100" / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
+    with pytest.raises(DataError, match=r"bomb\.png: claims more than 50,000 pixels"):
+        check(folder)
+
+
+def test_all_problems_come_at_once(folder: Path) -> None:
+    bad_zero(folder / "100" / "a.png")
+    bad_text(folder / "200" / "b.png")
+    bad_deep(folder / "514" / "c.png")
+    with pytest.raises(DataError, match=r"(?s)3 problems.*a\.png.*b\.png.*c\.png"):
+        check(folder)
