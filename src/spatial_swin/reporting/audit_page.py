@@ -94,7 +94,7 @@ def write_tables(audit: Audit, folder: Path) -> None:
 def write_page(audit: Audit, path: Path) -> None:
     """One self-contained HTML page: findings, split, factor tables, classes, copies."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(Path(__file__).with_name("audit_template.html").read_text(encoding="utf-8"))
+    template = environment.from_string((Path(__file__).parent / "templates/audit.html.j2").read_text(encoding="utf-8"))
     crossing = [copy for copy in audit.copies if copy.crossing]
     files.write_text(path, template.render(
         title=audit.root.name or str(audit.root),
