@@ -3,11 +3,13 @@
 import csv
 import json
 import os
+import runpy
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,13 +26,14 @@ from spatial_swin.commands.fold_runs import (
 from spatial_swin.commands.side_by_side import FoldsStopped, worker_environment
 from spatial_swin.errors import RunError, SpatialSwinError, UsageError
 from spatial_swin.runs import Sample, read_samples
-from tests.commands.fold_fakes import fake_recipe, paired_samples, write_run
+
+fakes = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("fold_fakes.py"))))
 
 
-def crossval(output: Path, train: Any = write_run, **changes: Any) -> dict[str, Any]:
+def crossval(output: Path, train: Any = fakes.write_run, **changes: Any) -> dict[str, Any]:
     options = {"folds": 3, "repeats": 2, "group": "recording", "hold_out_test": True, **changes}
-    recipe = options.pop("recipe", fake_recipe())
-    samples = options.pop("samples", paired_samples())
+    recipe = options.pop("recipe", fakes.fake_recipe())
+    samples = options.pop("samples", fakes.paired_samples())
     return cross_validate(recipe, samples, output, train=train, command=lambda fold: [], **options)
 
 
@@ -48,22 +51,24 @@ def test_every_picture_but_the_held_out_ones_is_tested_once_a_repeat(tmp_path: P
 
     def train(fold: FoldRun) -> None:
         seen.append(fold)
-        write_run(fold)
+        fakes.write_run(fold)
 
     crossval(tmp_path, train)
-    held_out = {sample.path for sample in paired_samples() if sample.split == "test"}
+    held_out = {sample.path for sample in fakes.paired_samples() if sample.split == "test"}
     assert [fold.name for fold in seen] == [f"fold_{k}_repeat_{r}" for r in (1, 2) for k in (1, 2, 3)]
     assert not any(sample.path in held_out for fold in seen for sample in fold.samples)
     assert {sample.path for sample in read_samples(tmp_path / "held_out_test.csv")} == held_out
     for repeat in (seen[:3], seen[3:]):
         tested = [sample.path for fold in repeat for sample in fold.samples if sample.split == "test"]
-        assert sorted(tested) == sorted(sample.path for sample in paired_samples() if sample.path not in held_out)
+        assert sorted(tested) == sorted(
+            sample.path for sample in fakes.paired_samples() if sample.path not in held_out
+        )
 
 
 def test_without_a_held_out_test_every_picture_is_tested(tmp_path: Path) -> None:
     summary = crossval(tmp_path, hold_out_test=False, repeats=1)
     with open(tmp_path / "crossval.csv", newline="") as file:
-        assert sum(int(row["items"]) for row in csv.DictReader(file)) == len(paired_samples())
+        assert sum(int(row["items"]) for row in csv.DictReader(file)) == len(fakes.paired_samples())
     assert summary["held_out_test"] == 0
 
 
@@ -76,7 +81,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_and_finished_folds_are_lef
         if len(trained) == 3:
             fold.run.write_progress({"state": "stopped"})
             raise KeyboardInterrupt
-        write_run(fold)
+        fakes.write_run(fold)
 
     with pytest.raises(KeyboardInterrupt):
         crossval(tmp_path / "broken", breaks)
@@ -89,7 +94,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_and_finished_folds_are_lef
 
 def test_the_summary_is_the_corrected_interval_by_hand(tmp_path: Path) -> None:
     scores = iter((0.70, 0.80, 0.90))
-    summary = crossval(tmp_path, lambda fold: write_run(fold, next(scores)), repeats=1)
+    summary = crossval(tmp_path, lambda fold: fakes.write_run(fold, next(scores)), repeats=1)
     found = summary["scores"]["accuracy"]
     with open(tmp_path / "crossval.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -114,7 +119,7 @@ def test_the_figure_is_written_as_png_and_pdf(tmp_path: Path) -> None:
     [
         ({"folds": 4}, "folds: was 3, is 4 now"),
         ({"group": "none"}, "group: was 'recording', is 'none' now"),
-        ({"recipe": fake_recipe(learning_rate=0.2)}, "recipe: was"),
+        ({"recipe": fakes.fake_recipe(learning_rate=0.2)}, "recipe: was"),
     ],
 )
 def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -125,7 +130,7 @@ def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path, changes: dic
 
 def test_other_data_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     crossval(tmp_path)
-    changed = [Sample(s.path, s.label, s.group, s.split, s.sha256 + "x", s.factors) for s in paired_samples()]
+    changed = [Sample(s.path, s.label, s.group, s.split, s.sha256 + "x", s.factors) for s in fakes.paired_samples()]
     with pytest.raises(RunError, match="the data is not what fold_1_repeat_1 was divided from"):
         crossval(tmp_path, samples=changed)
 
@@ -136,7 +141,7 @@ def test_overwrite_trains_every_fold_anew(tmp_path: Path) -> None:
 
     def train(fold: FoldRun) -> None:
         trained.append(fold.name)
-        write_run(fold)
+        fakes.write_run(fold)
 
     crossval(tmp_path, train, folds=2, repeats=1, overwrite=True)
     assert trained == ["fold_1", "fold_2"]
@@ -180,7 +185,7 @@ time.sleep(0.6)
 
 
 def folds_in(output: Path, count: int) -> list[FoldRun]:
-    return [FoldRun(f"fold_{k}", output / f"fold_{k}", paired_samples()) for k in range(1, count + 1)]
+    return [FoldRun(f"fold_{k}", output / f"fold_{k}", fakes.paired_samples()) for k in range(1, count + 1)]
 
 
 def never(fold: FoldRun) -> None:
@@ -209,7 +214,7 @@ def test_a_fold_that_fails_side_by_side_is_told_with_its_last_line_and_the_other
 
     def train(fold: FoldRun) -> None:
         trained.append(fold.name)
-        write_run(fold)
+        fakes.write_run(fold)
 
     run_folds(tmp_path, folds, train, command, jobs=1)
     assert trained == ["fold_2"]

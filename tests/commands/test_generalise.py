@@ -1,8 +1,10 @@
 """The generalisation matrix around a made-up trainer: what each scheme leaves out, rows, drops, impossible schemes."""
 
 import csv
+import runpy
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from spatial_swin.commands.generalise import generalise
 from spatial_swin.data.schemes import RANDOM, Scheme, scheme_folds, schemes_for
 from spatial_swin.errors import DataError
 from spatial_swin.runs import Sample
-from tests.commands.fold_fakes import fake_recipe, paired_samples, write_run
+
+fakes = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("fold_fakes.py"))))
 
 SCORES = {
     "random_chunk": 0.9,
@@ -24,12 +27,12 @@ SCORES = {
 
 
 def by_scheme(fold: FoldRun) -> None:
-    write_run(fold, SCORES[fold.output_dir.parent.name] + 0.01 * int(fold.name[-1]))
+    fakes.write_run(fold, SCORES[fold.output_dir.parent.name] + 0.01 * int(fold.name[-1]))
 
 
 def matrix(output: Path, train: Callable[[FoldRun], None] = by_scheme, **changes: Any) -> list[dict[str, Any]]:
-    options = {"samples": paired_samples(), "factors": ["listener", "programme"], "folds": 3, **changes}
-    return generalise(fake_recipe(), output=output, train=train, command=lambda fold: [], **options)
+    options = {"samples": fakes.paired_samples(), "factors": ["listener", "programme"], "folds": 3, **changes}
+    return generalise(fakes.fake_recipe(), output=output, train=train, command=lambda fold: [], **options)
 
 
 def parts(split: list[Sample], name: str) -> tuple[set[str], set[str]]:
@@ -48,7 +51,7 @@ def test_the_rows_are_random_recording_each_factor_and_both() -> None:
 
 @pytest.mark.parametrize("scheme", schemes_for(["listener", "programme"])[1:], ids=lambda scheme: scheme.name)
 def test_what_a_scheme_leaves_out_is_never_in_training(scheme: Scheme) -> None:
-    folds = scheme_folds(paired_samples(), scheme, 3, 0)
+    folds = scheme_folds(fakes.paired_samples(), scheme, 3, 0)
     assert len(folds) == 3
     for split in folds:
         for name in scheme.leaves_out:
@@ -61,24 +64,24 @@ def test_what_a_scheme_leaves_out_is_never_in_training(scheme: Scheme) -> None:
 
 
 def test_random_chunks_do_share_recordings() -> None:
-    known, tested = parts(scheme_folds(paired_samples(), Scheme(RANDOM), 3, 0)[0], "recording")
+    known, tested = parts(scheme_folds(fakes.paired_samples(), Scheme(RANDOM), 3, 0)[0], "recording")
     assert known & tested
 
 
 def test_leaving_one_factor_out_tests_every_picture_and_both_leaves_the_half_new_ones_aside() -> None:
-    one = scheme_folds(paired_samples(), Scheme("leave-listener", ("listener",)), 3, 0)
-    assert sum(s.split == "test" for split in one for s in split) == len(paired_samples())
-    both = scheme_folds(paired_samples(), Scheme("leave-both", ("listener", "programme")), 3, 0)
-    assert all(len(split) < len(paired_samples()) for split in both)
+    one = scheme_folds(fakes.paired_samples(), Scheme("leave-listener", ("listener",)), 3, 0)
+    assert sum(s.split == "test" for split in one for s in split) == len(fakes.paired_samples())
+    both = scheme_folds(fakes.paired_samples(), Scheme("leave-both", ("listener", "programme")), 3, 0)
+    assert all(len(split) < len(fakes.paired_samples()) for split in both)
 
 
 def test_few_values_give_fewer_folds() -> None:
-    assert len(scheme_folds(paired_samples(listeners=2), Scheme("leave-listener", ("listener",)), 5, 0)) == 2
+    assert len(scheme_folds(fakes.paired_samples(listeners=2), Scheme("leave-listener", ("listener",)), 5, 0)) == 2
 
 
 def test_a_factor_with_one_value_cannot_be_left_out() -> None:
     with pytest.raises(DataError, match=r"leave-listener needs two or more values in every class.*listener: 1"):
-        scheme_folds(paired_samples(listeners=1), Scheme("leave-listener", ("listener",)), 3, 0)
+        scheme_folds(fakes.paired_samples(listeners=1), Scheme("leave-listener", ("listener",)), 3, 0)
 
 
 def test_the_matrix_has_the_drop_against_random_with_its_interval(tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_the_baseline_stands_beside_the_deep_model_with_its_own_drop(tmp_path: P
 
 
 def test_an_impossible_scheme_is_left_out_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    rows = matrix(tmp_path, samples=paired_samples(listeners=1))
+    rows = matrix(tmp_path, samples=fakes.paired_samples(listeners=1))
     impossible = {row["scheme"]: row["note"] for row in rows if row["accuracy"] is None}
     assert set(impossible) == {"leave-listener", "leave-both"}
     assert "needs two or more values" in impossible["leave-listener"]
