@@ -1,0 +1,103 @@
+"""The run folder reads back what it wrote, and a damaged file is named with its line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spatial_swin.errors import RunError
+from spatial_swin.runs import Predictions, RunFolder, Sample
+
+
+def predictions() -> Predictions:
+    table = np.array([[0.7, 0.3], [1 / 3, 2 / 3], [0.5, 0.5]])
+    return Predictions(["a/1.png", "a/2.png", "b/3.png"], ["r1", "r1", "r2"], ["a", "b"], np.array([0, 0, 1]), table)
+
+
+def test_predictions_come_back_bit_for_bit(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.write_predictions("test", predictions())
+    back = run.read_predictions("test")
+    assert back.paths == predictions().paths
+    assert back.groups == predictions().groups
+    assert np.array_equal(back.labels, predictions().labels)
+    assert np.array_equal(back.probabilities, predictions().probabilities)
+    assert back.predicted.tolist() == [0, 1, 0]
+
+
+def test_a_split_comes_back_with_its_factors(tmp_path: Path) -> None:
+    samples = [
+        Sample("100/a,b.png", "100", "g 1", "train", "ab", {"listener": "D1", "content": "ac01"}),
+        Sample('200/"c".png', "200", "g2", "test", "cd", {"listener": "H3", "content": ""}),
+    ]
+    run = RunFolder(tmp_path)
+    run.write_split(samples)
+    assert run.read_split() == samples
+    assert [dict(s.factors) for s in run.read_split()] == [dict(s.factors) for s in samples]
+
+
+def test_history_and_confusion_come_back(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    rows = [{"epoch": 1, "phase": 1, "step": 7, "train_loss": 0.25}, {"epoch": 2, "phase": 2, "step": 14, "train_loss": None}]
+    run.write_history(rows)
+    back = run.read_history()
+    assert back[0] == rows[0]
+    assert np.isnan(back[1]["train_loss"])
+    run.write_confusion(3, np.array([[5, 1], [0, 4]]), ["x", "y"])
+    matrix, names = run.read_confusion(3)
+    assert (matrix.tolist(), names) == ([[5, 1], [0, 4]], ["x", "y"])
+    assert run.confusion_file(3).name == "epoch_003.csv"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda text: text.replace("0.7", "o.7"), "line 2: could not convert"),
+        (lambda text: text.replace("0.7", "nan"), "line 2: a probability is not finite"),
+        (lambda text: text.replace("p_b", "q_b"), "line 4: label 'b' has no column"),
+        (lambda text: text.splitlines()[0] + "\n", "no prediction in it"),
+        (lambda text: text.replace("group", "grp"), "column group is missing"),
+        (lambda text: text.rpartition(",")[0], "line 4: the row has not as many cells"),
+    ],
+)
+def test_damaged_predictions_are_named(tmp_path: Path, spoil: object, said: str) -> None:
+    run = RunFolder(tmp_path)
+    run.write_predictions("test", predictions())
+    path = run.predictions_file("test")
+    path.write_text(spoil(path.read_text()))  # type: ignore[operator]
+    with pytest.raises(RunError, match=said):
+        run.read_predictions("test")
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    with pytest.raises(RunError, match="not a run folder"):
+        run.require()
+    with pytest.raises(RunError, match="no such file"):
+        run.read_metrics()
+    assert run.state() is None
+
+
+def test_a_split_with_an_unknown_part_is_named(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.split_file.write_text("path,label,group,split,sha256\na.png,a,g,holdout,00\n")
+    with pytest.raises(RunError, match="line 2: split is 'holdout'"):
+        run.read_split()
+
+
+def test_the_lock_keeps_another_process_out_and_ends_with_its_holder(tmp_path: Path) -> None:
+    code = f"from spatial_swin.runs import RunFolder\nwith RunFolder({str(tmp_path)!r}).lock(): print('locked')"
+
+    def other_process() -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    with RunFolder(tmp_path).lock():
+        assert "another process" in other_process().stderr
+    assert other_process().stdout == "locked\n"
+
+
+def test_reading_a_run_needs_no_torch() -> None:
+    code = "import sys, spatial_swin.runs; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
