@@ -47,7 +47,7 @@ def summary_text(summary: dict[str, Any], output: Path) -> str:
         entry = summary["scores"][name]
         deviation = f" ± {entry['deviation']:.4f} SD" if entry["deviation"] is not None else ""
         limits = f", 95 % [{entry['low']:.4f}, {entry['high']:.4f}]" if entry["low"] is not None else ""
-        lines.append(f"  {name.replace('_', ' '):<18} {entry['mean']:.4f}{deviation}{limits}")
+        lines.append(f"  {name.replace('_', ' ').replace('f1', 'F1'):<18} {entry['mean']:.4f}{deviation}{limits}")
     lines.append(f"  interval: {summary['scores']['accuracy']['method']}")
     lines.append(f"open {output / 'crossval.png'}, {output / 'crossval.csv'}")
     return "\n".join(lines)
