@@ -6,6 +6,7 @@ function works on any leading shape, on the CPU or a GPU; none knows a picture o
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def audibility(power_left: Tensor, power_right: Tensor, floor: float = 60.0, fad
 
 
 def ild(power_left: Tensor, power_right: Tensor, limit: float = 24.0) -> Tensor:
-    """Interaural level difference in dB, 10 log10(P_LL / P_RR), clipped to +-limit; the right ear 6 dB down gives +6."""
+    """Interaural level difference in dB, 10 log10(P_LL / P_RR), clipped to +-limit: right ear 6 dB down, +6."""
     return (level_db(power_left) - level_db(power_right)).clamp(-limit, limit)
 
 
@@ -63,7 +64,7 @@ def side_share(power_mid: Tensor, power_side: Tensor) -> Tensor:
 
 
 def pcen_smoothing(sample_rate: int, hop: int, time_constant: float = 0.4) -> float:
-    """b of PCEN's average M(t) = (1-b) M(t-1) + b S(t), from the frame rate: T = tc fs/hop, b = (sqrt(1+4T^2)-1)/(2T^2)."""
+    """b of PCEN's average M(t) = (1-b) M(t-1) + b S(t): T = tc fs/hop frames, b = (sqrt(1+4T^2)-1)/(2T^2)."""
     frames = time_constant * sample_rate / hop
     return (math.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
 
@@ -77,7 +78,7 @@ def pcen(magnitude: Tensor, average: Tensor, gain: float = 0.98, bias: float = 2
 
 def lags(sample_rate: int, longest: float = 1e-3, upsampling: int = 4) -> Tensor:
     """Lags in seconds, float64 [2 n + 1], -longest..longest in steps of 1 / (upsampling fs); + = right ear later."""
-    count = int(round(longest * sample_rate * upsampling))
+    count = round(longest * sample_rate * upsampling)
     return torch.arange(-count, count + 1, dtype=torch.float64) / (sample_rate * upsampling)
 
 
@@ -93,8 +94,15 @@ def gcc_phat(cross: Tensor, window: int, sample_rate: int, longest: float = 1e-3
     whitened[..., 0] = whitened[..., 0] / 2  # irfft counts every bin but the first twice
     points = upsampling * window
     correlation = torch.fft.irfft(whitened, n=points) * (points / (2 * cross.shape[-1] - 1))
-    count = int(round(longest * sample_rate * upsampling))
+    count = round(longest * sample_rate * upsampling)
     return torch.cat((correlation[..., -count:], correlation[..., : count + 1]), dim=-1).flip(-1)
+
+
+@lru_cache(maxsize=8)
+def lag_phases(bins: int, window: int, sample_rate: int) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of 2 pi f lag for the bins of an FFT and the `lags`, float32 [bins, lags] each."""
+    phase = 2 * math.pi * sample_rate / window * torch.arange(bins, dtype=torch.float64)[:, None] * lags(sample_rate)
+    return torch.cos(phase).float(), torch.sin(phase).float()
 
 
 def band_correlation(
@@ -103,18 +111,16 @@ def band_correlation(
     cross_real: Tensor,
     cross_imag: Tensor,
     bin_bands: Tensor,
-    spacing: float,
-    at: Tensor,
+    phases: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """Normalised cross-correlation of every band at the lags `at` (seconds): spectra [..., F] -> [..., bands, lags].
+    """Normalised cross-correlation of every band at the lags of `phases`: spectra [..., F] -> [..., bands, lags].
 
-    Re sum_k P_LR(k) exp(-j 2 pi k spacing lag) / sqrt(sum_k P_LL sum_k P_RR) over the bins k of each band; bin_bands
-    int64 [F] numbers the band of each bin in rising order, -1 where it belongs to none. spacing: Hz a bin.
+    Re sum_k P_LR(k) exp(-j 2 pi f_k lag) / sqrt(sum_k P_LL sum_k P_RR) over the bins k of each band; bin_bands int64
+    [F] numbers the band of each bin in rising order, -1 where it belongs to none; phases: see `lag_phases`.
     """
     bands = int(bin_bands.max()) + 1
     known = [torch.nonzero(bin_bands == band).flatten() for band in range(bands)]
-    phase = 2 * math.pi * spacing * torch.arange(len(bin_bands), dtype=torch.float64)[:, None] * at
-    cosine, sine = torch.cos(phase).to(cross_real), torch.sin(phase).to(cross_real)
+    cosine, sine = (table.to(cross_real) for table in phases)
     result = []
     for bins in known:  # a matrix product a band: bins of the band x lags
         part = slice(int(bins[0]), int(bins[-1]) + 1)

@@ -26,7 +26,6 @@ from spatial_swin.audio.tiles import (
     CUES,
     DEFAULT_ARRANGEMENT,
     HIGHEST,
-    LAG,
     LOWEST,
     PHASE_HIGH,
     PINNA_HIGH,
@@ -40,7 +39,7 @@ from spatial_swin.errors import AudioError
 
 __all__ = ["Arrangement", "TileMap", "cue_maps", "mosaic", "tile_map"]
 
-SHORT, LONG = (2048, 512), (4096, 1024)  # window and hop in samples
+SHORT, LONG = (2048, 512), (4096, 2048)  # window and hop in samples
 TIME_CONSTANT = 0.1  # s, of the recursive smoothing of powers and cross spectra
 IACC_SECONDS = 0.085
 IACC_BANDS = 24  # 1.6 ERB each: wide enough for a lag, narrow enough for two sources; divides a tile of 48 or 96 rows
@@ -94,19 +93,19 @@ class _Clip:
     def correlation(self) -> Tensor:
         """Normalised cross-correlation [B, columns, IACC_BANDS, lags] of one window of at most 85 ms a column."""
         spectra = self.short.around_columns(self.columns, IACC_SECONDS)
-        spacing = self.sample_rate / SHORT[0]
-        bands = _bin_bands(spectra.bins, spacing)
-        found = cues.band_correlation(*spectra.stack.unbind(1), bands, spacing, self.lags)
-        mean_power = [_band_means(p, bands) for p in (spectra.left, spectra.right)]
-        return found * cues.audibility(*mean_power)[..., None]
+        bands = _bin_bands(spectra.bins, self.sample_rate / SHORT[0])
+        phases = cues.lag_phases(spectra.bins, SHORT[0], self.sample_rate)
+        found = cues.band_correlation(*spectra.planes, bands, phases)
+        mask = cues.audibility(_band_means(spectra.left, bands), _band_means(spectra.right, bands))
+        return found * mask[..., None]
 
     @cached_property
     def lags(self) -> Tensor:
-        return cues.lags(self.sample_rate, LAG / 1e3)
+        return cues.lags(self.sample_rate)
 
     @cached_property
     def phase(self) -> tuple[Tensor, Tensor]:
-        sine, cosine = cues.ipd(*self.phase_bands.stack[:, 2:].unbind(1))
+        sine, cosine = cues.ipd(*self.phase_bands.planes[2:])
         mask = _mask(self.phase_bands)
         return sine * mask, cosine * mask
 
@@ -154,7 +153,7 @@ def _pcen(clip: _Clip, power: Tensor) -> Tensor:
 
 def _coherence(columns: EarSpectra, rows: int) -> Tensor:
     """Coherence a bin, then averaged over ERB cells: the phase may turn within a cell without lowering it."""
-    value = cues.coherence(*columns.stack.unbind(1))[:, None]
+    value = cues.coherence(*columns.planes)[:, None]
     bands = EarSpectra(value, columns.window, columns.hop, columns.sample_rate).in_bands(LOWEST, HIGHEST, rows)
     return (bands.stack[:, 0] * _mask(columns.in_bands(LOWEST, HIGHEST, rows))).mT
 
@@ -176,7 +175,7 @@ def _lag_rows(values: Tensor, rows: int) -> Tensor:
 def _gcc_phat(clip: _Clip, highest: float) -> Tensor:
     bins = min(clip.short.bins, math.ceil(highest * SHORT[0] / clip.sample_rate))
     cross = clip.short_columns.cross[..., :bins]
-    return _lag_rows(cues.gcc_phat(cross, SHORT[0], clip.sample_rate, LAG / 1e3), clip.rows).mT
+    return _lag_rows(cues.gcc_phat(cross, SHORT[0], clip.sample_rate), clip.rows).mT
 
 
 def _correlogram(clip: _Clip) -> Tensor:

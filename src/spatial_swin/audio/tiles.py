@@ -29,10 +29,13 @@ LAG = 1.0  # ms; a little more than the largest delay between two human ears (0.
 
 @dataclass(frozen=True)
 class Tile:
-    """One cue in a picture. x, y, width, height in pixels, y from the top; low and high are the values that become
-    grey 0 and 255. The vertical axis runs from vertical_low at the bottom to vertical_high at the top, on the ERB scale
-    when it is a frequency. ear_swap tells what exchanging the ears does: same, negate (255 - value), flip (upside
-    down), swap:<name of the tile it changes places with>."""
+    """One cue in a picture.
+
+    x, y, width, height in pixels, y from the top; low and high are the values that become grey 0 and 255. The
+    vertical axis runs from vertical_low at the bottom to vertical_high at the top, on the ERB scale when it is a
+    frequency (Hz). ear_swap tells what exchanging the ears does: same, negate (255 - value), flip (upside down),
+    swap:<name of the tile it changes places with>.
+    """
 
     name: str
     title: str
@@ -64,10 +67,10 @@ def _cue(name: str, title: str, unit: str, low: float, high: float, ear_swap: st
     return Tile(name, title, 0, 0, 0, 0, 0, 0, unit, low, high, ear_swap=ear_swap, **axes)
 
 
-_LAGS = {"vertical": "lag", "vertical_low": -LAG, "vertical_high": LAG}
-_PHASE = {"vertical_high": PHASE_HIGH}
-_PINNA = {"vertical_low": PINNA_LOW, "vertical_high": PINNA_HIGH}
-_LONG = {**_PINNA, "horizontal": "share of time"}
+_LAGS: dict[str, Any] = {"vertical": "lag", "vertical_low": -LAG, "vertical_high": LAG}
+_PHASE: dict[str, Any] = {"vertical_high": PHASE_HIGH}
+_PINNA: dict[str, Any] = {"vertical_low": PINNA_LOW, "vertical_high": PINNA_HIGH}
+_LONG: dict[str, Any] = {**_PINNA, "horizontal": "share of time"}
 
 # Every cue there is, with its fixed scale. dB are relative to a sine of full scale; a clip stands at -23 LUFS, so that
 # the ranges below hold nearly all of what music and speech do (measured: see the ranges test).
@@ -113,13 +116,14 @@ class Arrangement:
     cues: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        assert len(self.cues) == self.rows * self.columns == len(set(self.cues)) and set(self.cues) <= CUES.keys()
+        assert len(self.cues) == self.rows * self.columns == len(set(self.cues))
+        assert CUES.keys() >= set(self.cues)
 
     def tile_size(self, size: int) -> tuple[int, int]:
         """(height, width) of a tile in pixels. Raises AudioError when the grid does not fit `size`."""
         if size < 4 * max(self.rows, self.columns) or size % self.rows or size % self.columns:
             raise AudioError(
-                f"a picture of {size} pixels does not divide into {self.rows} rows and {self.columns} columns of tiles; "
+                f"a picture of {size} pixels does not divide into {self.rows} x {self.columns} equal tiles; "
                 f"use a size that does, such as {', '.join(map(str, (s for s in SIZES if s % self.columns == 0)))}"
             )
         return size // self.rows, size // self.columns
@@ -219,6 +223,6 @@ def tile_map(arrangement: str | Arrangement, size: int, sample_rate: int, second
     tiles = []
     for index, name in enumerate(grid.cues):
         row, column = divmod(index, grid.columns)
-        place = {"row": row, "column": column, "x": column * width, "y": row * height}
-        tiles.append(replace(CUES[name], **place, width=width, height=height))
+        x, y = column * width, row * height
+        tiles.append(replace(CUES[name], row=row, column=column, x=x, y=y, width=width, height=height))
     return TileMap(grid.name, (size, size), sample_rate, seconds, tuple(tiles))
