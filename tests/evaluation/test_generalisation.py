@@ -52,3 +52,10 @@ def test_two_single_folds_combine_as_normal_errors() -> None:
         summarise_folds([0.9], [80], [20], (0.85, 0.95)), summarise_folds([0.8], [80], [20], (0.75, 0.85))
     )
     assert drop.low == pytest.approx(0.1 - np.hypot(0.05, 0.05))
+
+
+def test_folds_that_all_score_the_same_have_no_interval() -> None:
+    found = summarise_folds([0.8, 0.8, 0.8], [80] * 3, [40] * 3)
+    assert (found.deviation, found.low, found.high) == (0, None, None)
+    assert "every fold scores the same" in found.method
+    assert drop_between(summarise_folds([0.9, 0.8], [80] * 2, [40] * 2), found).low is None

@@ -14,6 +14,7 @@ from scipy import stats
 from spatial_swin.evaluation.intervals import LEVEL
 from spatial_swin.evaluation.significance import corrected_resampled_t
 
+SAME = 1e-12
 CORRECTED = "corrected resampled t (Nadeau-Bengio)"
 
 
@@ -60,6 +61,9 @@ def summarise_folds(
         return FoldScores(float(scores[0]), None, low, high, error, np.inf, 1, "one fold: bootstrap over its groups")
     ratio = float(np.mean(np.asarray(test_items) / np.asarray(train_items)))
     found = corrected_resampled_t(scores, ratio)
+    if found.deviation < SAME:
+        same = "none: every fold scores the same, so how much they differ cannot be told"
+        return FoldScores(found.mean, 0.0, None, None, None, found.freedom, len(scores), same)
     return FoldScores(
         found.mean, found.deviation, max(0.0, found.low), min(1.0, found.high), found.error, found.freedom,
         len(scores), CORRECTED,
@@ -77,8 +81,6 @@ def drop_between(reference: FoldScores, other: FoldScores) -> Drop:
         return Drop(value, None, None)
     variances = np.array([reference.error**2, other.error**2])
     total = float(variances.sum())
-    if total == 0:
-        return Drop(value, value, value)
     shares = [v**2 / f for v, f in zip(variances, (reference.freedom, other.freedom), strict=True) if np.isfinite(f)]
     freedom = total**2 / sum(shares) if sum(shares) > 0 else np.inf
     half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * total**0.5
