@@ -1,0 +1,52 @@
+"""Pictures pooled to a few hundred numbers: what a simple model needs to know of a mosaic of cues.
+
+In go pictures and, when known, where their tiles are; out comes mean, spread and two percentiles of every band of
+every tile. Bands are equal parts of a tile's height (frequency or lag), pooled over time. Nothing is learned here.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from spatial_swin.audio.tiles import FILE_NAME, TileMap
+from spatial_swin.data.fingerprints import Box
+
+BANDS = 8
+GRID = 4  # tiles a side where no tile map says otherwise
+PERCENTILES = (10, 90)
+
+
+def pooled_tiles(root: str | os.PathLike[str], paths: Sequence[str], workers: int | None = None) -> np.ndarray:
+    """Features of every picture below `root`: float32 [N, tiles * BANDS * 4], on the scale of grey levels."""
+    file = Path(root) / FILE_NAME
+    tiles = TileMap.read(file) if file.is_file() else None
+    boxes = [(t.x, t.y, t.width, t.height) for t in tiles.tiles] if tiles else None
+    size = (tiles.size[1], tiles.size[0]) if tiles else None
+
+    def pool(path: str) -> np.ndarray:
+        with Image.open(Path(root) / path) as image:
+            pixels = np.asarray(image.convert("L"), dtype=np.float32)
+        known = boxes if boxes and size == pixels.shape[::-1] else grid(*pixels.shape)
+        return np.concatenate([pool_tile(pixels[y : y + h, x : x + w]) for x, y, w, h in known])
+
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool_of_threads:
+        found = pool_of_threads.map(pool, paths)
+        return np.stack(list(tqdm(found, total=len(paths), desc="pooled cues", disable=None)))
+
+
+def pool_tile(pixels: np.ndarray) -> np.ndarray:
+    """One tile [H, W] -> float32 [BANDS * 4]: mean, standard deviation, percentiles, band by band."""
+    bands = [band for band in np.array_split(pixels, BANDS) if band.size]
+    rows = [[band.mean(), band.std(), *np.percentile(band, PERCENTILES)] for band in bands]
+    return np.asarray(rows, dtype=np.float32).reshape(-1)
+
+
+def grid(height: int, width: int) -> list[Box]:
+    """A picture in GRID x GRID boxes, for pictures without a tile map."""
+    down, across = height // GRID, width // GRID
+    return [(x * across, y * down, across, down) for y in range(GRID) for x in range(GRID)]

@@ -1,0 +1,31 @@
+"""Pooled tiles: numbers by hand, the tile map when there is one, a grid when there is none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spatial_swin.audio.tiles import FILE_NAME, tile_map
+from spatial_swin.data.pooled_tiles import BANDS, pool_tile, pooled_tiles
+
+
+def test_bands_of_a_tile_by_hand() -> None:
+    pixels = np.repeat(np.arange(BANDS, dtype=np.float32), 3)[:, None] * np.ones((1, 10), np.float32)
+    found = pool_tile(pixels).reshape(BANDS, 4)
+    np.testing.assert_allclose(found[:, 0], np.arange(BANDS))
+    np.testing.assert_allclose(found[:, 1], 0)
+    ramp = np.tile(np.arange(101, dtype=np.float32), (BANDS, 1))
+    np.testing.assert_allclose(pool_tile(ramp).reshape(BANDS, 4)[0], [50, ramp[0].std(), 10, 90])
+
+
+@pytest.mark.parametrize("with_map", [True, False])
+def test_a_bright_tile_is_bright_in_its_own_features_only(tmp_path: Path, with_map: bool) -> None:
+    if with_map:
+        tile_map("4x4", 192, 48_000, 3.0).write(tmp_path / FILE_NAME)
+    pixels = np.zeros((192, 192), np.uint8)
+    pixels[48:96, 96:144] = 200  # second row, third column
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    means = pooled_tiles(tmp_path, ["x.png"]).reshape(16, BANDS, 4)[:, :, 0]
+    assert (means[6] == 200).all()
+    assert means.sum() == 200 * BANDS
