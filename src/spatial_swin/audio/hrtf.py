@@ -1,153 +1,237 @@
-"""Listeners: head-related (or binaural room) impulse responses for the directions that layouts need.
+"""Listeners: impulse responses of two ears for directions, measured (SOFA, AES69) or modelled, at one sample rate.
 
-In goes a name (`kemar`, which ships; `parametric:SEED`; or the path of a SOFA file), out comes a `Listener` at the wanted
-sample rate. Measured responses are taken from the nearest direction, and how far that is is said; nothing is interpolated
-between measured phases. A file with exchanged ears, or without the needed directions, is refused.
+In goes the name of a listener, out comes a `Listener`; HRIRs and BRIRs alike. Directions are relative to where the listener
+looks. Ear 0 is the left one, which is checked by level at the side, not by the receiver positions a file claims: in many files
+those are wrong. A response is resampled once, here. It renders nothing.
 """
 
-import os
+import math
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import soxr
 
 from spatial_swin.audio import parametric
+from spatial_swin.audio.layouts import Layout, all_directions
 from spatial_swin.audio.panning import unit_vectors
-from spatial_swin.errors import AudioError
+from spatial_swin.audio.sofa import Measured, read_measured
+from spatial_swin.errors import AudioError, Problem, raise_problems
 
-ASSET = Path(__file__).parents[1] / "assets" / "kemar_layouts.sofa"
-FARTHEST = 15.0  # degrees between a wanted and a measured direction; the coarsest grid here (LISTEN) has 15 degree steps
-EARS_CHECK_DB = 1.0  # a source at the left must be at least so much louder in the left ear
+KEMAR = "kemar"
+KEMAR_ASSET = "kemar_layouts.sofa"
+FARTHEST = 15.0  # degrees; the coarsest grids measured are that wide
+LATERAL = (50.0, 130.0)  # degrees of azimuth between which the near ear is clearly the louder one
+SAMPLE_RATES = (32_000, 192_000)
+ONSET = 0.1  # share of the peak at which a response is taken to begin
+NEAREST, INTERPOLATED = DIRECTION_MODES = ("nearest", "interpolated")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Listener:
-    """impulse_responses: float32 [D, 2, T], ear 0 is the left one; azimuth, elevation: degrees [D], as measured."""
+    """azimuths, elevations [D] in degrees; impulse_responses float32 [D, 2, T] at sample_rate Hz; source: file or model."""
 
     name: str
     sample_rate: int
-    azimuth: np.ndarray
-    elevation: np.ndarray
+    azimuths: np.ndarray
+    elevations: np.ndarray
     impulse_responses: np.ndarray
-    exact: bool = False  # any direction can be had (parametric)
+    source: str
 
-    def nearest(self, directions: Sequence[tuple[float, float]]) -> tuple[np.ndarray, float]:
-        """Responses [D', 2, T] for (azimuth, elevation) pairs, and the largest angle in degrees to a measured one.
+    def responses(self, layout: Layout, mode: str = NEAREST) -> np.ndarray:
+        """Responses float32 [S, 2, T] of the placed loudspeakers of `layout`: the nearest direction, or between three.
 
-        Raises:
-            AudioError: a direction is farther than FARTHEST from any measured one.
+        Raises AudioError when a loudspeaker has no direction within 15 degrees.
         """
-        wanted = unit_vectors(*np.array(directions, dtype=float).T)
-        cosines = np.clip(wanted @ unit_vectors(self.azimuth, self.elevation).T, -1, 1)
-        chosen, apart = cosines.argmax(axis=1), np.degrees(np.arccos(cosines.max(axis=1)))
-        if apart.max() > FARTHEST:
-            missing = ", ".join(f"{directions[k][0]:g}/{directions[k][1]:g}" for k in np.flatnonzero(apart > FARTHEST))
+        self.check(layout)
+        pick = self.nearest if mode == NEAREST else self.interpolated
+        return np.stack([pick(s.azimuth, s.elevation) for s in layout.placed])
+
+    def nearest(self, azimuth: float, elevation: float) -> np.ndarray:
+        return self.impulse_responses[int(self.angles_to(azimuth, elevation).argmin())]
+
+    def interpolated(self, azimuth: float, elevation: float) -> np.ndarray:
+        """Between the three nearest, weighted by 1 / angle: onsets aligned, averaged, put at the average onset."""
+        angles = self.angles_to(azimuth, elevation)
+        near = np.argsort(angles, kind="stable")[:3]
+        if angles[near[0]] < 0.1:
+            return self.impulse_responses[near[0]]
+        weights = (1 / angles[near]) / (1 / angles[near]).sum()
+        found = self.impulse_responses[near].astype(np.float64)
+        onsets = _onsets(found)  # [3, 2]
+        moved = _delayed(found, weights @ onsets - onsets)
+        return np.tensordot(weights, moved, axes=1).astype(np.float32)
+
+    def angles_to(self, azimuth: float, elevation: float) -> np.ndarray:
+        """Angles in degrees between a direction and every one there is, [D]."""
+        wanted = unit_vectors(np.array(azimuth), np.array(elevation))
+        return np.degrees(np.arccos(np.clip(unit_vectors(self.azimuths, self.elevations) @ wanted, -1, 1)))
+
+    def check(self, layout: Layout) -> float:
+        """The largest angle in degrees between a loudspeaker and the nearest direction.
+
+        Raises AudioError naming every loudspeaker of `layout` for which no direction is near enough.
+        """
+        angles = {s.name: float(self.angles_to(s.azimuth, s.elevation).min()) for s in layout.placed}
+        far = [f"{name} (nearest is {angle:.0f} degrees away)" for name, angle in angles.items() if angle > FARTHEST]
+        if far:
             raise AudioError(
-                f"{self.name}: has no direction within {FARTHEST:g} degrees of {missing} (azimuth/elevation); "
-                "leave out the layouts that need them, or use a listener measured there"
+                f"{self.source}: no direction for {', '.join(far)} of layout {layout.code}; "
+                "use a denser measurement, or leave out that layout"
             )
-        return self.impulse_responses[chosen], float(apart.max())
+        return max(angles.values())
 
 
-def load_listener(spec: str, sample_rate: int) -> Listener:
-    """A listener by `kemar`, `parametric:SEED`, or the path of a SOFA file (AES69), resampled to `sample_rate`.
-
-    Raises:
-        AudioError: no such listener or file, not readable as SOFA, no two ears, ears exchanged.
-    """
-    if spec == "kemar":
-        return _with_name(_from_sofa(str(ASSET), sample_rate), "kemar")
-    if spec.startswith("parametric:"):
-        return _parametric(spec, sample_rate)
-    if not Path(spec).is_file():
-        raise AudioError(f"listener {spec!r}: is neither kemar nor parametric:SEED nor a SOFA file")
-    return _with_name(_from_sofa(spec, sample_rate), Path(spec).stem)
+def _onsets(responses: np.ndarray) -> np.ndarray:
+    """When responses first exceed a tenth of their peak, in samples with fractions: [..., T] -> [...]."""
+    size = np.abs(responses)
+    bar = ONSET * size.max(axis=-1, keepdims=True)
+    first = (size >= bar).argmax(axis=-1)[..., None]
+    at, before = (np.take_along_axis(size, np.maximum(first - k, 0), -1) for k in (0, 1))
+    step = np.clip((at - bar) / np.maximum(at - before, 1e-12), 0, 1)
+    return np.where(first > 0, first - step, 0.0)[..., 0]
 
 
-def _with_name(listener: Listener, name: str) -> Listener:
-    from dataclasses import replace
-
-    return replace(listener, name=name)
+def _delayed(responses: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Responses [..., T] moved later by `samples` [...], fractions included; what leaves at the end is lost."""
+    taps = responses.shape[-1]
+    spectrum = np.fft.rfft(responses, 2 * taps)
+    phase = np.exp(-2j * np.pi * np.fft.rfftfreq(2 * taps) * samples[..., None])
+    return np.fft.irfft(spectrum * phase, 2 * taps)[..., :taps]
 
 
 @lru_cache(maxsize=64)
-def _parametric(spec: str, sample_rate: int) -> Listener:
-    from spatial_swin.audio.layouts import all_directions
+def load_listener(name: str, sample_rate: int) -> Listener:
+    """The listener `kemar`, `parametric:SEED` or a path to a SOFA file, at `sample_rate` Hz.
 
-    seed = spec.partition(":")[2]
-    if not seed.isdigit():
-        raise AudioError(f"listener {spec!r}: write parametric:SEED with a whole number, e.g. parametric:7")
-    azimuth, elevation = np.array(all_directions(), dtype=float).T
-    responses = parametric.impulse_responses(int(seed), azimuth, elevation, sample_rate)
-    return Listener(spec.replace(":", ""), sample_rate, azimuth, elevation, responses, exact=True)
+    Raises AudioError for an unknown name, a file that is not SOFA or not of two ears, samples that are not finite, silent
+    responses, ears that are swapped, or a sample rate nobody uses.
+    """
+    check_rate(sample_rate, "the sample rate asked for")
+    if name == KEMAR:
+        with resources.as_file(resources.files("spatial_swin") / "assets" / KEMAR_ASSET) as path:
+            return _measured_listener(path, sample_rate, KEMAR)
+    kind, _, seed = name.partition(":")
+    if kind == "parametric":
+        if not seed.isdigit():
+            raise AudioError(f"listener {name!r}: a parametric listener needs a number, as in parametric:7")
+        azimuths, elevations = np.array(all_directions()).T
+        responses = parametric.impulse_responses(int(seed), azimuths, elevations, sample_rate)
+        return Listener(f"parametric{int(seed):04d}", sample_rate, azimuths, elevations, responses, name)
+    path = Path(name)
+    if not path.is_file():
+        raise AudioError(f"there is no listener {name!r}; say kemar, parametric:SEED, or the path of a SOFA file")
+    return _measured_listener(path, sample_rate, re.sub(r"[^A-Za-z0-9-]+", "-", path.stem).strip("-"))
 
 
-@lru_cache(maxsize=16)
-def _from_sofa(path: str | os.PathLike[str], sample_rate: int) -> Listener:
-    import sofar
+def expand_listeners(names: Iterable[str]) -> list[str]:
+    """Names with `parametric:1-20` written out and folders replaced by the SOFA files below them, each once, in order."""
+    found: list[str] = []
+    for name in names:
+        span = re.fullmatch(r"parametric:(\d+)-(\d+)", name)
+        if span:
+            found += [f"parametric:{seed}" for seed in range(int(span[1]), int(span[2]) + 1)]
+        elif Path(name).is_dir():
+            files = sorted(str(path) for path in Path(name).rglob("*.sofa"))
+            if not files:
+                raise AudioError(f"{name}: there is no .sofa file in this folder; say kemar or parametric:SEED")
+            found += files
+        else:
+            found.append(name)
+    return list(dict.fromkeys(found))
 
+
+def usable_listeners(
+    names: Sequence[str], sample_rate: int, layouts: Sequence[Layout]
+) -> tuple[dict[str, Listener], list[Problem]]:
+    """Those of `names` that serve all `layouts`, and a problem for every one that does not."""
+    usable: dict[str, Listener] = {}
+    problems = []
+    for name in names:
+        try:
+            listener = load_listener(name, sample_rate)
+            for layout in layouts:
+                listener.check(layout)
+        except AudioError as error:
+            problems.append(Problem(f"listener {name}", str(error).removeprefix(f"{name}: "), "or leave this listener out"))
+            continue
+        twin = next((other for other, taken in usable.items() if taken.name == listener.name), None)
+        if twin is not None:
+            what = f"would be called {listener.name} in the names of pictures, as {twin} is"
+            problems.append(Problem(f"listener {name}", what, "rename one of the two files"))
+            continue
+        usable[name] = listener
+    return usable, problems
+
+
+def check_rate(rate: float, where: str) -> None:
+    """Raise AudioError for a sample rate at which elevation cannot be heard, or that is none."""
+    low, high = SAMPLE_RATES
+    if not (math.isfinite(rate) and low <= rate <= high):
+        raise AudioError(f"{where} is {rate:g} Hz; it has to lie between {low} and {high} Hz")
+
+
+def _measured_listener(path: Path, sample_rate: int, name: str) -> Listener:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old conventions are readable, which is all that is asked
-            sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
-        responses, positions, kind = _responses_and_positions(sofa)
-        rate = float(np.ravel(sofa.Data_SamplingRate)[0])
-    except AudioError:
-        raise
-    except Exception as error:  # netCDF4 and sofar raise what they like for a malformed file
-        raise AudioError(f"{path}: not readable as SOFA ({error}); is it an AES69 file of impulse responses?") from None
-    if not np.isfinite(responses).all():
-        raise AudioError(f"{path}: an impulse response holds NaN or infinite samples; use another file")
-    azimuth, elevation = _degrees(positions, kind)
-    listener = Listener(Path(path).stem, sample_rate, azimuth, elevation, _resampled(responses, rate, sample_rate))
-    _check_ears(listener, path)
-    return listener
+            warnings.simplefilter("ignore")  # older versions of the convention are fine: six fields are read
+            measured = read_measured(path)
+    except Exception as error:  # netCDF, HDF5 and sofar raise many kinds
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise AudioError(f"{path}: not a SOFA file of impulse responses ({what})") from None
+    check_rate(measured.sample_rate, f"{path}: Data.SamplingRate")
+    _check_responses(path, measured)
+    _check_ears(path, measured)
+    responses = measured.responses
+    if measured.sample_rate != sample_rate:
+        responses = _resampled(responses, measured.sample_rate, sample_rate)
+    responses = responses.astype(np.float32)
+    return Listener(name, sample_rate, measured.azimuths, measured.elevations, responses, path.name)
 
 
-def _responses_and_positions(sofa: object) -> tuple[np.ndarray, np.ndarray, str]:
-    """Responses [D, 2, T] and positions [D, 3] of HRIRs, or of a BRIR set whose emitters are the directions."""
-    data = np.asarray(sofa.Data_IR, dtype=np.float64)  # type: ignore[attr-defined]
-    if data.ndim == 4:  # MultiSpeakerBRIR: [head orientation, ear, emitter, T]; the first orientation looks ahead
-        data = data[0].transpose(1, 0, 2)
-        positions = np.squeeze(np.asarray(sofa.EmitterPosition))  # type: ignore[attr-defined]
-        kind = str(sofa.EmitterPosition_Type)  # type: ignore[attr-defined]
+def _resampled(responses: np.ndarray, old: float, new: float) -> np.ndarray:
+    """Responses [D, 2, T] at another rate, scaled so that a convolution keeps its gain."""
+    margin = 32  # samples; what rings before the onset would be cut off: all responses move by the same time
+    padded = np.pad(responses.reshape(-1, responses.shape[-1]), ((0, 0), (margin, margin)))
+    moved = soxr.resample(padded.T, old, new, quality="VHQ").T
+    return (moved * (old / new)).reshape(*responses.shape[:2], -1)
+
+
+def _check_responses(path: Path, measured: Measured) -> None:
+    where, responses = str(path), measured.responses
+    problems = []
+    if responses.ndim != 3 or responses.shape[1] != 2:
+        what = f"Data.IR has the shape {list(responses.shape)}, not [directions, 2 ears, taps]"
+        problems.append(Problem(where, what, "use a binaural file"))
+    elif not len(responses) == len(measured.azimuths) == len(measured.elevations):
+        what = f"{len(responses)} impulse responses and {len(measured.azimuths)} positions"
+        problems.append(Problem(where, what, "write the file again"))
+    elif not np.isfinite(responses).all():
+        what = f"{int((~np.isfinite(responses)).sum())} samples are NaN or infinite"
+        problems.append(Problem(where, what, "write the file again"))
     else:
-        positions = np.asarray(sofa.SourcePosition)  # type: ignore[attr-defined]
-        kind = str(sofa.SourcePosition_Type)  # type: ignore[attr-defined]
-    if data.ndim != 3 or data.shape[1] != 2:
-        raise AudioError(f"SOFA responses of shape {list(data.shape)}: two ears are needed, [directions, 2, samples]")
-    positions = np.broadcast_to(np.atleast_2d(positions), (len(data), 3))
-    return data, positions, kind
+        mute = np.flatnonzero(~responses.any(axis=2).all(axis=1))
+        if mute.size:
+            what = f"{mute.size} impulse responses are silent, the first is number {mute[0]}"
+            problems.append(Problem(where, what, "leave those directions out of the file"))
+    raise_problems(AudioError, problems, "This listener cannot be used")
 
 
-def _degrees(positions: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    if kind.startswith("cart"):
-        x, y, z = positions.T
-        return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
-    return (positions[:, 0] + 180) % 360 - 180, positions[:, 1].copy()
-
-
-def _resampled(responses: np.ndarray, rate: float, sample_rate: int) -> np.ndarray:
-    if rate == sample_rate:
-        return responses.astype(np.float32)
-    flat = responses.reshape(-1, responses.shape[-1]).T  # soxr: [T, channels]
-    return soxr.resample(flat, rate, sample_rate, quality="VHQ").T.reshape(*responses.shape[:2], -1).astype(np.float32)
-
-
-def _check_ears(listener: Listener, path: str | os.PathLike[str]) -> None:
-    """Sources at the left must be louder in ear 0; refuses a file whose ears are exchanged."""
-    side = np.abs(np.abs(listener.azimuth) - 90) <= 30
-    side &= np.abs(listener.elevation) <= 30
+def _check_ears(path: Path, measured: Measured) -> None:
+    """Raise AudioError when sources at the side are louder in the far ear."""
+    low, high = LATERAL
+    side = (np.abs(measured.azimuths) >= low) & (np.abs(measured.azimuths) <= high) & (np.abs(measured.elevations) <= 30)
     if not side.any():
         return
-    energy = (listener.impulse_responses[side] ** 2).sum(axis=-1) + 1e-20
-    difference = 10 * np.log10(energy[:, 0] / energy[:, 1]) * np.sign(listener.azimuth[side])
-    if np.median(difference) < EARS_CHECK_DB:
+    energy = (measured.responses[side] ** 2).sum(axis=2)
+    near_minus_far = 10 * np.log10(energy[:, 0] / energy[:, 1]) * np.sign(measured.azimuths[side])
+    if np.median(near_minus_far) < 0:
         raise AudioError(
-            f"{path}: sources at the left are {-np.median(difference):.1f} dB louder in the right ear: the ears (or the "
-            "sense of azimuth) are exchanged; mend the file before use"
+            f"{path}: the ears are swapped: for sources at the side the far ear is {-np.median(near_minus_far):.1f} dB louder "
+            "than the near one; exchange the receivers, or mirror the azimuths (SOFA counts them positive to the left)"
         )

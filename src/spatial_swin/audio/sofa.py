@@ -1,0 +1,81 @@
+"""SOFA files (AES69) as plain arrays: impulse responses and the directions they were measured from.
+
+Reads free-field HRIRs (a source a measurement), rooms in which the head turns (SingleRoomDRIR, SimpleFreeFieldHRIR with views)
+and rooms with many loudspeakers (MultiSpeakerBRIR). It judges nothing: `hrtf` does.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """responses float64 [D, 2, T], azimuths and elevations [D] in degrees as seen by the listener, sample_rate in Hz."""
+
+    responses: np.ndarray
+    azimuths: np.ndarray
+    elevations: np.ndarray
+    sample_rate: float
+
+
+def read_measured(path: Path) -> Measured:
+    """Read a SOFA file; raises whatever sofar, netCDF or a missing field raise."""
+    import sofar
+
+    sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
+    responses = np.asarray(sofa.Data_IR, dtype=np.float64)
+    sample_rate = float(np.ravel(sofa.Data_SamplingRate)[0])
+    if responses.ndim == 4:  # [views, ears, loudspeakers, T]: the first view is taken
+        responses = responses[0].transpose(1, 0, 2)
+        sources, field = sofa.EmitterPosition, "EmitterPosition"
+    else:
+        sources, field = sofa.SourcePosition, "SourcePosition"
+    delays = np.atleast_2d(np.asarray(getattr(sofa, "Data_Delay", 0.0), dtype=np.float64))
+    if responses.ndim == 3 and delays.ndim == 2 and np.any(delays):
+        responses = _with_delays(responses, delays)
+    azimuths, elevations = _directions(sofa, sources, str(getattr(sofa, f"{field}_Type", "cartesian")), len(responses))
+    return Measured(responses, azimuths, elevations, sample_rate)
+
+
+def _directions(sofa: Any, sources: Any, kind: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Azimuths and elevations [D] of sources, or of one source for a head that looks elsewhere each time."""
+    places = _cartesian(sources, kind)
+    head = _cartesian(sofa.ListenerPosition, str(getattr(sofa, "ListenerPosition_Type", "cartesian")))
+    view = _cartesian(
+        getattr(sofa, "ListenerView", [[1.0, 0.0, 0.0]]), str(getattr(sofa, "ListenerView_Type", "cartesian"))
+    )
+    if len(places) > 1 and len(places) != max(len(head), len(view)):  # loudspeakers of a room, or one head for all
+        head, view = head[:1], view[:1]
+    seen = places - head if np.any(head) else places
+    azimuths = np.degrees(np.arctan2(seen[:, 1], seen[:, 0])) - np.degrees(np.arctan2(view[:, 1], view[:, 0]))
+    elevations = np.degrees(np.arctan2(seen[:, 2], np.hypot(seen[:, 0], seen[:, 1])))
+    if len(azimuths) == 1 < count:
+        azimuths = np.repeat(azimuths, count)
+    if len(elevations) == 1:
+        elevations = np.repeat(elevations, len(azimuths))
+    return (azimuths + 180) % 360 - 180, elevations
+
+
+def _cartesian(position: Any, kind: str) -> np.ndarray:
+    """Positions [D, 3] of a SOFA field of either type."""
+    found = np.atleast_2d(np.asarray(position, dtype=np.float64))
+    if found.ndim == 3:  # [loudspeakers, 3, measurements]: where they stood first
+        found = found[..., 0]
+    if not kind.startswith("spherical"):
+        return found
+    azimuth, elevation = np.deg2rad(found[:, 0]), np.deg2rad(found[:, 1])
+    flat = np.cos(elevation)
+    return found[:, 2:3] * np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], axis=1)
+
+
+def _with_delays(responses: np.ndarray, delays: np.ndarray) -> np.ndarray:
+    """Responses [D, 2, T] with `delays` [1 or D, 2], rounded to whole samples, put in front of them."""
+    whole = np.broadcast_to(np.maximum(np.round(delays), 0).astype(int), responses.shape[:2])
+    taps = responses.shape[2]
+    longer = np.zeros((*responses.shape[:2], taps + int(whole.max())))
+    for place in np.ndindex(*whole.shape):
+        longer[(*place, slice(whole[place], whole[place] + taps))] = responses[place]
+    return longer
