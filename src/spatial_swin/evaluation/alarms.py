@@ -98,7 +98,7 @@ def factor_findings(
     """Class by factor, counted in units (recordings): an alarm where a factor is tied to the class."""
     findings = []
     for name, values in factors.items():
-        if name in IDENTIFIERS or list(values) == list(labels):
+        if name in IDENTIFIERS or len(set(values)) < 2 or list(values) == list(labels):
             continue
         table = factor_by_class(values, labels, units)
         association = cramers_v(table.counts)
@@ -132,7 +132,7 @@ def names_finding(
     text += (
         ": programme or listener give the class away, no picture needed"
         if alarm
-        else ": about chance, as it should be"
+        else ": not above chance, as it should be"
     )
     advice = (
         "render every programme in every class (a paired set); numbers on this set do not show that layouts are heard"
@@ -193,17 +193,15 @@ def leak_findings(
 
     across = "parts" if divided else "recordings"
     crossing = [rows for rows in identical if crosses(rows)]
-    text = (
-        f"{sum(map(len, identical))} pictures are copies of one another, {len(crossing)} sets of them across {across}"
-    )
+    text = f"sets of identical pictures across {across}: {len(crossing)} (in all: {len(identical)})"
     advice = "keep one of each set (duplicates.csv lists them)" if crossing else ""
     findings.append(Finding("leak", "identical pictures", bool(crossing), text, advice, len(crossing)))
     close = [pair for pair in near if crosses(pair[:2])]
-    text = f"{len(close)} pairs of pictures look the same (but for small differences) across {across}"
+    text = f"pairs of pictures that look the same, but for small differences, across {across}: {len(close)}"
     advice = "look at them in the report; give copies one recording in a manifest, or remove them" if close else ""
     findings.append(Finding("leak", "near-identical pictures", bool(close), text, advice, len(close)))
     torn = [rows for rows in identical if len({labels[row] for row in rows}) > 1]
-    text = f"{len(torn)} sets of identical pictures have two labels"
+    text = f"sets of identical pictures with two labels: {len(torn)}"
     findings.append(
         Finding("leak", "one picture, two labels", bool(torn), text, "mend the labels" if torn else "", len(torn))
     )
