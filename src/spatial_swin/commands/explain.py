@@ -1,0 +1,74 @@
+"""Where the model looks, region by region, and what it loses when a region is hidden.
+
+    spatial-swin explain runs/first
+    spatial-swin explain runs/first --samples 12 --limit 0 --class predicted
+
+Regions are the cue tiles of tiles.json; a data set without one gets a grid of 4 x 4 cells. Relevance is attention
+rollout through every block and merging of the Swin. It is an approximation: shifted windows and patch merging mix
+tiles, and the values that the attention carries are left out. So every region is also hidden (replaced by the mean of
+the train part), and the rank correlation of relevance and loss is reported beside it. Writes RUN/explanations/: an
+overlay for each sample, the mean map of each class, regions by relevance and loss (.png and .pdf), tiles.csv,
+samples.csv and explanations.json.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def boolean(text: str) -> bool:
+    """`true` or `false` as the command line writes them."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+def count(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="a finished run folder")
+    parser.add_argument("--samples", type=count, default=8, help="pictures with a figure of their own: "
+                        "confident right, confident wrong and uncertain in turn (8)")  # fmt: skip
+    parser.add_argument("--part", choices=("test", "validation"), default="test", help="part of the split (test)")
+    parser.add_argument("--data_dir", type=Path, help="where the pictures are now (default: as in the run's recipe)")
+    parser.add_argument("--occlusion", type=boolean, default=True, metavar="true|false",
+                        help="hide each region as well: one forward a region and picture (true)")  # fmt: skip
+    parser.add_argument("--limit", type=count, default=200,
+                        help="pictures behind the means, drawn evenly over the classes; 0 for all (200)")  # fmt: skip
+    parser.add_argument("--class", dest="target", choices=("none", "predicted", "true"), default="none",
+                        help="weigh attention by the positive gradient of this class (Chefer et al. 2021); none is "
+                        "the plain rollout (none)")  # fmt: skip
+    parser.add_argument("--attention_share", type=share, default=0.5,
+                        help="a in (1 - a) I + a A, from 0 to 1 (0.5)")  # fmt: skip
+    parser.add_argument("--batch_size", type=count, default=8, help="pictures a forward (8)")
+    parser.add_argument("--output_dir", type=Path, help="default: RUN/explanations")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from spatial_swin.commands.explaining import explain, open_run
+    from spatial_swin.reporting.explanation_pages import summary_text, write
+
+    subject = open_run(arguments.run, arguments.part, arguments.data_dir, arguments.samples, arguments.limit or None)
+    print(subject.about, flush=True)
+    explanation = explain(
+        subject, arguments.occlusion, arguments.target, arguments.attention_share, max(1, arguments.batch_size)
+    )
+    folder = arguments.output_dir or arguments.run / "explanations"
+    write(explanation, folder)
+    print(summary_text(explanation), f"open {folder}", sep="\n\n")
+    return 0
