@@ -1,0 +1,213 @@
+"""A folder of binaural recordings becomes a folder of pictures with its manifest and tile map.
+
+In go class folders of sound, out come OUT/<label>/<name>_chunk0000.png, OUT/manifest.csv and OUT/tiles.json. Every
+recording is judged before the first picture is written, so that all problems come at once. Threads share the work
+(the heavy parts leave Python's lock); a journal lets the same command continue where it stopped. Same input, same
+bytes.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from spatial_swin import files
+from spatial_swin.audio.clips import Clip, Cut, Recording, clips, duplicate_names, find_recordings, judge
+from spatial_swin.audio.loudness import match_loudness
+from spatial_swin.audio.manifest import MANIFEST, Row, merge, read_rows, shard_name, write_rows
+from spatial_swin.audio.mosaic import mosaic
+from spatial_swin.audio.tiles import FILE_NAME, TileMap, tile_map
+from spatial_swin.errors import AudioError, Problem, raise_problems
+
+Details = Callable[[Recording], Mapping[str, str]]  # programme, listener, source of a recording, as far as known
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the bytes of a picture beside the sound."""
+
+    cut: Cut
+    arrangement: str = "4x4"
+    size: int = 384
+
+    @property
+    def tiles(self) -> TileMap:
+        return tile_map(self.arrangement, self.size, self.cut.sample_rate, self.cut.seconds)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was done: rows of this part of the work, problems that were skipped, whether manifest.csv is complete."""
+
+    rows: list[Row]
+    problems: list[Problem]
+    complete: bool
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """The bytes of an 8-bit grey PNG of pixels uint8 [H, W]; the same for the same pixels."""
+    buffer = BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def convert_folder(
+    root: Path,
+    output: Path,
+    settings: Settings,
+    details: Details,
+    workers: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+    skip_bad: bool = False,
+    overwrite: bool = False,
+) -> Converted:
+    """Make the pictures in `output` of the recordings of `root` that fall to `shard` (i of n, from 1).
+
+    Raises AudioError: nothing to do, bad recordings (all at once, unless `skip_bad`), an output folder that is finished
+    (unless `overwrite`) or was begun with other settings.
+    """
+    tiles = settings.tiles  # a size that does not fit is said before anything is read
+    recordings = find_recordings(root)
+    mine = recordings[shard[0] - 1 :: shard[1]]
+    manifest = output / shard_name(shard)
+    if overwrite:
+        _clear(output, manifest)
+    _require_new(output, manifest, tiles)
+    workers = workers or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        problems = _judge_all(pool, recordings, mine, settings.cut)
+        if not skip_bad:
+            raise_problems(AudioError, list(problems.values()), "Recordings that cannot become pictures")
+        good = [recording for recording in mine if recording.source not in problems]
+        if not good and mine:
+            raise_problems(AudioError, list(problems.values()), "No recording can become a picture")
+        tiles.write(output / FILE_NAME)
+        rows = _convert_all(pool, good, output, settings, details, _journal(output, shard))
+    write_rows(manifest, rows)
+    _journal(output, shard).unlink(missing_ok=True)
+    complete = shard[1] == 1 or merge(output, shard[1])
+    return Converted(rows, list(problems.values()), complete)
+
+
+def _clear(output: Path, manifest: Path) -> None:
+    """Remove the pictures that an earlier, finished run made, and its manifest."""
+    if manifest.is_file():
+        for row in read_rows(manifest):
+            (output / row.path).unlink(missing_ok=True)
+    for file in (manifest, output / MANIFEST, output / FILE_NAME):
+        file.unlink(missing_ok=True)
+
+
+def _require_new(output: Path, manifest: Path, tiles: TileMap) -> None:
+    if manifest.is_file():
+        raise AudioError(f"{manifest}: these pictures are finished; use another folder or --overwrite true")
+    if (output / FILE_NAME).is_file() and TileMap.read(output) != tiles:
+        raise AudioError(f"{output} was begun with other settings; use the same, another folder or --overwrite true")
+
+
+def _judge_all(
+    pool: ThreadPoolExecutor, recordings: list[Recording], mine: list[Recording], cut: Cut
+) -> dict[str, Problem]:
+    """Problems by source, in the order of the recordings."""
+    found = duplicate_names(recordings)
+    judged = pool.map(lambda recording: (recording.source, judge(recording, cut)), mine)
+    for source, problem in tqdm(judged, total=len(mine), desc="checking", disable=None):
+        if problem is not None:
+            found.setdefault(source, problem)
+    return {recording.source: found[recording.source] for recording in mine if recording.source in found}
+
+
+def _journal(output: Path, shard: tuple[int, int]) -> Path:
+    return output / f".{shard_name(shard)}.unfinished"
+
+
+def _convert_all(
+    pool: ThreadPoolExecutor,
+    recordings: list[Recording],
+    output: Path,
+    settings: Settings,
+    details: Details,
+    journal: Path,
+) -> list[Row]:
+    """Rows of all recordings; taken from the journal where it has the same file with the same settings."""
+    done = _read_journal(journal)
+    rows = [row for r in recordings for row in done.get(_identity(r, settings), [])]
+    todo = [recording for recording in recordings if _identity(recording, settings) not in done]
+    waiting = {pool.submit(_convert, recording, output, settings, details): recording for recording in todo}
+    total = len(recordings)
+    try:
+        with (
+            journal.open("a", encoding="utf-8") as file,
+            tqdm(total=total, initial=total - len(todo), desc="pictures", unit="recording", disable=None) as bar,
+        ):
+            for future in as_completed(waiting):
+                made = future.result()
+                line = {"recording": _identity(waiting[future], settings), "rows": [asdict(row) for row in made]}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.flush()
+                rows += made
+                bar.update()
+    finally:
+        for future in waiting:  # an error or Ctrl-C: what has not begun never does
+            future.cancel()
+    return rows
+
+
+def _identity(recording: Recording, settings: Settings) -> str:
+    """Changes when the file or the settings do."""
+    state = recording.path.stat()
+    return f"{recording.source} {state.st_size} {state.st_mtime_ns} {settings}"
+
+
+def _read_journal(path: Path) -> dict[str, list[Row]]:
+    """Rows by recording; a last line that was cut off by a stop is passed over."""
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        found[entry["recording"]] = [Row(**row) for row in entry["rows"]]
+    return found
+
+
+def _convert(recording: Recording, output: Path, settings: Settings, details: Details) -> list[Row]:
+    known = details(recording)
+    return [
+        _picture(recording, clip, output / recording.label, settings, known) for clip in clips(recording, settings.cut)
+    ]
+
+
+def _picture(recording: Recording, clip: Clip, folder: Path, settings: Settings, known: Mapping[str, str]) -> Row:
+    """Write one picture and tell its row. One gain for both ears; a silent clip is not boosted but flagged."""
+    rate = settings.cut.sample_rate
+    matched, level = match_loudness(clip.sound, rate)
+    picture = mosaic(torch.from_numpy(matched)[None], rate, settings.arrangement, settings.size)[0].numpy()
+    name = f"{recording.name}_chunk{clip.index:04d}.png"
+    files.write_bytes(folder / name, encode_png(picture))
+    flags: Iterable[str] = (*level.flags, *(["short"] if clip.short else []))
+    return Row(
+        path=f"{recording.label}/{name}",
+        label=recording.label,
+        programme=known.get("programme", ""),
+        listener=known.get("listener", ""),
+        source=known.get("source", ""),
+        chunk=str(clip.index),
+        recording=f"{recording.label}/{recording.name}",
+        seed="",
+        loudness_before=_level(level.before),
+        loudness_after=_level(level.after),
+        flags="+".join(flags),
+    )
+
+
+def _level(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else ""
