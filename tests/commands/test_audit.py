@@ -77,6 +77,14 @@ def test_the_layout_of_the_reference_study_raises_the_confound_alarm(tmp_path: P
     assert not {"level", "silence", "bandwidth", "format"} & set(alarms)
 
 
+def test_the_confound_is_seen_with_one_listener_and_one_recording_a_programme(tmp_path: Path) -> None:
+    alone = dict.fromkeys(CLASSES, ("D1",))
+    assert "factor content" in audit(make(tmp_path / "study" / "data", STUDY, listeners=alone))[1]
+    own = {label: tuple(range(10 * k, 10 * k + 6)) for k, label in enumerate(CLASSES)}
+    assert "factor content" in audit(make(tmp_path / "unpaired" / "data", own, listeners=alone))[1]
+    assert audit(make(tmp_path / "paired" / "data", listeners=alone)) == (0, {})
+
+
 def test_without_strict_an_alarm_is_told_and_the_exit_code_is_0(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     root = make(tmp_path / "data", STUDY, chunks=1)
     assert main(["audit", str(root), "--output_dir", str(tmp_path / "audit")]) == 0

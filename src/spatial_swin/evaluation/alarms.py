@@ -30,6 +30,8 @@ SIGNIFICANT = 0.01  # and the p it must have: a table of few recordings is stron
 SKILL = 0.10  # of the way from chance to certainty that the lower limit of a classifier must pass to alarm
 IMBALANCE = 3.0  # largest class over smallest
 UNEVEN = 1.5
+PROGRAMMES = {"content", "programme", "program"}  # what is played: to be the same in every class (a paired set)
+UNPAIRED = 0.5  # share of the recordings whose programme occurs in one class only, from which a set is not paired
 IDENTIFIERS = {"recording", "chunk"}  # they name the picture; a classifier that reads them would read the answer
 
 SHORTCUTS = {
@@ -105,8 +107,10 @@ def factor_findings(
         alarm = association.corrected >= STRONG and association.p < SIGNIFICANT
         share = table.exclusive_share
         measured = f"Cramer's V {association.corrected:.2f}, p {association.p:.2g}, {association.units} recordings"
-        nested = share > 0 and len(table.values) < association.units
-        exclusive = f"; {share:.0%} of the recordings have a {name} that occurs in one class only" if nested else ""
+        alone = share > 0 and (len(table.values) < association.units or name in PROGRAMMES)
+        exclusive = f"; {share:.0%} of the recordings have a {name} that occurs in one class only" if alone else ""
+        # one recording a programme leaves V at 0, and yet no programme can be compared between classes
+        alarm |= name in PROGRAMMES and share >= UNPAIRED
         if alarm:
             verb = "determines" if share > 0.99 or association.corrected > 0.9 else "is tied to"
             why = f"a model that hears the {name} scores without layouts"
