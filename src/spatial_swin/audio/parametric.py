@@ -61,7 +61,9 @@ def impulse_responses(
     head = draw_head(seed)
     sources = unit_vectors(np.asarray(azimuth, float), np.asarray(elevation, float))
     frequency = np.fft.rfftfreq(taps, 1 / sample_rate)
-    lateral = np.arcsin(np.clip(sources[:, 1], -1, 1))  # interaural-polar angles: left of the median plane, and around it
+    lateral = np.arcsin(
+        np.clip(sources[:, 1], -1, 1)
+    )  # interaural-polar angles: left of the median plane, and around it
     polar = np.degrees(np.arctan2(sources[:, 2], sources[:, 0]))  # 0 front, 90 above, 180 behind
     responses = []
     for side in (1.0, -1.0):
