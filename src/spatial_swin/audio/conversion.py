@@ -71,8 +71,8 @@ def convert_folder(
 ) -> Converted:
     """Make the pictures in `output` of the recordings of `root` that fall to `shard` (i of n, from 1).
 
-    Raises AudioError: nothing to do, bad recordings (all at once, unless `skip_bad`), an output folder that is finished
-    (unless `overwrite`) or was begun with other settings.
+    Raises AudioError: nothing to do, bad recordings (all at once, unless `skip_bad`), an output folder that is
+    finished (unless `overwrite`) or was begun with other settings.
     """
     tiles = settings.tiles  # a size that does not fit is said before anything is read
     recordings = find_recordings(root)
