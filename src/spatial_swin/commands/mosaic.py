@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a chunk (10)")
     parser.add_argument("--hop_seconds", type=float, help="from one chunk to the next (--seconds)")
     parser.add_argument("--minimum_seconds", type=float,
-                        help="keep a last, shorter chunk of this or more, filled with silence (--seconds)")  # fmt: skip
+                        help="keep a last, shorter chunk this long, filled with silence (--seconds)")  # fmt: skip
     parser.add_argument("--sample_rate", type=int, default=48_000, help="Hz; other rates are resampled (48000)")
     parser.add_argument("--size", type=int, default=384, help="pixels a side: 384, 224 or 192 (384)")
     parser.add_argument("--arrangement", choices=ARRANGEMENTS, default="4x4", help="which cues, in which grid (4x4)")

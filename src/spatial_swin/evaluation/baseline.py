@@ -1,7 +1,8 @@
 """What a simple model makes of pooled cues: gradient boosting, cross-validated by group.
 
-In go features [N, F], labels and groups, out come out-of-fold probabilities, a row of figures a fold, and how much each
-kind of feature matters. It reads no file and knows no cue; a deep model that does not beat it has learned no more.
+In go features [N, F], labels and groups, out come out-of-fold probabilities, a row of figures a fold, and how much
+each kind of feature matters. It reads no file and knows no cue. A deep model that does not beat it has
+learned no more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
