@@ -1,54 +1,50 @@
-"""Make assets/kemar_layouts.sofa: those directions of MIT KEMAR (normal pinna) that some layout needs.
+"""Cut the directions that the layouts need out of the full MIT KEMAR set, as a small SOFA file that ships.
 
-    python scripts/make_kemar_asset.py MIT_KEMAR_normal_pinna.sofa
+    python scripts/make_kemar_asset.py MIT_KEMAR_normal_pinna.sofa src/spatial_swin/assets/kemar_layouts.sofa
 
-The full file is what the Debian package libmysofa1 installs. For every direction of `layouts.all_directions()` the nearest
-measured one is kept, unchanged, at 44.1 kHz. Run it again after adding a layout.
+The full file is free without restriction provided the authors are cited (Gardner and Martin, MIT Media Lab, 1994); Debian's
+package libmysofa1 installs it. For every wanted direction the nearest measured one is kept, and its neighbours on the grid
+within 8 degrees, so that a layout may move a little.
 """
 
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import sofar
 
-import spatial_swin
 from spatial_swin.audio.layouts import all_directions
 from spatial_swin.audio.panning import unit_vectors
 
-TARGET = Path(spatial_swin.__file__).parent / "assets" / "kemar_layouts.sofa"
-CITATION = (
-    "Bill Gardner and Keith Martin, HRTF Measurements of a KEMAR Dummy-Head Microphone, MIT Media Lab Perceptual "
-    "Computing Technical Report 280, 1994"
-)
+WITHIN = 8.0  # degrees
+TAPS = 384  # of 512 at 44.1 kHz; the rest is below -60 dB of the peak
 
 
-def main(source: Path, target: Path = TARGET) -> None:
+def main(source: str, target: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        full = sofar.read_sofa(str(source), verify=False)
-    measured = unit_vectors(full.SourcePosition[:, 0], full.SourcePosition[:, 1])
+        full = sofar.read_sofa(source, verify=False, verbose=False)
+    positions = np.asarray(full.SourcePosition)
+    measured = unit_vectors(positions[:, 0], positions[:, 1])
     wanted = unit_vectors(*np.array(all_directions()).T)
-    keep = np.unique((wanted @ measured.T).argmax(axis=1))
-
-    small = sofar.Sofa("SimpleFreeFieldHRIR")
-    small.Data_IR = full.Data_IR[keep]
-    small.Data_SamplingRate = float(np.ravel(full.Data_SamplingRate)[0])
-    small.SourcePosition = full.SourcePosition[keep]
-    small.ReceiverPosition = np.array([[0, 0.09, 0], [0, -0.09, 0]])
-    small.GLOBAL_Title = "MIT KEMAR, normal pinna, the directions that loudspeaker layouts need"
-    small.GLOBAL_DatabaseName, small.GLOBAL_ListenerShortName = "MIT", "KEMAR, normal pinna"
-    small.GLOBAL_AuthorContact, small.GLOBAL_Organization = "Bill Gardner, Keith Martin", "MIT Media Laboratory"
-    small.GLOBAL_License = "Copyright 1994 by the MIT Media Laboratory. Free, no restrictions on use, provided the authors are cited."
-    small.GLOBAL_References = CITATION
-    for dated in ("GLOBAL_DateCreated", "GLOBAL_DateModified"):
-        setattr(small, dated, "1994-05-18 00:00:00")
-    sofar.write_sofa(str(target), small, compression=9)
-    print(f"{target}: {len(keep)} directions, {target.stat().st_size / 1e3:.0f} kB")
+    apart = np.degrees(np.arccos(np.clip(wanted @ measured.T, -1, 1)))
+    keep = np.unique(np.concatenate([apart.argmin(axis=1), np.flatnonzero((apart <= WITHIN).any(axis=0))]))
+    sofa = sofar.Sofa("SimpleFreeFieldHRIR")
+    sofa.Data_IR = np.asarray(full.Data_IR)[keep][..., :TAPS].astype(np.float32).astype(np.float64)
+    sofa.Data_SamplingRate = float(np.ravel(full.Data_SamplingRate)[0])
+    sofa.SourcePosition = positions[keep]
+    sofa.SourcePosition_Type = "spherical"
+    sofa.SourcePosition_Units = "degree, degree, metre"
+    sofa.GLOBAL_Title = "MIT KEMAR, normal pinna: directions of loudspeaker layouts"
+    sofa.GLOBAL_AuthorContact = "Bill Gardner and Keith Martin, MIT Media Laboratory"
+    sofa.GLOBAL_License = "Free, no restrictions on use, provided the authors are cited"
+    sofa.GLOBAL_Organization = "MIT Media Laboratory"
+    sofa.GLOBAL_References = "W. G. Gardner and K. D. Martin, HRTF measurements of a KEMAR, JASA 97(6), 3907-3908, 1995"
+    sofa.GLOBAL_ListenerShortName = "KEMAR, normal pinna"
+    sofa.GLOBAL_DatabaseName = "MIT"
+    sofar.write_sofa(target, sofa, compression=9)
+    print(f"{target}: {len(keep)} of {len(positions)} directions")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    main(*sys.argv[1:3])

@@ -1,8 +1,8 @@
 """Listeners: impulse responses of two ears for directions, measured (SOFA, AES69) or modelled, at one sample rate.
 
-In goes the name of a listener, out comes a `Listener`; HRIRs and BRIRs alike. Directions are relative to where the listener
-looks. Ear 0 is the left one, which is checked by level at the side, not by the receiver positions a file claims: in many files
-those are wrong. A response is resampled once, here. It renders nothing.
+In goes the name of a listener, out comes a `Listener`; HRIRs and BRIRs alike. Directions are relative to where the
+listener looks. Ear 0 is the left one, which is checked by level at the side, not by the receiver positions a file
+claims: in many files those are wrong. A response is resampled once, here. It renders nothing.
 """
 
 import math
@@ -34,7 +34,7 @@ NEAREST, INTERPOLATED = DIRECTION_MODES = ("nearest", "interpolated")
 
 @dataclass(frozen=True, eq=False)
 class Listener:
-    """azimuths, elevations [D] in degrees; impulse_responses float32 [D, 2, T] at sample_rate Hz; source: file or model."""
+    """azimuths, elevations [D] in degrees; impulse_responses float32 [D, 2, T]; source: the file or the model."""
 
     name: str
     sample_rate: int
@@ -109,8 +109,8 @@ def _delayed(responses: np.ndarray, samples: np.ndarray) -> np.ndarray:
 def load_listener(name: str, sample_rate: int) -> Listener:
     """The listener `kemar`, `parametric:SEED` or a path to a SOFA file, at `sample_rate` Hz.
 
-    Raises AudioError for an unknown name, a file that is not SOFA or not of two ears, samples that are not finite, silent
-    responses, ears that are swapped, or a sample rate nobody uses.
+    Raises AudioError for an unknown name, a file that is not SOFA or not of two ears, samples that are not finite,
+    silent responses, ears that are swapped, or a sample rate nobody uses.
     """
     check_rate(sample_rate, "the sample rate asked for")
     if name == KEMAR:
@@ -130,7 +130,7 @@ def load_listener(name: str, sample_rate: int) -> Listener:
 
 
 def expand_listeners(names: Iterable[str]) -> list[str]:
-    """Names with `parametric:1-20` written out and folders replaced by the SOFA files below them, each once, in order."""
+    """Names with `parametric:1-20` written out and folders replaced by their SOFA files, each once, in order."""
     found: list[str] = []
     for name in names:
         span = re.fullmatch(r"parametric:(\d+)-(\d+)", name)
@@ -158,7 +158,9 @@ def usable_listeners(
             for layout in layouts:
                 listener.check(layout)
         except AudioError as error:
-            problems.append(Problem(f"listener {name}", str(error).removeprefix(f"{name}: "), "or leave this listener out"))
+            problems.append(
+                Problem(f"listener {name}", str(error).removeprefix(f"{name}: "), "or leave this listener out")
+            )
             continue
         twin = next((other for other, taken in usable.items() if taken.name == listener.name), None)
         if twin is not None:
@@ -215,7 +217,7 @@ def _check_responses(path: Path, measured: Measured) -> None:
         what = f"{int((~np.isfinite(responses)).sum())} samples are NaN or infinite"
         problems.append(Problem(where, what, "write the file again"))
     else:
-        mute = np.flatnonzero(~responses.any(axis=2).all(axis=1))
+        mute = np.flatnonzero((responses == 0).all(axis=2).any(axis=1))
         if mute.size:
             what = f"{mute.size} impulse responses are silent, the first is number {mute[0]}"
             problems.append(Problem(where, what, "leave those directions out of the file"))
@@ -225,13 +227,15 @@ def _check_responses(path: Path, measured: Measured) -> None:
 def _check_ears(path: Path, measured: Measured) -> None:
     """Raise AudioError when sources at the side are louder in the far ear."""
     low, high = LATERAL
-    side = (np.abs(measured.azimuths) >= low) & (np.abs(measured.azimuths) <= high) & (np.abs(measured.elevations) <= 30)
+    side = (
+        (np.abs(measured.azimuths) >= low) & (np.abs(measured.azimuths) <= high) & (np.abs(measured.elevations) <= 30)
+    )
     if not side.any():
         return
     energy = (measured.responses[side] ** 2).sum(axis=2)
     near_minus_far = 10 * np.log10(energy[:, 0] / energy[:, 1]) * np.sign(measured.azimuths[side])
     if np.median(near_minus_far) < 0:
         raise AudioError(
-            f"{path}: the ears are swapped: for sources at the side the far ear is {-np.median(near_minus_far):.1f} dB louder "
-            "than the near one; exchange the receivers, or mirror the azimuths (SOFA counts them positive to the left)"
+            f"{path}: the ears are swapped: for sources at the side the far ear is {-np.median(near_minus_far):.1f} dB "
+            "louder than the near one; exchange the receivers, or mirror the azimuths (SOFA: positive to the left)"
         )

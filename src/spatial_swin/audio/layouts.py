@@ -1,7 +1,8 @@
 """Loudspeaker layouts as data: where the loudspeakers of a code stand. The one place to add a layout.
 
-Azimuth in degrees, positive to the left; elevation in degrees, positive upwards. Loudspeakers are named as in ITU-R BS.2051
-(M+030: middle layer, 30 degrees left; U: upper layer). Order: L, R, C, LFE, surrounds, tops. It knows nothing of sound.
+Azimuth in degrees, positive to the left; elevation in degrees, positive upwards. Loudspeakers are named as in ITU-R
+BS.2051 (M+030: middle layer, 30 degrees left; U: upper layer). Order: L, R, C, LFE, surrounds, tops. It knows
+nothing of sound.
 """
 
 from collections.abc import Iterable
@@ -90,7 +91,7 @@ ALIASES = {
 
 
 def find_layouts(codes: Iterable[str]) -> tuple[Layout, ...]:
-    """The layouts of `codes`, each once. Raises AudioError naming every code that there is not, and for none at all."""
+    """The layouts of `codes`, each once. Raises AudioError naming every code that there is not, and for none."""
     wanted = list(dict.fromkeys(codes))
     unknown = [code for code in wanted if code not in LAYOUTS]
     if unknown or not wanted:

@@ -1,7 +1,7 @@
 """One gain for both ears: ITU-R BS.1770-4 loudness, matched to -23 LUFS.
 
-In goes binaural sound, out come the same sound with one gain and what was measured. What lies below -50 LUFS is reported
-as silent and not boosted; what then exceeds full scale is limited to it and reported as clipped.
+In goes binaural sound, out come the same sound with one gain and what was measured. What lies below -50 LUFS is
+reported as silent and not boosted; what then exceeds full scale is limited to it and reported as clipped.
 """
 
 import math

@@ -1,7 +1,8 @@
 """The manifest of a folder of pictures: one row a picture, what it shows and where it comes from.
 
-Its name is `manifest.csv`, which imagefolder passes over: a `metadata.csv` would make it forget the class folders. Job arrays
-write one manifest a shard, `manifest.<i>of<n>.csv`; `merge` makes one of them when all are there. One reader, one writer.
+Its name is `manifest.csv`, which imagefolder passes over: a `metadata.csv` would make it forget the class folders.
+Job arrays write one manifest a shard, hidden from whoever reads the pictures; `merge` makes one of them when all are
+there. One reader, one writer.
 """
 
 import os
@@ -20,7 +21,7 @@ SOUND = "sound"
 
 @dataclass(frozen=True)
 class Row:
-    """One picture. Levels in LUFS (BS.1770-4), empty for digital silence; flags joined by `+`: silent, clipped, short."""
+    """One picture. Levels in LUFS (BS.1770-4), empty for silence; flags joined by `+`: silent, clipped, short."""
 
     path: str
     label: str
@@ -49,8 +50,8 @@ def pictures_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def shard_name(shard: tuple[int, int] | None) -> str:
-    """manifest.csv, or manifest.<i>of<n>.csv for the i-th of n parts of the work."""
-    return MANIFEST if shard is None or shard[1] == 1 else f"manifest.{shard[0]}of{shard[1]}.csv"
+    """manifest.csv, or .manifest.<i>of<n>.csv for the i-th of n parts of the work."""
+    return MANIFEST if shard is None or shard[1] == 1 else f".manifest.{shard[0]}of{shard[1]}.csv"
 
 
 def write_rows(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:

@@ -1,14 +1,18 @@
 """Direction to loudspeaker gains: VBAP where a layout surrounds the direction, documented folding where it does not.
 
-In go a layout and directions, out come gains [K, loudspeakers]. One rule for objects and for channels of a master, so that
-a channel that stands where a loudspeaker stands reaches that loudspeaker alone, and the downmix of BS.775 falls out:
+In go a layout and directions, out come gains [K, loudspeakers]. One rule for objects and for channels of a master,
+so that a channel that stands where a loudspeaker stands reaches that loudspeaker alone, and the downmix of BS.775
+falls out:
 
 - no upper layer: elevation is dropped, with 0 dB at ear level falling to -3 dB at 30 degrees and above;
-- no surrounds: a direction at +-110 degrees reaches the front loudspeaker of its side at -3 dB, the arcs between are panned;
+- no surrounds: a direction at +-110 degrees reaches the front loudspeaker of its side at -3 dB, the arcs between are
+  panned;
 - mono: 0.707 (Lo + Ro) of the stereo downmix, so L and R at -3 dB, C at 0 dB, surrounds at -6 dB;
-- the zenith is shared by the upper loudspeakers with equal power; nothing lies below ear level (elevation is clipped at 0).
+- the zenith is shared by the upper loudspeakers with equal power; nothing lies below ear level (elevation is clipped
+  at 0).
 
-Vector base amplitude panning after Pulkki (1997), triangles from the convex hull. Gains have unit power before folding.
+Vector base amplitude panning after Pulkki (1997), triangles from the convex hull. Gains have unit power before
+folding.
 """
 
 from functools import lru_cache
@@ -31,7 +35,7 @@ def unit_vectors(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _triangles(layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Triangles [T, 3] over real and imagined loudspeakers, their inverse bases [T, 3, 3], folding [points, loudspeakers]."""
+    """Triangles [T, 3] over real and imagined loudspeakers, inverse bases [T, 3, 3], folding [points, loudspeakers]."""
     placed = layout.placed
     directions = [(s.azimuth, s.elevation) for s in placed]
     folding = list(np.eye(len(placed)))
@@ -53,9 +57,8 @@ def _triangles(layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def gains(layout: Layout, azimuth: np.ndarray | float, elevation: np.ndarray | float) -> np.ndarray:
-    """Gains of the placed loudspeakers of `layout` for directions in degrees: [K] and [K] -> float64 [K, loudspeakers]."""
-    azimuth, elevation = np.broadcast_arrays(np.atleast_1d(azimuth), np.atleast_1d(elevation))
-    elevation = np.clip(elevation.astype(float), 0.0, 90.0)
+    """Gains of the placed loudspeakers of `layout` for directions [K] in degrees: float64 [K, loudspeakers]."""
+    azimuth, elevation = np.broadcast_arrays(np.atleast_1d(azimuth), np.clip(np.atleast_1d(elevation), 0.0, 90.0))
     if len(layout.placed) == 1:
         stereo = gains(LAYOUTS["200"], azimuth, elevation)
         return FOLD * stereo.sum(axis=1, keepdims=True)

@@ -1,9 +1,10 @@
-"""A listener that needs no measurement: spherical head, ears a little behind the middle, pinnae whose echoes and notch move.
+"""A listener that needs no measurement: spherical head, ears a little behind the middle, pinnae whose echoes and notch
+move.
 
-In goes a seed, out come head-related impulse responses for any direction; seeds are a population of heads and pinnae. What is
-modelled: the delay around a rigid sphere (Woodworth), its shadow as one pole and one zero (Brown and Duda, A structural model
-for binaural sound synthesis, IEEE TSAP 6(5), 1998), five pinna echoes that move with elevation (the same), a notch that rises
-with elevation, and the pinna's shadow of what comes from behind. Not modelled: torso, room.
+In goes a seed, out come head-related impulse responses for any direction; seeds are a population of heads and pinnae.
+What is modelled: the delay around a rigid sphere (Woodworth), its shadow as one pole and one zero (Brown and Duda, A
+structural model for binaural sound synthesis, IEEE TSAP 6(5), 1998), five pinna echoes that move with elevation (the
+same), a notch that rises with elevation, and the pinna's shadow of what comes from behind. Not modelled: torso, room.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Head:
 
 
 def draw_head(seed: int) -> Head:
-    """A head of the population: radius 8.75 cm ± 0.5 cm, pinna delays ± 15 %, echo gains ± 30 %, notch 5.5 to 7.5 kHz."""
+    """A head of the population: radius 8.75 ± 0.5 cm, pinna delays ± 15 %, notch from 5.5 to 7.5 kHz."""
     generator = keyed_generator(seed, "parametric listener")
     return Head(
         radius=float(np.clip(generator.normal(0.0875, 0.005), 0.072, 0.102)),

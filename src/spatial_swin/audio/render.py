@@ -1,9 +1,9 @@
 """A scene, a layout and a listener become binaural sound.
 
-In goes a `Scene`, out comes float32 [2, N]: stems panned to the layout's loudspeakers, each loudspeaker filtered with the
-listener's responses for its direction, everything summed as spectra. What does not depend on the layout (the stems) is made
-once for all layouts; what does not depend on the listener (the loudspeaker feeds) once for all listeners. Levels are matched
-afterwards (`loudness`), by one gain for both ears.
+In goes a `Scene`, out comes float32 [2, N]: stems panned to the layout's loudspeakers, each loudspeaker filtered
+with the listener's responses for its direction, everything summed as spectra. What does not depend on the layout
+(the stems) is made once for all layouts; what does not depend on the listener (the loudspeaker feeds) once for all
+listeners. Levels are matched afterwards (`loudness`), by one gain for both ears.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, signal
 
-from spatial_swin.audio.hrtf import Listener
+from spatial_swin.audio.hrtf import NEAREST, Listener
 from spatial_swin.audio.layouts import Layout
 from spatial_swin.audio.panning import gains
 from spatial_swin.audio.synthesis import Scene, Stem
-from spatial_swin.keyed_random import keyed_generator
 
 LFE_CUTOFF = 120.0  # Hz, as the LFE channel is band-limited (BS.775)
 
 
 @dataclass(frozen=True)
 class Feeds:
-    """Loudspeaker signals of one layout as spectra: complex64 [C, F] of the placed ones; lfe [F] or None."""
+    """Spectra complex64 [C, F] of the placed loudspeakers' signals, zero-padded to `size`; lfe [F] or None."""
 
     layout: Layout
     spectra: np.ndarray
@@ -32,55 +31,61 @@ class Feeds:
     size: int
 
 
-def loudspeaker_feeds(scene: Scene, layout: Layout, longest_response: int = 2048) -> Feeds:
-    """Pan every stem of `scene` to `layout`; resting stems by one matrix product, moving ones along their path."""
-    count = len(scene.stems[0].signal)
-    size = fft.next_fast_len(count + longest_response, real=True)
+def loudspeaker_signals(scene: Scene, layout: Layout) -> np.ndarray:
+    """Pan every stem of `scene` to the placed loudspeakers: float32 [C, N]. Resting stems by one matrix product."""
     still = [stem for stem in scene.stems if not stem.moves]
-    feeds = np.zeros((len(layout.placed), count), np.float32)
+    signals = np.zeros((len(layout.placed), len(scene.stems[0].signal)), np.float32)
     if still:
         matrix = gains(layout, np.array([s.azimuth[0] for s in still]), np.array([s.elevation[0] for s in still]))
-        feeds += matrix.T.astype(np.float32) @ np.stack([stem.signal for stem in still])
+        signals += matrix.T.astype(np.float32) @ np.stack([stem.signal for stem in still])
     for stem in scene.stems:
         if stem.moves:
-            feeds += _moving_gains(layout, stem, count) * stem.signal
+            _add_moving(signals, stem, layout)
+    return signals
+
+
+def _add_moving(signals: np.ndarray, stem: Stem, layout: Layout) -> None:
+    """Add a stem to `signals` [C, N] with gains that are linear between the knots of its path."""
+    knots = gains(layout, stem.azimuth, stem.elevation).T  # [C, K]
+    count = signals.shape[1]
+    at = np.linspace(0, knots.shape[1] - 1, count)
+    for loudspeaker, gain in enumerate(knots):
+        if gain.any():
+            signals[loudspeaker] += np.interp(at, np.arange(len(gain)), gain).astype(np.float32) * stem.signal
+
+
+def loudspeaker_feeds(scene: Scene, layout: Layout, longest_response: int = 2048) -> Feeds:
+    """`loudspeaker_signals` as spectra with room for responses of `longest_response` samples; LFE where there is one."""
+    signals = loudspeaker_signals(scene, layout)
+    count = signals.shape[1]
+    size = fft.next_fast_len(count + longest_response, real=True)
     lfe = None
-    if scene.lfe is not None:
-        lfe = fft.rfft(_low_passed(scene.lfe, scene.sample_rate), size)
-    return Feeds(layout, fft.rfft(feeds, size, workers=1), lfe, count, size)
+    if scene.lfe is not None and len(layout.placed) < len(layout.loudspeakers):
+        low = signal.butter(4, LFE_CUTOFF, fs=scene.sample_rate, output="sos")
+        lfe = fft.rfft(signal.sosfilt(low, scene.lfe).astype(np.float32), size)
+    return Feeds(layout, fft.rfft(signals, size), lfe, count, size)
 
 
-def _moving_gains(layout: Layout, stem: Stem, count: int) -> np.ndarray:
-    """Gains float32 [C, N], linear between the knots of the path."""
-    knots = gains(layout, stem.azimuth, stem.elevation)  # [K, C]
-    place = np.linspace(0, len(knots) - 1, count, dtype=np.float32)
-    lower = np.minimum(place.astype(int), len(knots) - 2)
-    share = (place - lower)[:, None]
-    return ((1 - share) * knots[lower] + share * knots[lower + 1]).T.astype(np.float32)
-
-
-def _low_passed(lfe: np.ndarray, sample_rate: int) -> np.ndarray:
-    return signal.sosfilt(signal.butter(4, LFE_CUTOFF, fs=sample_rate, output="sos"), lfe).astype(np.float32)
-
-
-def binaural(feeds: Feeds, listener: Listener) -> np.ndarray:
+def binaural(feeds: Feeds, listener: Listener, directions: str = NEAREST) -> np.ndarray:
     """What the listener's ears receive: float32 [2, N]. Raises AudioError when the listener lacks a direction."""
-    responses = listener.responses(feeds.layout)
+    responses = listener.responses(feeds.layout, directions)
     assert responses.shape[-1] <= feeds.size - feeds.samples, "loudspeaker_feeds was told of shorter responses"
-    transfer = fft.rfft(responses.astype(np.float32), feeds.size)  # [C, 2, F]
-    ears = np.einsum("cf,cef->ef", feeds.spectra, transfer)
-    if feeds.lfe is not None:  # low frequencies have no direction: the same at both ears
-        ears += feeds.lfe
-    return fft.irfft(ears, feeds.size)[:, : feeds.samples].astype(np.float32)
+    ears = np.zeros((2, feeds.spectra.shape[1]), np.complex64)
+    for feed, response in zip(feeds.spectra, responses, strict=True):
+        ears += feed * fft.rfft(response, feeds.size)
+    if feeds.lfe is not None:  # low frequencies have no direction: the centre's response, the same at both ears
+        centre = min(range(len(responses)), key=lambda k: abs(feeds.layout.placed[k].azimuth))
+        ears += feeds.lfe * fft.rfft(responses[centre].mean(axis=0), feeds.size)
+    return fft.irfft(ears, feeds.size)[:, : feeds.samples]
 
 
-def render_scene(scene: Scene, layout: Layout, listener: Listener) -> np.ndarray:
+def render_scene(scene: Scene, layout: Layout, listener: Listener, directions: str = NEAREST) -> np.ndarray:
     """One scene in one layout for one listener: float32 [2, N], before loudness matching."""
-    return binaural(loudspeaker_feeds(scene, layout, listener.impulse_responses.shape[-1]), listener)
+    return binaural(loudspeaker_feeds(scene, layout, listener.impulse_responses.shape[-1]), listener, directions)
 
 
 def render_layouts(
-    scene: Scene, layouts: Sequence[Layout], listeners: Sequence[Listener]
+    scene: Scene, layouts: Sequence[Layout], listeners: Sequence[Listener], directions: str = NEAREST
 ) -> dict[tuple[str, str], np.ndarray]:
     """(layout code, listener name) -> float32 [2, N], sharing the feeds between listeners."""
     longest = max(listener.impulse_responses.shape[-1] for listener in listeners)
@@ -88,11 +93,5 @@ def render_layouts(
     for layout in layouts:
         feeds = loudspeaker_feeds(scene, layout, longest)
         for listener in listeners:
-            result[layout.code, listener.name] = binaural(feeds, listener)
+            result[layout.code, listener.name] = binaural(feeds, listener, directions)
     return result
-
-
-def drawn_listeners(seed: int, number: int, listeners: Sequence[str], count: int) -> list[str]:
-    """`count` of `listeners` for programme `number`, drawn by (seed, number): many heads without a rendering for each."""
-    chosen = keyed_generator(seed, "listeners of a programme", number).choice(len(listeners), count, replace=False)
-    return [listeners[index] for index in sorted(chosen)]

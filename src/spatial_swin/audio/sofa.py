@@ -1,7 +1,7 @@
 """SOFA files (AES69) as plain arrays: impulse responses and the directions they were measured from.
 
-Reads free-field HRIRs (a source a measurement), rooms in which the head turns (SingleRoomDRIR, SimpleFreeFieldHRIR with views)
-and rooms with many loudspeakers (MultiSpeakerBRIR). It judges nothing: `hrtf` does.
+Reads free-field HRIRs (a source a measurement), rooms in which the head turns (SingleRoomDRIR, SimpleFreeFieldHRIR
+with views) and rooms with many loudspeakers (MultiSpeakerBRIR). It judges nothing: `hrtf` does.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """responses float64 [D, 2, T], azimuths and elevations [D] in degrees as seen by the listener, sample_rate in Hz."""
+    """responses float64 [D, 2, T]; azimuths, elevations [D] in degrees as the listener sees them; sample_rate in Hz."""
 
     responses: np.ndarray
     azimuths: np.ndarray

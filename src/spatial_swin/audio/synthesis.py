@@ -1,9 +1,9 @@
 """Programmes for who has none at hand: seeded scenes of stems with places and movement, made in a few milliseconds.
 
-In goes (seed, number, seconds, sample rate), out comes a `Scene`: mono stems with their directions, beds of decorrelated
-ambience all around and above, and the diffuse reverberation of the dry stems. Nothing here knows of loudspeakers: a scene is
-what the four renderings of a programme share. Every draw is keyed by (seed, programme), so programmes never depend on how
-many are made or by whom.
+In goes (seed, number, seconds, sample rate), out comes a `Scene`: mono stems with their directions, beds of
+decorrelated ambience all around and above, and the diffuse reverberation of the dry stems. Nothing here knows of
+loudspeakers: a scene is what the four renderings of a programme share. Every draw is keyed by (seed, programme), so
+programmes never depend on how many are made or by whom.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ KNOTS_PER_SECOND = 10  # of a moving source's path
 
 @dataclass(frozen=True)
 class Stem:
-    """signal: float32 [N]; azimuth, elevation in degrees, [1] at rest or [K] knots evenly over the time when moving."""
+    """signal: float32 [N]; azimuth, elevation in degrees, [1] at rest or [K] knots over the time."""
 
     signal: np.ndarray
     azimuth: np.ndarray
@@ -160,8 +160,8 @@ def _tone(
 ) -> np.ndarray:
     """Harmonics of a fundamental in Hz (a number or [N]); amplitudes [H]."""
     time = np.arange(count, dtype=np.float32) / np.float32(sample_rate)
-    turn = np.float32(2 * np.pi) * (frequency * time if np.isscalar(frequency) else np.cumsum(frequency) / sample_rate)
-    turn = np.asarray(turn, dtype=np.float32)
+    cycles = np.cumsum(frequency) / sample_rate if isinstance(frequency, np.ndarray) else frequency * time
+    turn = (2 * np.pi * cycles).astype(np.float32)
     result = np.zeros(count, np.float32)
     for number, amplitude in enumerate(amplitudes, start=1):
         if amplitude > 1e-3 and number * np.max(frequency) < 0.45 * sample_rate:

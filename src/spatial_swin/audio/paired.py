@@ -1,0 +1,208 @@
+"""A paired data set: every programme in every layout for its listeners, as sound, pictures and rows of the manifest.
+
+In go programmes, listeners and `Settings`, out come OUTPUT/pictures/<label>/*.png and OUTPUT/sound/<label>/*.flac.
+One job is one chunk of one programme: its renderings share everything but the layout and stand at one loudness. Jobs
+run in processes (spawned, one torch thread each); what a job writes depends on the job and the settings alone, so
+neither workers nor shards nor a restart change a byte.
+"""
+
+import json
+import math
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from spatial_swin import files
+from spatial_swin.audio.clips import Cut
+from spatial_swin.audio.hrtf import load_listener
+from spatial_swin.audio.layouts import find_layouts
+from spatial_swin.audio.loudness import match_loudness
+from spatial_swin.audio.manifest import PICTURES, SOUND, Row
+from spatial_swin.audio.programme import Programme, chunk_starts
+from spatial_swin.audio.render import render_layouts
+from spatial_swin.audio.synthesis import Scene, synthetic_scene
+from spatial_swin.errors import AudioError, Problem
+from spatial_swin.keyed_random import keyed_generator
+
+PREROLL = 1.0  # s rendered before a chunk and dropped, so that what rings on from the chunk before is heard
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the bytes of sound and pictures, beside programme, layout and listener."""
+
+    cut: Cut
+    seed: int = 0
+    directions: str = "nearest"
+    arrangement: str = "4x4"
+    size: int = 384
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """The number-th synthetic programme of a seed."""
+
+    number: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"synthetic{self.seed}-{self.number:06d}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One chunk of a programme for its listeners: (name to load, name in file names) each. start in samples."""
+
+    programme: Programme | Synthetic
+    chunk: int
+    start: int
+    short: bool
+    listeners: tuple[tuple[str, str], ...]
+
+    def stem(self, listener: str, label: str) -> str:
+        return f"{self.programme.name}_{listener}_{label}_chunk{self.chunk:04d}"
+
+    def pictures(self, layouts: Sequence[str]) -> list[str]:
+        """Paths below the folder of pictures of all that this job makes."""
+        return [f"{label}/{self.stem(name, label)}.png" for _, name in self.listeners for label in layouts]
+
+
+def make_jobs(
+    programmes: Sequence[Programme | Synthetic],
+    listeners: Sequence[tuple[str, str]],
+    each: int | None,
+    settings: Settings,
+) -> list[Job]:
+    """Jobs in the order of the programmes; with `each`, a programme gets so many listeners, drawn by seed and name."""
+    jobs = []
+    for programme in programmes:
+        chosen = _drawn(listeners, each, settings.seed, programme.name)
+        length = (
+            settings.cut.frames if isinstance(programme, Synthetic) else programme.length(settings.cut.sample_rate)
+        )
+        for chunk, (start, short) in enumerate(chunk_starts(length, settings.cut)):
+            jobs.append(Job(programme, chunk, start, short, chosen))
+    return jobs
+
+
+def _drawn(
+    listeners: Sequence[tuple[str, str]], each: int | None, seed: int, programme: str
+) -> tuple[tuple[str, str], ...]:
+    if each is None or each >= len(listeners):
+        return tuple(listeners)
+    order = keyed_generator(seed, "listeners of a programme", programme).permutation(len(listeners))
+    return tuple(listeners[k] for k in sorted(order[:each]))
+
+
+def _scene(job: Job, settings: Settings) -> tuple[Scene, int]:
+    """The scene of a job and how many samples at its beginning are only there to ring on."""
+    cut = settings.cut
+    if isinstance(job.programme, Synthetic):
+        return synthetic_scene(job.programme.seed, job.programme.number, cut.seconds, cut.sample_rate), 0
+    before = min(job.start, round(PREROLL * cut.sample_rate))
+    return job.programme.scene(job.start - before, before + cut.frames, cut.sample_rate), before
+
+
+def run_job(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sound: bool) -> list[Row] | Problem:
+    """Write the pictures (and the sound) of one job and tell their rows, or what kept it from that."""
+    try:
+        return _run(job, output, layouts, settings, sound)
+    except (AudioError, soundfile.SoundFileError, OSError) as error:
+        return Problem(
+            f"{job.programme.name}, chunk {job.chunk}", str(error), "mend it and run the same command again"
+        )
+
+
+def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sound: bool) -> list[Row]:
+    import torch
+
+    from spatial_swin.audio.conversion import encode_png
+    from spatial_swin.audio.mosaic import mosaic
+
+    rate = settings.cut.sample_rate
+    scene, before = _scene(job, settings)
+    listeners = [load_listener(spec, rate) for spec, _ in job.listeners]
+    rendered = render_layouts(scene, find_layouts(layouts), listeners, settings.directions)
+    kind = "synthetic" if isinstance(job.programme, Synthetic) else job.programme.kind
+    rows = []
+    for listener in listeners:
+        matched = [match_loudness(rendered[code, listener.name][:, before:], rate) for code in layouts]
+        stack = torch.from_numpy(np.stack([ears for ears, _ in matched]))
+        pictures = mosaic(stack, rate, settings.arrangement, settings.size).numpy()
+        for label, (ears, level), picture in zip(layouts, matched, pictures, strict=True):
+            stem = job.stem(listener.name, label)
+            files.write_bytes(output / PICTURES / label / f"{stem}.png", encode_png(picture))
+            if sound:
+                _write_sound(output / SOUND / label / f"{stem}.flac", ears, rate)
+            flags = "+".join((*level.flags, *(["short"] if job.short else [])))
+            rows.append(
+                Row(
+                    path=f"{label}/{stem}.png",
+                    label=label,
+                    programme=job.programme.name,
+                    listener=listener.name,
+                    source=f"{kind}, {settings.directions} direction",
+                    chunk=str(job.chunk),
+                    recording=job.programme.name,
+                    seed=str(settings.seed),
+                    loudness_before=_written(level.before),
+                    loudness_after=_written(level.after),
+                    flags=flags,
+                )
+            )
+    return rows
+
+
+def _written(level: float) -> str:
+    return f"{level:.2f}" if math.isfinite(level) else ""
+
+
+def _write_sound(path: Path, ears: np.ndarray, sample_rate: int) -> None:
+    with files.atomic_path(path) as temporary:
+        soundfile.write(temporary, ears.T, sample_rate, format="FLAC", subtype="PCM_24")
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def run_jobs(
+    jobs: Sequence[Job], output: Path, layouts: Sequence[str], settings: Settings, sound: bool, workers: int
+) -> Iterator[list[Row] | Problem]:
+    """Results in the order of `jobs`, from `workers` processes (1: this one). Raises AudioError when one dies."""
+    work = partial(run_job, output=output, layouts=tuple(layouts), settings=settings, sound=sound)
+    if workers == 1 or len(jobs) == 1:
+        yield from map(work, jobs)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when a spawned process loads its libraries
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as pool:
+        try:
+            yield from pool.map(work, jobs)
+        except BrokenProcessPool:
+            raise AudioError("a process that rendered was ended, likely for memory; use fewer --workers") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def begin(output: Path, settings: Settings) -> None:
+    """Keep the settings at OUTPUT/render.json. Raises AudioError when the folder was begun with others."""
+    path = output / "render.json"
+    wanted = {**asdict(settings), **asdict(settings.cut)}
+    del wanted["cut"]
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else wanted
+    other = [f"{key} {found.get(key)!r}, now {value!r}" for key, value in wanted.items() if found.get(key) != value]
+    if other:
+        raise AudioError(f"{output} was begun with {'; '.join(other)}; use the same options or another --output_dir")
+    files.write_json(path, wanted)

@@ -1,0 +1,305 @@
+"""Programmes that a user has: channel masters and folders of stems, judged, then read piece by piece as scenes.
+
+In goes a folder; what lies directly in it is a programme each:
+
+- a sound file of 10 channels (5.1.4) or 12 (7.1.4), in the order of `layouts`; 8, 6, 2 or 1 for the layouts that
+  those hold;
+- a folder of mono files named by loudspeaker (M+030, U-110, or L R C LFE Ls Rs Ltf Rtf Ltr Rtr), alone or after a
+  `_`;
+- a folder of mono stems, with places in `stems.csv` (columns file, azimuth, elevation, and gain_db if wanted), or in
+  their names (`violin_az+030_el+15.wav`), or drawn by the seed.
+
+A channel of a master is a stem at the place of its loudspeaker, so that one rule (`panning`) makes every downmix. It
+never pans.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from spatial_swin import files
+from spatial_swin.audio.clips import LOWEST_SAMPLE_RATE, READABLE, Cut, _cut_off
+from spatial_swin.audio.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspeaker
+from spatial_swin.audio.synthesis import Scene, Stem
+from spatial_swin.errors import AudioError, Problem
+from spatial_swin.keyed_random import keyed_generator
+
+MASTER_LAYOUTS = {len(LAYOUTS[code].loudspeakers): code for code in ("100", "200", "510", "710", "514", "714")}
+STEMS_TABLE = "stems.csv"
+PLACE_IN_NAME = re.compile(r"_az(?P<azimuth>[+-]?\d+(?:\.\d+)?)(?:_el(?P<elevation>[+-]?\d+(?:\.\d+)?))?$")
+MARGIN = 4096  # output samples of context on either side of a piece that is resampled
+BLOCK = 1 << 16
+SPEAKERS_BY_ALIAS = {alias.lower(): name for alias, name in ALIASES.items()}
+
+
+@dataclass(frozen=True)
+class Track:
+    """One channel of one file and where it stands, in degrees; gain is a factor."""
+
+    path: Path
+    channel: int
+    azimuth: float
+    elevation: float
+    lfe: bool = False
+    gain: float = 1.0
+
+
+@dataclass(frozen=True)
+class Programme:
+    """kind: master or stems; layout: of the master, None for stems; frames and sample_rate as in the files."""
+
+    name: str
+    kind: str
+    tracks: tuple[Track, ...]
+    frames: int
+    sample_rate: int
+    layout: str | None = None
+
+    def length(self, sample_rate: int) -> int:
+        """Samples at another rate."""
+        return int(self.frames * sample_rate / self.sample_rate)
+
+    def scene(self, start: int, count: int, sample_rate: int) -> Scene:
+        """The `count` samples from `start` on, both at `sample_rate`; silence where the files have ended."""
+        by_file: dict[Path, np.ndarray] = {}
+        stems, lfe = [], None
+        for track in self.tracks:
+            if track.path not in by_file:
+                by_file[track.path] = read_piece(track.path, start, count, sample_rate)
+            signal = np.float32(track.gain) * by_file[track.path][track.channel]
+            if track.lfe:
+                lfe = signal
+            else:
+                place = np.array([track.azimuth]), np.array([track.elevation])
+                stems.append(Stem(signal, *place, kind=self.kind))
+        return Scene(self.name, sample_rate, tuple(stems), lfe)
+
+
+def chunk_starts(length: int, cut: Cut) -> list[tuple[int, bool]]:
+    """(first sample, whether it is short) of the chunks of `length` samples at the rate of `cut`."""
+    hop, minimum = round(cut.hop_seconds * cut.sample_rate), round(cut.minimum_seconds * cut.sample_rate)
+    full = max(0, (length - cut.frames) // hop + 1)
+    starts = [(k * hop, False) for k in range(full)]
+    rest, covered = length - full * hop, full > 0 and length <= (full - 1) * hop + cut.frames
+    return [*starts, (full * hop, True)] if minimum <= rest < cut.frames and not covered else starts
+
+
+def read_piece(path: Path, start: int, count: int, sample_rate: int) -> np.ndarray:
+    """float32 [channels, count] of a file from sample `start` on, both at `sample_rate`; zeros after its end."""
+    with soundfile.SoundFile(path) as file:
+        if file.samplerate == sample_rate:
+            piece = _read(file, start, count)
+        else:  # begin where samples of file and output fall together, so that every piece fits the others
+            common = math.gcd(file.samplerate, sample_rate)
+            up, down = sample_rate // common, file.samplerate // common
+            first = max(0, start // up - -(-MARGIN // up))  # in units of `up` output samples
+            wanted = math.ceil((start + count + MARGIN) * down / up) - first * down
+            piece = soxr.resample(_read(file, first * down, wanted), file.samplerate, sample_rate, quality="VHQ")
+            piece = piece[start - first * up : start - first * up + count]
+    result = np.zeros((piece.shape[1], count), np.float32)
+    result[:, : len(piece)] = piece.T
+    return result
+
+
+def _read(file: soundfile.SoundFile, start: int, count: int) -> np.ndarray:
+    if start >= file.frames:
+        return np.zeros((0, file.channels), np.float32)
+    file.seek(start)
+    return file.read(count, dtype="float32", always_2d=True)
+
+
+def find_programmes(root: Path, seed: int) -> tuple[list[Programme], list[Problem]]:
+    """The programmes of a folder by name, and what keeps others from being one; files are opened, samples not read.
+
+    Raises AudioError for a path that is no folder, and for a folder without any sound.
+    """
+    if not root.is_dir():
+        raise AudioError(f"{root}: not a folder; give the one that holds the programmes")
+    programmes: list[Programme] = []
+    problems: list[Problem] = []
+    for entry in sorted(root.iterdir()):
+        if entry.name.startswith(".") or not (entry.is_dir() or entry.suffix.lower() in READABLE):
+            continue
+        try:
+            found = _folder(entry, seed) if entry.is_dir() else _master_file(entry)
+        except AudioError as error:
+            where, _, what = str(error).partition(": ")
+            what, _, do = what.rpartition("; ")
+            problems.append(Problem(where, what, do))
+            continue
+        twin = next((p for p in programmes if p.name == found.name), None)
+        if twin is None:
+            programmes.append(found)
+        else:
+            what = f"would be called {found.name}, as {twin.tracks[0].path.name} is"
+            problems.append(Problem(str(entry), what, "rename one of the two"))
+    if not programmes and not problems:
+        raise AudioError(f"{root}: no programme in it; put 10-channel (5.1.4) files or folders of stems there")
+    return programmes, problems
+
+
+def _name(path: Path) -> str:
+    """The name of a programme: what a file name and the pattern of ours can carry (no `_`, which parts the name)."""
+    stem = path.name if path.is_dir() else path.stem
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", stem).strip("-.") or "programme"
+
+
+def _opened(path: Path) -> tuple[int, int, int]:
+    """(channels, frames, sample rate) of a file; raises AudioError for one that cannot be used."""
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: is empty (0 bytes); export it again")
+    try:
+        with soundfile.SoundFile(path) as file:
+            channels, frames, rate = file.channels, file.frames, file.samplerate
+    except (soundfile.SoundFileError, OSError) as error:
+        reason = str(error).replace(f"'{path}'", "it")
+        raise AudioError(f"{path}: cannot be read ({reason}); convert it to WAV or FLAC") from None
+    if missing := _cut_off(path):
+        raise AudioError(f"{path}: is truncated, {missing} bytes fewer than its header says; export it again")
+    if frames == 0:
+        raise AudioError(f"{path}: holds no samples; export it again")
+    if rate < LOWEST_SAMPLE_RATE:
+        raise AudioError(
+            f"{path}: has {rate} Hz; use {LOWEST_SAMPLE_RATE} Hz or more, elevation is heard up to 16 kHz"
+        )
+    return channels, frames, rate
+
+
+def _master_file(path: Path) -> Programme:
+    channels, frames, rate = _opened(path)
+    if channels not in MASTER_LAYOUTS:
+        known = ", ".join(f"{count} ({LAYOUTS[code].title})" for count, code in sorted(MASTER_LAYOUTS.items()))
+        raise AudioError(f"{path}: has {channels} channels; a master has one of {known}")
+    layout = LAYOUTS[MASTER_LAYOUTS[channels]]
+    tracks = tuple(_channel(path, index, speaker) for index, speaker in enumerate(layout.loudspeakers))
+    return Programme(_name(path), "master", tracks, frames, rate, layout.code)
+
+
+def _channel(path: Path, index: int, speaker: Loudspeaker) -> Track:
+    return Track(path, index, speaker.azimuth, speaker.elevation, speaker.lfe)
+
+
+def _folder(folder: Path, seed: int) -> Programme:
+    sounds = sorted(path for path in folder.iterdir() if path.suffix.lower() in READABLE and path.name[0] != ".")
+    if not sounds:
+        raise AudioError(f"{folder}: holds no sound; put mono files into it")
+    opened = {path: _opened(path) for path in sounds}
+    if many := [path.name for path in sounds if opened[path][0] != 1]:
+        raise AudioError(
+            f"{folder}: {', '.join(many)} {'are' if len(many) > 1 else 'is'} not mono; split it into mono files"
+        )
+    rates = sorted({rate for _, _, rate in opened.values()})
+    if len(rates) > 1:
+        raise AudioError(f"{folder}: sample rates differ ({', '.join(map(str, rates))} Hz); export all at one rate")
+    speakers = {path: _speaker_of(path) for path in sounds}
+    if all(speakers.values()) and not (folder / STEMS_TABLE).exists():
+        return _mono_master(folder, {path: name for path, name in speakers.items() if name}, opened)
+    places = _given_places(folder, sounds)
+    tracks = tuple(Track(path, 0, *(places.get(path.name) or _place(path, folder, seed))) for path in sounds)
+    return Programme(_name(folder), "stems", tracks, max(frames for _, frames, _ in opened.values()), rates[0])
+
+
+def _speaker_of(path: Path) -> str | None:
+    last = re.split(r"[_ ]", path.stem)[-1]
+    if last.lower() in SPEAKERS_BY_ALIAS:
+        return SPEAKERS_BY_ALIAS[last.lower()]
+    return last.upper() if re.fullmatch(r"[MU][+-]\d{3}|LFE1", last.upper()) else None
+
+
+def _mono_master(folder: Path, speakers: dict[Path, str], opened: dict[Path, tuple[int, int, int]]) -> Programme:
+    names = list(speakers.values())
+    match = next((layout for layout in LAYOUTS.values() if sorted(layout.names) == sorted(names)), None)
+    if match is None:
+        likely = max(
+            LAYOUTS.values(), key=lambda layout: len(set(layout.names) & set(names)) - len(layout.names) / 100
+        )
+        missing = ", ".join(sorted(set(likely.names) - set(names))) or "none"
+        more = ", ".join(sorted(name for name in names if name not in likely.names or names.count(name) > 1)) or "none"
+        raise AudioError(
+            f"{folder}: its loudspeakers are of no layout, for {likely.title} missing {missing}, too many {more}; "
+            "name one mono file a loudspeaker"
+        )
+    lengths = sorted({opened[path][1] for path in speakers})
+    if len(lengths) > 1:
+        raise AudioError(f"{folder}: channels of {lengths[0]} to {lengths[-1]} samples; export all at one length")
+    tracks = tuple(_channel(path, 0, loudspeaker(name)) for path, name in speakers.items())
+    return Programme(_name(folder), "master", tracks, lengths[0], next(iter(opened.values()))[2], match.code)
+
+
+def _given_places(folder: Path, sounds: Sequence[Path]) -> dict[str, tuple[float, float, bool, float]]:
+    """Places by file name from stems.csv, as Track takes them; raises AudioError for a line that is wrong."""
+    table = folder / STEMS_TABLE
+    if not table.is_file():
+        return {}
+    places = {}
+    known = {path.name for path in sounds}
+    for number, row in enumerate(files.read_csv(table), start=2):
+        where = f"{table}, line {number}"
+        if row.get("file") not in known:
+            raise AudioError(f"{where}: there is no file {row.get('file')!r}; name one of {', '.join(sorted(known))}")
+        try:
+            azimuth, elevation = float(row["azimuth"]), float(row["elevation"])
+            gain_db = float(row.get("gain_db") or 0.0)
+        except (KeyError, TypeError, ValueError):
+            raise AudioError(f"{where}: azimuth, elevation or gain_db is no number; write degrees and dB") from None
+        if not (-360 <= azimuth <= 360 and -90 <= elevation <= 90 and -120 <= gain_db <= 60):
+            found = f"{azimuth:g}, {elevation:g}, {gain_db:g}"
+            raise AudioError(f"{where}: {found} lies outside +-360 and +-90 degrees, -120 to 60 dB; mend it")
+        places[row["file"]] = (azimuth, elevation, False, 10 ** (gain_db / 20))
+    return places
+
+
+def _place(path: Path, folder: Path, seed: int) -> tuple[float, float]:
+    """The place in a stem's name, or one drawn: half of the stems in front, a quarter around, a quarter above."""
+    if named := PLACE_IN_NAME.search(path.stem):
+        return float(named["azimuth"]), float(named["elevation"] or 0)
+    draw = keyed_generator(seed, "place of a stem", folder.name, path.name)
+    where = draw.random()
+    if where < 0.5:
+        return float(draw.uniform(-45, 45)), 0.0
+    return float(draw.uniform(60, 300)), (0.0 if where < 0.75 else float(draw.uniform(25, 70)))
+
+
+def judge(programme: Programme, layouts: Sequence[Layout], cut: Cut) -> Iterator[Problem]:
+    """What keeps a programme from being rendered in `layouts`; reads every sample once."""
+    where = str(
+        programme.tracks[0].path if len({t.path for t in programme.tracks}) == 1 else programme.tracks[0].path.parent
+    )
+    if programme.layout is not None:
+        master = LAYOUTS[programme.layout]
+        poor = [
+            layout.code for layout in layouts
+            if len(layout.placed) > len(master.placed) or layout.has_heights > master.has_heights
+        ]  # fmt: skip
+        if poor:
+            do = f"leave {', '.join(poor)} out with --layouts, or give a richer master"
+            yield Problem(where, f"is a master of {master.title}, which holds less than {', '.join(poor)}", do)
+    seconds = programme.frames / programme.sample_rate
+    if not chunk_starts(programme.length(cut.sample_rate), cut):
+        do = f"use --minimum_seconds {max(0.25, seconds // 0.25 * 0.25):g} or leave it out"
+        yield Problem(where, f"lasts {seconds:.3f} s, less than a chunk of {cut.minimum_seconds:g} s", do)
+    peak = 0.0
+    for path in sorted({track.path for track in programme.tracks}):
+        with soundfile.SoundFile(path) as file:
+            count, promised = 0, file.frames
+            for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
+                finite = np.isfinite(block)
+                if not finite.all():
+                    at = (count + int(np.argmin(finite.all(axis=1)))) / file.samplerate
+                    yield Problem(
+                        str(path), f"holds NaN or infinite samples from {at:.3f} s on", "repair or leave it out"
+                    )
+                    return
+                peak, count = max(peak, float(np.abs(block).max())), count + len(block)
+            if count < promised:
+                yield Problem(str(path), f"is truncated, {count} of {promised} samples", "export it again")
+                return
+    if peak < 1e-4:
+        level = "digital silence" if peak == 0 else f"silence, its peak is {20 * np.log10(peak):.0f} dB"
+        yield Problem(where, f"is {level}", "leave it out")
