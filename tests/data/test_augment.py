@@ -48,7 +48,9 @@ def test_another_view_seed_or_sample_looks_different(change: dict[str, object]) 
 def test_all_switches_off_gives_the_picture() -> None:
     pixels = batch()
     assert torch.equal(augment(pixels, list(range(8)), 0, 0, OFF), pixels.float() / 255)
-    assert torch.equal(augment(pixels, list(range(8)), 0, 0, AugmentationArguments(augmentation=False)), pixels.float() / 255)
+    assert torch.equal(
+        augment(pixels, list(range(8)), 0, 0, AugmentationArguments(augmentation=False)), pixels.float() / 255
+    )
 
 
 def test_the_flip_alone_is_exact() -> None:

@@ -1,4 +1,6 @@
-"""What is in a data folder: class names as found, ready parts, and everything that would break training, named at once."""
+"""What is in a data folder: class names as found, ready parts, and everything that would break training, named at
+once.
+"""
 
 from pathlib import Path
 
@@ -66,7 +68,10 @@ def test_a_metadata_file_is_refused(tmp_path: Path, name: str) -> None:
         ([*three("a"), "b/0.png", "b/1.png"], "b: has 2 pictures"),
         ([*three("a"), *three("b"), "stray.png"], r"stray\.png: is not at the depth"),
         ([*three("a"), *three("b"), "a/deep/0.png"], r"a/deep/0\.png: is not at the depth"),
-        ([*(f"train/{p}" for p in three("a") + three("b")), *(f"test/{p}" for p in three("c"))], "c: is in another part"),
+        (
+            [*(f"train/{p}" for p in three("a") + three("b")), *(f"test/{p}" for p in three("c"))],
+            "c: is in another part",
+        ),
     ],
 )
 def test_folders_that_cannot_train_are_refused(tmp_path: Path, paths: list[str], said: str) -> None:

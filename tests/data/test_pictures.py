@@ -10,7 +10,14 @@ from transformers import AutoImageProcessor, SwinConfig, SwinForImageClassificat
 
 from spatial_swin.data.factors import find_factors
 from spatial_swin.data.folder import scan_folder
-from spatial_swin.data.pictures import IMAGENET_MEAN, IMAGENET_STD, build_processor, load_pictures, read_pixels, sample_key
+from spatial_swin.data.pictures import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    build_processor,
+    load_pictures,
+    read_pixels,
+    sample_key,
+)
 from spatial_swin.data.preflight import preflight
 from spatial_swin.data.splits import split_samples
 from spatial_swin.errors import DataError

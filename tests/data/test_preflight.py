@@ -63,8 +63,8 @@ def bad_animated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (bad_zero, "is empty"), (bad_text, "not a picture"), (bad_truncated, "is damaged"), (bad_deep, "16 or 32 bits"),
-        (bad_transparent, "transparent places"), (bad_animated, "animated"),
+        (bad_zero, "is empty"), (bad_text, "not a picture"), (bad_truncated, "is damaged"),
+        (bad_deep, "16 or 32 bits"),        (bad_transparent, "transparent places"), (bad_animated, "animated"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_named(folder: Path, spoil: object, said: str) -> None:

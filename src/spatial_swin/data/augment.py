@@ -1,8 +1,8 @@
 """What is drawn upon a picture in training: crop, flip, rotation, colour, blur, erasing; on the batch, on its device.
 
 In go uint8 pictures and their keys, out come float32 pictures in 0..1. Every draw comes from a counter-based generator
-keyed by (seed, view, sample): what a sample looks like does not depend on its batch, its worker, its process, or on whether
-the run was resumed. Crop, flip and rotation are one affine warp, so a picture is interpolated once.
+keyed by (seed, view, sample): what a sample looks like does not depend on its batch, its worker, its process, or on
+whether the run was resumed. Crop, flip and rotation are one affine warp, so a picture is interpolated once.
 """
 
 import math
@@ -30,14 +30,20 @@ def key(default: Any, help: str) -> Any:
 
 @dataclass
 class AugmentationArguments:
-    """The picture augmentations of the reference study, each with its switch (0 or 1.0 1.0 turns it off) and values."""
+    """The picture augmentations of the reference study, each with its switch (0, or 1.0 1.0, is off) and values."""
 
     augmentation: bool = key(True, "Switch of all picture augmentations below.")
-    crop_scale: list[float] = key([0.8, 1.0], "Random resized crop: least and greatest share of the area; 1.0 1.0 is off.")
+    crop_scale: list[float] = key(
+        [0.8, 1.0], "Random resized crop: least and greatest share of the area; 1.0 1.0 is off."
+    )
     crop_ratio: list[float] = key([0.9, 1.1], "Random resized crop: least and greatest width over height.")
-    horizontal_flip: float = key(0.5, "Probability of a horizontal flip (on a mosaic it reverses time and moves tiles).")
+    horizontal_flip: float = key(
+        0.5, "Probability of a horizontal flip (on a mosaic it reverses time and moves tiles)."
+    )
     rotation_degrees: float = key(15.0, "Rotation by up to so many degrees either way; 0 is off.")
-    colour_jitter: list[float] = key([0.2, 0.2, 0.2, 0.1], "Strength of brightness, contrast, saturation, hue; 0 is off.")
+    colour_jitter: list[float] = key(
+        [0.2, 0.2, 0.2, 0.1], "Strength of brightness, contrast, saturation, hue; 0 is off."
+    )
     blur_probability: float = key(0.1, "Probability of a Gaussian blur.")
     blur_sigma: list[float] = key([0.1, 2.0], "Standard deviation of the blur, in pixels, least and greatest.")
     erasing_probability: float = key(0.25, "Probability of erasing a rectangle.")
@@ -68,7 +74,8 @@ def between(uniforms: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def affine(uniforms: np.ndarray, arguments: AugmentationArguments) -> np.ndarray | None:
-    """Matrices float32 [B, 2, 3] from output to input coordinates in -1..1: crop after flip after rotation; None is off.
+    """Matrices float32 [B, 2, 3] from output to input coordinates in -1..1: crop after flip after rotation; None is
+    off.
 
     The crop's area and log-ratio are uniform (as in torchvision's RandomResizedCrop), cut to fit; the rest is black.
     """
@@ -92,7 +99,9 @@ def warp(pixels: torch.Tensor, matrices: np.ndarray | None) -> torch.Tensor:
     """One bilinear interpolation a picture; None leaves the pixels as they are."""
     if matrices is None:
         return pixels
-    grid = functional.affine_grid(torch.from_numpy(matrices).to(pixels.device), list(pixels.shape), align_corners=False)
+    grid = functional.affine_grid(
+        torch.from_numpy(matrices).to(pixels.device), list(pixels.shape), align_corners=False
+    )
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
@@ -147,6 +156,9 @@ def erase(pixels: torch.Tensor, uniforms: np.ndarray, arguments: AugmentationArg
     for index in chosen:
         height = min(rows, max(1, round(rows * math.sqrt(area[index] / ratio[index]))))
         width = min(columns, max(1, round(columns * math.sqrt(area[index] * ratio[index]))))
-        top, left = (int(u * (size + 1)) for u, size in ((uniforms[index, 15], rows - height), (uniforms[index, 16], columns - width)))
+        top, left = (
+            int(u * (size + 1))
+            for u, size in ((uniforms[index, 15], rows - height), (uniforms[index, 16], columns - width))
+        )
         pixels[index, :, top : top + height, left : left + width] = colour
     return pixels

@@ -1,8 +1,8 @@
 """Augmentation that suits sound: what could have happened to the recording, done to its mosaic, tile by tile.
 
-A flip or a rotation of a mosaic permutes tiles and reverses time; no recording looks like that. Exchanging the ears, starting
-a little earlier, being a little louder, or missing a band for a moment, happen. The tile map says where each cue lies and
-how it changes when the ears are exchanged *before* the cues are computed, so the exchange here is exact.
+A flip or a rotation of a mosaic permutes tiles and reverses time; no recording looks like that. Exchanging the ears,
+starting a little earlier, being a little louder, or missing a band for a moment, happen. The tile map says where each
+cue lies and how it changes when the ears are exchanged *before* the cues are computed, so the exchange here is exact.
 Keyed like the picture augmentations, on the batch, on its device. `augment_batch` is what the trainer calls.
 """
 
@@ -49,8 +49,8 @@ def read_tile_map(root: str | os.PathLike[str], arguments: SoundAugmentationArgu
     path = pictures_folder(Path(root)) / "tiles.json"
     if not path.is_file():
         raise DataError(
-            f"{path}: missing, and the recipe asks for sound augmentation; make the pictures with `spatial-swin mosaic` "
-            "or `render`, or set the sound_ keys to 0"
+            f"{path}: missing, and the recipe asks for sound augmentation; make the pictures with `spatial-swin "
+            "mosaic` or `render`, or set the sound_ keys to 0"
         )
     return TileMap.read(path)
 
@@ -89,9 +89,13 @@ def augment_sound(
         pixels[swapped] = swap_ears(pixels[swapped], tiles)
     for index in range(len(pixels)):
         one = pixels[index]
-        shift = between(uniforms[index, 1], -1, 1) * arguments.sound_time_shift
-        gain = between(uniforms[index, 2], -1, 1) * arguments.sound_gain_db
-        drawn = keyed_uniforms(5 * len(tiles), [(seed, "mask", view, sample_keys[index])]) if arguments.sound_mask else None
+        shift = float(between(uniforms[index, 1], -1, 1)) * arguments.sound_time_shift
+        gain = float(between(uniforms[index, 2], -1, 1)) * arguments.sound_gain_db
+        drawn = (
+            keyed_uniforms(5 * len(tiles), [(seed, "mask", view, sample_keys[index])])
+            if arguments.sound_mask
+            else None
+        )
         masks = None if drawn is None else drawn.reshape(len(tiles), 5)
         for number, tile in enumerate(tiles):
             box = one[:, tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
@@ -109,7 +113,13 @@ def scaled_tiles(tile_map: TileMap, size: int) -> list[Tile]:
     """The tiles in the pixels of a picture that was resized to `size`."""
     factor = size / tile_map.size[1]
     return [
-        replace(t, x=round(t.x * factor), y=round(t.y * factor), width=round(t.width * factor), height=round(t.height * factor))
+        replace(
+            t,
+            x=round(t.x * factor),
+            y=round(t.y * factor),
+            width=round(t.width * factor),
+            height=round(t.height * factor),
+        )
         for t in tile_map.tiles
     ]
 
@@ -131,8 +141,8 @@ def swap_ears(pixels: torch.Tensor, tiles: Sequence[Tile]) -> torch.Tensor:
 
 
 def is_level(tile: Tile) -> bool:
-    """Whether a gain moves the whole tile: a level in dB on a scale of its own, not a difference of the ears."""
-    return tile.unit.startswith("dB") and tile.ear_swap != "negate"
+    """Whether a gain moves the whole tile: a level below full scale, not a difference or a fluctuation."""
+    return tile.unit == "dB" and tile.high <= 0
 
 
 def mask(box: torch.Tensor, tile: Tile, uniforms: np.ndarray, arguments: SoundAugmentationArguments) -> None:

@@ -1,7 +1,9 @@
-"""Which pictures a folder holds, and of which class: class folders, or train/ validation/ test/ folders that hold them.
+"""Which pictures a folder holds, and of which class: class folders, or train/ validation/ test/ folders that hold
+them.
 
-In goes a path, out comes a `PictureFolder`. Names are looked at, no picture is opened (that is `preflight`). What would make
-imagefolder drop the labels in silence (a metadata file, one class, uneven depth) is refused by name, all of it at once.
+In goes a path, out comes a `PictureFolder`. Names are looked at, no picture is opened (that is `preflight`). What
+would make imagefolder drop the labels in silence (a metadata file, one class, uneven depth) is refused by name, all of
+it at once.
 """
 
 import os
@@ -13,7 +15,9 @@ from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.errors import DataError, Problem, raise_problems
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
-OURS = frozenset({"manifest.csv", "tiles.json"})  # beside the class folders, made by `spatial-swin mosaic` and `render`
+OURS = frozenset(
+    {"manifest.csv", "tiles.json"}
+)  # beside the class folders, made by `spatial-swin mosaic` and `render`
 METADATA = frozenset({"metadata.csv", "metadata.jsonl", "metadata.parquet"})
 PART_NAMES = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
@@ -73,7 +77,9 @@ def _files(folder: Path, problems: list[Problem]) -> list[Path]:
             if name.startswith("."):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(top):
-                problems.append(Problem(str(path.relative_to(folder)), "is a link out of the folder", "copy the file here"))
+                problems.append(
+                    Problem(str(path.relative_to(folder)), "is a link out of the folder", "copy the file here")
+                )
             else:
                 found.append(path)
     return sorted(found)
@@ -89,7 +95,9 @@ def _picture(folder: Path, path: Path, divided: bool, problems: list[Problem]) -
     elif path.name in OURS and len(parts) <= (2 if divided else 1):
         return None
     elif path.suffix.lower() not in ENDINGS:
-        problems.append(Problem(name, "is not a picture (by its name)", "remove it; pictures are PNG, JPEG, TIFF, ..."))
+        problems.append(
+            Problem(name, "is not a picture (by its name)", "remove it; pictures are PNG, JPEG, TIFF, ...")
+        )
     elif len(parts) != (3 if divided else 2):
         where = "<part>/<class>/<file>" if divided else "<class>/<file>"
         problems.append(Problem(name, f"is not at the depth of {where}", "move it into its class folder"))
@@ -107,7 +115,9 @@ def _class_problems(folder: Path, pictures: list[Picture], divided: bool) -> lis
         path for path in sorted(folder.glob("*/*" if divided else "*"))
         if path.is_dir() and not path.name.startswith(".") and path.name not in counts
     ]  # fmt: skip
-    problems += [Problem(path.relative_to(folder).as_posix(), "holds no picture", "fill or remove it") for path in empty]
+    problems += [
+        Problem(path.relative_to(folder).as_posix(), "holds no picture", "fill or remove it") for path in empty
+    ]
     problems += [
         Problem(name, f"has {count} picture{'s' if count > 1 else ''}", f"a class needs at least {FEWEST}")
         for name, count in sorted(counts.items()) if count < FEWEST

@@ -1,7 +1,7 @@
 """Check every file of a folder once, before hours are spent on it: each is decoded whole and its bytes are hashed.
 
-In goes a `PictureFolder`, out comes the SHA-256 of every picture. Nothing is changed and nothing is skipped: all problems
-of all files come in one list.
+In goes a `PictureFolder`, out comes the SHA-256 of every picture. Nothing is changed and nothing is skipped: all
+problems of all files come in one list.
 """
 
 import hashlib
@@ -27,13 +27,16 @@ def preflight(folder: PictureFolder, workers: int | None = None) -> dict[str, st
     workers: threads (Pillow decodes outside the interpreter's lock); one a core when None.
 
     Raises:
-        DataError: files that are empty, truncated, no pictures, too large to be honest, animated, transparent, or deeper
+        DataError: files that are empty, truncated, no pictures, too large to be honest, animated, transparent, or
+        deeper
             than 8 bits; every one of them, with what to do.
     """
     paths = [picture.path for picture in folder.pictures]
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         checks = pool.map(lambda path: _check(folder, path), paths)
-        outcomes = list(tqdm(checks, total=len(paths), desc="checking pictures", unit="file", disable=None, leave=False))
+        outcomes = list(
+            tqdm(checks, total=len(paths), desc="checking pictures", unit="file", disable=None, leave=False)
+        )
     problems = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
     raise_problems(DataError, problems, f"Pictures that cannot be used, of {len(paths)} in {folder.root}")
     return {path: outcome for path, outcome in zip(paths, outcomes, strict=True) if isinstance(outcome, str)}
@@ -54,7 +57,9 @@ def _check(folder: PictureFolder, path: str) -> Problem | str:
                     return problem
                 picture.load()
                 if picture.mode in TRANSPARENT and picture.getchannel("A").getextrema()[0] < 255:
-                    return Problem(path, f"has transparent places ({picture.mode})", "flatten it on a colour of your choice")
+                    return Problem(
+                        path, f"has transparent places ({picture.mode})", "flatten it on a colour of your choice"
+                    )
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return Problem(path, f"claims more than {Image.MAX_IMAGE_PIXELS:,} pixels", "scale it down if it is honest")
     except UnidentifiedImageError:
@@ -66,8 +71,9 @@ def _check(folder: PictureFolder, path: str) -> Problem | str:
 
 def _unusable(path: str, picture: Image.Image) -> Problem | None:
     """What the header already tells: animation, or samples that 8 bits cannot hold."""
-    if getattr(picture, "n_frames", 1) > 1:
-        return Problem(path, f"is animated ({picture.n_frames} frames)", "save one frame")  # type: ignore[attr-defined]
+    frames = int(getattr(picture, "n_frames", 1))
+    if frames > 1:
+        return Problem(path, f"is animated ({frames} frames)", "save one frame")
     if picture.mode in CONVERTED | TRANSPARENT:
         return None
     depth = "16 or 32 bits a sample" if picture.mode.startswith(("I", "F")) else "an unknown kind of samples"
