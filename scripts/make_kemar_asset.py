@@ -39,7 +39,9 @@ def main(source: str, target: str) -> None:
     sofa.GLOBAL_AuthorContact = "Bill Gardner and Keith Martin, MIT Media Laboratory"
     sofa.GLOBAL_License = "Free, no restrictions on use, provided the authors are cited"
     sofa.GLOBAL_Organization = "MIT Media Laboratory"
-    sofa.GLOBAL_References = "W. G. Gardner and K. D. Martin, HRTF measurements of a KEMAR, JASA 97(6), 3907-3908, 1995"
+    sofa.GLOBAL_References = (
+        "W. G. Gardner and K. D. Martin, HRTF measurements of a KEMAR, JASA 97(6), 3907-3908, 1995"
+    )
     sofa.GLOBAL_ListenerShortName = "KEMAR, normal pinna"
     sofa.GLOBAL_DatabaseName = "MIT"
     sofar.write_sofa(target, sofa, compression=9)

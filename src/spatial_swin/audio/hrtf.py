@@ -236,6 +236,6 @@ def _check_ears(path: Path, measured: Measured) -> None:
     near_minus_far = 10 * np.log10(energy[:, 0] / energy[:, 1]) * np.sign(measured.azimuths[side])
     if np.median(near_minus_far) < 0:
         raise AudioError(
-            f"{path}: the ears are swapped: for sources at the side the far ear is {-np.median(near_minus_far):.1f} dB "
+            f"{path}: the ears are swapped: of sources at the side the far ear is {-np.median(near_minus_far):.1f} dB "
             "louder than the near one; exchange the receivers, or mirror the azimuths (SOFA: positive to the left)"
         )

@@ -28,7 +28,8 @@ from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.manifest import PICTURES, SOUND, Row
 from spatial_swin.audio.programme import Programme, chunk_starts
 from spatial_swin.audio.render import render_layouts
-from spatial_swin.audio.synthesis import Scene, synthetic_scene
+from spatial_swin.audio.scene import Scene
+from spatial_swin.audio.synthesis import synthetic_name, synthetic_scene
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.keyed_random import keyed_generator
 
@@ -55,7 +56,7 @@ class Synthetic:
 
     @property
     def name(self) -> str:
-        return f"synthetic{self.seed}-{self.number:06d}"
+        return synthetic_name(self.seed, self.number)
 
 
 @dataclass(frozen=True)

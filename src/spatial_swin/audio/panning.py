@@ -35,7 +35,7 @@ def unit_vectors(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _triangles(layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Triangles [T, 3] over real and imagined loudspeakers, inverse bases [T, 3, 3], folding [points, loudspeakers]."""
+    """Triangles [T, 3] over real and imagined points, inverse bases [T, 3, 3], folding [points, loudspeakers]."""
     placed = layout.placed
     directions = [(s.azimuth, s.elevation) for s in placed]
     folding = list(np.eye(len(placed)))

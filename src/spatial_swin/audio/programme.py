@@ -26,7 +26,7 @@ import soxr
 from spatial_swin import files
 from spatial_swin.audio.clips import LOWEST_SAMPLE_RATE, READABLE, Cut, _cut_off
 from spatial_swin.audio.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspeaker
-from spatial_swin.audio.synthesis import Scene, Stem
+from spatial_swin.audio.scene import Scene, Stem
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.keyed_random import keyed_generator
 

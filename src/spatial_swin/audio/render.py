@@ -8,6 +8,7 @@ listeners. Levels are matched afterwards (`loudness`), by one gain for both ears
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft, signal
@@ -15,7 +16,7 @@ from scipy import fft, signal
 from spatial_swin.audio.hrtf import NEAREST, Listener
 from spatial_swin.audio.layouts import Layout
 from spatial_swin.audio.panning import gains
-from spatial_swin.audio.synthesis import Scene, Stem
+from spatial_swin.audio.scene import Scene, Stem
 
 LFE_CUTOFF = 120.0  # Hz, as the LFE channel is band-limited (BS.775)
 
@@ -55,7 +56,7 @@ def _add_moving(signals: np.ndarray, stem: Stem, layout: Layout) -> None:
 
 
 def loudspeaker_feeds(scene: Scene, layout: Layout, longest_response: int = 2048) -> Feeds:
-    """`loudspeaker_signals` as spectra with room for responses of `longest_response` samples; LFE where there is one."""
+    """`loudspeaker_signals` as spectra, with room for `longest_response` samples more; LFE where there is one."""
     signals = loudspeaker_signals(scene, layout)
     count = signals.shape[1]
     size = fft.next_fast_len(count + longest_response, real=True)
@@ -66,16 +67,23 @@ def loudspeaker_feeds(scene: Scene, layout: Layout, longest_response: int = 2048
     return Feeds(layout, fft.rfft(signals, size), lfe, count, size)
 
 
+@lru_cache(maxsize=8)  # a listener in the usual four layouts is about 20 MB for 3 s
+def _transfers(listener: Listener, layout: Layout, directions: str, size: int) -> np.ndarray:
+    """Spectra of the listener's responses for the placed loudspeakers, zero-padded to `size`: complex64 [C, 2, F]."""
+    return fft.rfft(listener.responses(layout, directions), size)
+
+
 def binaural(feeds: Feeds, listener: Listener, directions: str = NEAREST) -> np.ndarray:
     """What the listener's ears receive: float32 [2, N]. Raises AudioError when the listener lacks a direction."""
-    responses = listener.responses(feeds.layout, directions)
-    assert responses.shape[-1] <= feeds.size - feeds.samples, "loudspeaker_feeds was told of shorter responses"
+    taps = listener.impulse_responses.shape[-1]
+    assert taps <= feeds.size - feeds.samples, "loudspeaker_feeds was told of shorter responses"
+    transfers = _transfers(listener, feeds.layout, directions, feeds.size)
     ears = np.zeros((2, feeds.spectra.shape[1]), np.complex64)
-    for feed, response in zip(feeds.spectra, responses, strict=True):
-        ears += feed * fft.rfft(response, feeds.size)
+    for feed, transfer in zip(feeds.spectra, transfers, strict=True):
+        ears += feed * transfer
     if feeds.lfe is not None:  # low frequencies have no direction: the centre's response, the same at both ears
-        centre = min(range(len(responses)), key=lambda k: abs(feeds.layout.placed[k].azimuth))
-        ears += feeds.lfe * fft.rfft(responses[centre].mean(axis=0), feeds.size)
+        centre = min(range(len(transfers)), key=lambda k: abs(feeds.layout.placed[k].azimuth))
+        ears += feeds.lfe * transfers[centre].mean(axis=0)
     return fft.irfft(ears, feeds.size)[:, : feeds.samples]
 
 

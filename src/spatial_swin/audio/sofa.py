@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """responses float64 [D, 2, T]; azimuths, elevations [D] in degrees as the listener sees them; sample_rate in Hz."""
+    """responses float64 [D, 2, T]; azimuths, elevations [D] in degrees as the listener sees them; sample_rate Hz."""
 
     responses: np.ndarray
     azimuths: np.ndarray

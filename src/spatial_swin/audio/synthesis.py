@@ -1,280 +1,142 @@
-"""Programmes for who has none at hand: seeded scenes of stems with places and movement, made in a few milliseconds.
+"""Programmes for who has none at hand: seeded scenes of stems with places and movement, made in a tenth of a second.
 
-In goes (seed, number, seconds, sample rate), out comes a `Scene`: mono stems with their directions, beds of
-decorrelated ambience all around and above, and the diffuse reverberation of the dry stems. Nothing here knows of
-loudspeakers: a scene is what the four renderings of a programme share. Every draw is keyed by (seed, programme), so
-programmes never depend on how many are made or by whom.
+In goes (seed, number, seconds, sample rate), out comes a `Scene`: sounds in front, around and above (some at rest,
+some moving, some mixes made for loudspeakers and some for free places), beds of ambience from everywhere, the
+diffuse reverberation of the dry sounds, and rumble for the LFE. Nothing here knows of a layout to render. The energy
+from the front, from around and from above are drawn shares, none below an eighth, so that no two layouts sound
+alike. Every draw is keyed by (seed, number), so programmes never depend on how many are made, or by whom.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from scipy import fft
 
+from spatial_swin.audio.layouts import LAYOUTS
+from spatial_swin.audio.panning import unit_vectors
+from spatial_swin.audio.scene import Scene, Stem
+from spatial_swin.audio.sounds import KINDS, Draw, ambience, noise, normalised, shaped_noise
 from spatial_swin.keyed_random import keyed_generator
 
-Draw = np.random.Generator
-BED_RING = ((30, 0), (-30, 0), (90, 0), (-90, 0), (145, 0), (-145, 0))
-BED_ABOVE = ((40, 40), (-40, 40), (130, 40), (-130, 40), (0, 75))
+BED = ((30, 0), (-30, 0), (90, 0), (-90, 0), (145, 0), (-145, 0), (40, 40), (-40, 40), (130, 40), (-130, 40))
 KNOTS_PER_SECOND = 10  # of a moving source's path
+FRONT, AROUND, ABOVE = GROUPS = ("front", "around", "above")
+TAKES = 4  # of a bed's texture; its ten directions begin them at different times
 
 
-@dataclass(frozen=True)
-class Stem:
-    """signal: float32 [N]; azimuth, elevation in degrees, [1] at rest or [K] knots over the time."""
-
-    signal: np.ndarray
-    azimuth: np.ndarray
-    elevation: np.ndarray
-    kind: str = ""
-
-    @property
-    def moves(self) -> bool:
-        return len(self.azimuth) > 1
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A programme before it meets a layout. stems share length and `sample_rate`; lfe: float32 [N] or None."""
-
-    name: str
-    sample_rate: int
-    stems: tuple[Stem, ...]
-    lfe: np.ndarray | None = None
+def synthetic_name(seed: int, number: int) -> str:
+    return f"synthetic{seed}-{number:06d}"
 
 
 def synthetic_scene(seed: int, number: int, seconds: float, sample_rate: int) -> Scene:
-    """The `number`-th synthetic programme of `seed`: frontal, surrounding and elevated stems, beds, reverberation."""
+    """The `number`-th synthetic programme of `seed`."""
     draw = keyed_generator(seed, "synthetic programme", number)
     count = round(seconds * sample_rate)
+    on_loudspeakers = (
+        draw.random() < 0.4
+    )  # mixed for channels, as most films are; else for free places, as objects are
     stems: list[Stem] = []
-    for group, most, loudest in (("front", 4, 0.0), ("around", 3, -2.0), ("above", 3, -2.0)):
-        least = 1 if group == "front" else 0
-        for _ in range(draw.integers(least, most + 1)):
+    for group, most in ((FRONT, 4), (AROUND, 3), (ABOVE, 3)):
+        for _ in range(draw.integers(1, most + 1)):
             kind = str(draw.choice(list(KINDS)))
-            level = 10 ** ((loudest - draw.uniform(0, 9)) / 20)
-            signal = KINDS[kind](draw, count, sample_rate)
-            stems.append(Stem(np.float32(level) * _normalised(signal), *_path(draw, group, seconds), kind=kind))
+            level = np.float32(10 ** (-draw.uniform(0, 9) / 20))
+            signal = level * normalised(KINDS[kind](draw, count, sample_rate))
+            stems.append(Stem(signal, *_path(draw, group, seconds, on_loudspeakers), kind=kind))
     dry = np.sum([stem.signal for stem in stems], axis=0)
-    stems += _bed(draw, count, sample_rate, level_db=-draw.uniform(3, 16))
-    stems += _reverberation(draw, dry, sample_rate, level_db=-draw.uniform(5, 18))
-    return Scene(f"synthetic{seed}-{number:06d}", sample_rate, tuple(stems))
+    stems += _bed(draw, (seed, number), count, sample_rate, level_db=-draw.uniform(0, 14))
+    stems += _reverberation(draw, dry, sample_rate, level_db=-draw.uniform(3, 18))
+    lfe = None
+    if draw.random() < 0.5:
+        rumble = normalised(shaped_noise(draw, count, sample_rate, 25, 90, 0))
+        lfe = np.float32(10 ** (-draw.uniform(0, 12) / 20)) * rumble
+    return Scene(synthetic_name(seed, number), sample_rate, _shared_out(draw, stems), lfe)
 
 
-def _normalised(signal: np.ndarray) -> np.ndarray:
-    return (signal / (np.sqrt(np.mean(signal**2)) + 1e-9)).astype(np.float32)
+def _group(stem: Stem) -> str:
+    """Where a stem mostly is; the front is 60 degrees to either side."""
+    centre = unit_vectors(stem.azimuth, stem.elevation).mean(axis=0)
+    if centre[2] > 0.3:
+        return ABOVE
+    return FRONT if centre[0] > abs(centre[1]) / np.sqrt(3) else AROUND
 
 
-def _path(draw: Draw, group: str, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Directions of a source of a group: most rest, some drift or circle."""
-    if group == "front":
-        azimuth, elevation = draw.uniform(-55, 55), draw.choice([0.0, 0.0, 0.0, draw.uniform(0, 15)])
-    elif group == "around":
-        azimuth, elevation = draw.choice([-1, 1]) * draw.uniform(60, 180), 0.0
+def energy_shares(stems: tuple[Stem, ...] | list[Stem]) -> dict[str, float]:
+    """Share of the energy of stems by group, adding up to 1."""
+    energy = dict.fromkeys(GROUPS, 0.0)
+    for stem in stems:
+        energy[_group(stem)] += float(np.dot(stem.signal, stem.signal))
+    return {group: value / sum(energy.values()) for group, value in energy.items()}
+
+
+def _shared_out(draw: Draw, stems: list[Stem]) -> tuple[Stem, ...]:
+    """The stems with one gain a group, so that around and above have drawn shares of the energy."""
+    around, above = draw.uniform(0.13, 0.45), draw.uniform(0.13, 0.4)
+    wanted = {FRONT: 1 - around - above, AROUND: around, ABOVE: above}
+    found = energy_shares(stems)
+    gain = {group: np.float32(np.sqrt(wanted[group] / found[group])) for group in GROUPS}
+    return tuple(replace(stem, signal=gain[_group(stem)] * stem.signal) for stem in stems)
+
+
+def _path(draw: Draw, group: str, seconds: float, on_loudspeakers: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Directions of a source of a group: most rest, some drift or circle, within their group or out of it."""
+    if group == FRONT:
+        azimuth, elevation = draw.uniform(-55, 55), max(0.0, draw.uniform(-45, 15))
+    elif group == AROUND:
+        azimuth, elevation = draw.choice([-1, 1]) * draw.uniform(65, 180), 0.0
     else:
         azimuth, elevation = draw.uniform(-180, 180), draw.uniform(25, 80)
+    if on_loudspeakers:
+        azimuth, elevation = _nearest_loudspeaker(azimuth, elevation)
     if draw.random() < 0.7:
-        return np.array([azimuth]), np.array([float(elevation)])
+        return np.array([azimuth]), np.array([elevation])
     knots = np.linspace(0, 1, max(2, round(seconds * KNOTS_PER_SECOND)))
     sweep = draw.uniform(-60, 60) * seconds / 3 * (3 if draw.random() < 0.3 else 1)
-    rise = draw.uniform(-20, 20) if group == "above" else 0.0
+    rise = draw.uniform(-20, 20) if group == ABOVE else 0.0
     return azimuth + sweep * knots, np.clip(elevation + rise * knots, 0, 85)
 
 
-def _bed(draw: Draw, count: int, sample_rate: int, level_db: float) -> list[Stem]:
-    """Ambience from everywhere: one texture, decorrelated by direction, with a drawn share of front, rear and above.
+def _nearest_loudspeaker(azimuth: float, elevation: float) -> tuple[float, float]:
+    placed = LAYOUTS["514"].placed
+    directions = np.array([(speaker.azimuth, speaker.elevation) for speaker in placed])
+    nearest = placed[
+        int((unit_vectors(*directions.T) @ unit_vectors(np.array(azimuth), np.array(elevation))).argmax())
+    ]
+    return nearest.azimuth, nearest.elevation
 
-    Two takes of the texture, each heard from several directions at far-apart times: nothing correlates within the
-    millisecond that a head can notice, at a fifth of the cost of eleven takes.
+
+def _bed(draw: Draw, key: tuple[int, int], count: int, sample_rate: int, level_db: float) -> list[Stem]:
+    """Ambience from everywhere: one texture, decorrelated by direction.
+
+    A few takes of the texture, which the directions begin at far-apart times: nothing correlates within the millisecond
+    that a head can notice, at less than half the cost of a take a direction.
     """
-    texture = _ambience if draw.random() < 0.6 else _noise
-    share_above, share_rear = draw.uniform(0.4, 1.3), draw.uniform(0.5, 1.3)
-    colour = int(draw.integers(2**31))
-    takes = [_normalised(texture(np.random.default_rng(colour), count, sample_rate, draw)) for _ in range(2)]
+    texture = ambience if draw.random() < 0.6 else noise
+    colour = (key[0], "colour of the bed", key[1])  # every take draws the same colour, and its own noise
+    takes = [normalised(texture(keyed_generator(*colour), count, sample_rate, draw)) for _ in range(TAKES)]
+    level = np.float32(10 ** (level_db / 20) / np.sqrt(len(BED)))
     stems = []
-    for number, (azimuth, elevation) in enumerate(BED_RING + BED_ABOVE):
-        share = share_above if elevation > 0 else share_rear if abs(azimuth) > 60 else 1.0
-        level = share * 10 ** (level_db / 20) / len(BED_RING) ** 0.5
-        stems.append(_resting(level, _later(draw, takes[number % 2]), azimuth, elevation, "bed"))
+    for number, place in enumerate(BED):
+        later = np.roll(takes[number % TAKES], int(draw.uniform(0.05, 0.95) * count))
+        stems.append(_resting(level * later, place, "bed"))
     return stems
 
 
 def _reverberation(draw: Draw, dry: np.ndarray, sample_rate: int, level_db: float) -> list[Stem]:
-    """Diffuse tails of the dry mix, decorrelated by direction: exponentially decaying noise, 0.2 to 1.6 s.
-
-    Three tails, each heard from four directions a few milliseconds apart.
-    """
+    """Diffuse tails of the dry mix, decorrelated by direction: exponentially decaying noise, 0.2 to 1.6 s long."""
     decay = draw.uniform(0.2, 1.6)
     length = min(round(decay * sample_rate), len(dry))
     size = fft.next_fast_len(len(dry) + length, real=True)
     spectrum = fft.rfft(dry.astype(np.float32), size)
     envelope = np.exp(-6.9 * np.arange(length, dtype=np.float32) / np.float32(decay * sample_rate))
     envelope[: round(0.004 * sample_rate)] = 0
-    wets = []
-    for _ in range(3):
-        tail = draw.standard_normal(length, dtype=np.float32) * envelope
-        wets.append(_normalised(fft.irfft(spectrum * fft.rfft(tail, size), size)[: len(dry)]))
-    directions = BED_RING + BED_ABOVE[:4]
-    share_above = draw.uniform(0.5, 1.1)
+    level = np.float32(10 ** (level_db / 20) / np.sqrt(len(BED)))
     stems = []
-    for number, (azimuth, elevation) in enumerate(directions):
-        level = (share_above if elevation else 1.0) * 10 ** (level_db / 20) / len(directions) ** 0.5
-        delayed = np.roll(wets[number % 3], int(draw.uniform(0.004, 0.05) * sample_rate))
-        stems.append(_resting(level, delayed, azimuth, elevation, "reverberation"))
+    for place in BED:
+        tail = draw.standard_normal(length, dtype=np.float32) * envelope
+        wet = normalised(fft.irfft(spectrum * fft.rfft(tail, size), size)[: len(dry)])
+        stems.append(_resting(level * wet, place, "reverberation"))
     return stems
 
 
-def _resting(level: float, signal: np.ndarray, azimuth: float, elevation: float, kind: str) -> Stem:
-    return Stem(np.float32(level) * signal, np.array([float(azimuth)]), np.array([float(elevation)]), kind)
-
-
-def _later(draw: Draw, signal: np.ndarray) -> np.ndarray:
-    """The signal begun at another place, the end joined to the start."""
-    return np.roll(signal, int(draw.uniform(0.05, 0.95) * len(signal)))
-
-
-# -- sounds: each gives float32 [N] of about unit scale --
-
-
-def _shaped_noise(draw: Draw, count: int, sample_rate: int, low: float, high: float, tilt: float) -> np.ndarray:
-    """Noise between two frequencies in Hz (soft edges) with a tilt in dB an octave."""
-    size = fft.next_fast_len(count, real=True)
-    frequency = fft.rfftfreq(size, 1 / sample_rate).astype(np.float32)
-    safe = np.maximum(frequency, 1.0)
-    shape = (safe / 1_000) ** np.float32(tilt / 6.02) / np.sqrt((1 + (low / safe) ** 6) * (1 + (safe / high) ** 6))
-    shape[0] = 0
-    return fft.irfft(fft.rfft(draw.standard_normal(size, dtype=np.float32)) * shape, size)[:count]
-
-
-def _onsets(draw: Draw, count: int, sample_rate: int, rate: float, regular: float) -> np.ndarray:
-    """Sample numbers of events: `rate` a second, from random (regular 0) to a beat (1)."""
-    number = max(1, round(rate * count / sample_rate))
-    grid = (np.arange(number) + draw.random()) / number
-    free = np.sort(draw.random(number))
-    return np.minimum(((regular * grid + (1 - regular) * free) * count).astype(int), count - 1)
-
-
-def _tone(
-    frequency: np.ndarray | float, amplitudes: np.ndarray, count: int, sample_rate: int, phase: float = 0.0
-) -> np.ndarray:
-    """Harmonics of a fundamental in Hz (a number or [N]); amplitudes [H]."""
-    time = np.arange(count, dtype=np.float32) / np.float32(sample_rate)
-    cycles = np.cumsum(frequency) / sample_rate if isinstance(frequency, np.ndarray) else frequency * time
-    turn = (2 * np.pi * cycles).astype(np.float32)
-    result = np.zeros(count, np.float32)
-    for number, amplitude in enumerate(amplitudes, start=1):
-        if amplitude > 1e-3 and number * np.max(frequency) < 0.45 * sample_rate:
-            result += np.float32(amplitude) * np.sin(number * turn + np.float32(phase * number))
-    return result
-
-
-def _plucked(draw: Draw, count: int, sample_rate: int) -> np.ndarray:
-    """Strings plucked at random pitches of a scale: harmonics whose decay rises with frequency."""
-    signal = np.zeros(count, np.float32)
-    root, scale = draw.uniform(90, 330), np.array([0, 2, 4, 7, 9, 12, 16])
-    for onset in _onsets(draw, count, sample_rate, draw.uniform(2, 7), draw.uniform(0, 1)):
-        pitch = root * 2 ** (draw.choice(scale) / 12)
-        length = min(count - onset, round(draw.uniform(0.25, 0.9) * sample_rate))
-        harmonics = np.arange(1, 13)
-        amplitudes = np.abs(np.sin(np.pi * harmonics * draw.uniform(0.1, 0.4))) / harmonics
-        note = _tone(pitch, amplitudes, length, sample_rate)
-        note *= np.exp(-np.arange(length, dtype=np.float32) * np.float32(draw.uniform(4, 9) / sample_rate))
-        burst = min(length, round(0.006 * sample_rate))
-        note[:burst] += draw.standard_normal(burst, dtype=np.float32) * np.linspace(0.7, 0, burst, dtype=np.float32)
-        signal[onset : onset + length] += np.float32(draw.uniform(0.4, 1)) * note
-    return signal
-
-
-def _bowed(draw: Draw, count: int, sample_rate: int) -> np.ndarray:
-    """Held notes with vibrato, a bright spectrum and the noise of the bow."""
-    signal = np.zeros(count, np.float32)
-    start = 0
-    root = draw.uniform(120, 480)
-    while start < count:
-        length = min(count - start, round(draw.uniform(0.5, 2.0) * sample_rate))
-        time = np.arange(length) / sample_rate
-        pitch = root * 2 ** (draw.choice([0, 3, 5, 7, 10]) / 12)
-        vibrato = pitch * (1 + draw.uniform(0.002, 0.008) * np.sin(2 * np.pi * draw.uniform(4.5, 6.5) * time))
-        note = _tone(vibrato, 1 / np.arange(1, 17) ** draw.uniform(0.8, 1.6), length, sample_rate)
-        edge = max(1, min(length // 2, round(draw.uniform(0.05, 0.2) * sample_rate)))
-        window = np.ones(length, np.float32)
-        window[:edge] = np.linspace(0, 1, edge)
-        window[-edge:] *= np.linspace(1, 0, edge, dtype=np.float32)
-        signal[start : start + length] += note * window
-        start += length
-    return signal + 0.03 * _shaped_noise(draw, count, sample_rate, 1_500, 12_000, 0)
-
-
-def _percussive(draw: Draw, count: int, sample_rate: int) -> np.ndarray:
-    """Beats of noise in a drawn band, some with a falling tone below."""
-    noise = _shaped_noise(
-        draw, count, sample_rate, draw.uniform(80, 2_000), draw.uniform(5_000, 18_000), draw.uniform(-4, 2)
-    )
-    noise /= np.abs(noise).max() + 1e-9
-    envelope = np.zeros(count, np.float32)
-    thump = np.zeros(count, np.float32)
-    deep = draw.random() < 0.5
-    for onset in _onsets(draw, count, sample_rate, draw.uniform(2, 9), draw.uniform(0.3, 1)):
-        length = min(count - onset, round(draw.uniform(0.03, 0.3) * sample_rate))
-        decay = np.exp(-np.linspace(0, 6, length, dtype=np.float32))
-        envelope[onset : onset + length] += np.float32(draw.uniform(0.4, 1)) * decay
-        if deep:
-            thump[onset : onset + length] += decay * _tone(
-                np.geomspace(180, 60, length), np.ones(1), length, sample_rate
-            )
-    return noise * envelope + 0.5 * thump
-
-
-def _noise(draw: Draw, count: int, sample_rate: int, member: Draw | None = None) -> np.ndarray:
-    """Wind, water, traffic: coloured noise that swells; `member` draws the noise itself, `draw` its colour."""
-    low, high, tilt = draw.uniform(60, 800), draw.uniform(2_500, 18_000), draw.uniform(-5, 0)
-    knots = draw.uniform(0.3, 1, max(3, round(count / sample_rate * draw.uniform(0.7, 4))))
-    swell = np.interp(np.linspace(0, len(knots) - 1, count), np.arange(len(knots)), knots)
-    return (_shaped_noise(member or draw, count, sample_rate, low, high, tilt) * swell).astype(np.float32)
-
-
-def _speech(draw: Draw, count: int, sample_rate: int) -> np.ndarray:
-    """Syllables: harmonics of a falling pitch under two or three formants, hissed consonants between, pauses."""
-    signal = np.zeros(count, np.float32)
-    voice = draw.uniform(90, 260)
-    start = round(draw.uniform(0, 0.15) * sample_rate)
-    hiss = _shaped_noise(draw, count, sample_rate, 2_500, 11_000, 0)
-    hiss /= np.std(hiss) + 1e-9
-    while start < count:
-        length = min(count - start, round(draw.uniform(0.09, 0.28) * sample_rate))
-        pitch = voice * np.linspace(draw.uniform(0.95, 1.2), draw.uniform(0.8, 1.0), length)
-        formants = np.array([draw.uniform(270, 850), draw.uniform(850, 2_400), draw.uniform(2_400, 3_400)])
-        harmonics = voice * np.arange(1, 36)
-        gain = (np.array([1, 0.5, 0.25]) / (1 + ((harmonics[:, None] - formants) / 120) ** 2)).sum(1) + 0.01
-        window = np.abs(np.sin(np.linspace(0, np.pi, length, dtype=np.float32))) ** np.float32(0.6)
-        signal[start : start + length] += window * _tone(pitch, gain / gain.max(), length, sample_rate)
-        short = min(count - start, round(draw.uniform(0.02, 0.08) * sample_rate))
-        fade = np.sin(np.linspace(0, np.pi, short, dtype=np.float32))
-        signal[start : start + short] += np.float32(draw.uniform(0, 0.5)) * hiss[start : start + short] * fade
-        start += length + round(draw.choice([0.01, 0.04, 0.25], p=[0.6, 0.3, 0.1]) * sample_rate)
-    return signal
-
-
-def _ambience(draw: Draw, count: int, sample_rate: int, member: Draw | None = None) -> np.ndarray:
-    """Rain, birds, crowds: a soft noise with many small events; `member` draws them, `draw` what they are like."""
-    rate, centre, width = draw.uniform(4, 40), draw.uniform(1_500, 7_000), draw.uniform(0.01, 0.08)
-    floor, tilt = draw.uniform(0.1, 0.8), draw.uniform(-5, -1)
-    own = member or draw
-    signal = floor * _normalised(_shaped_noise(own, count, sample_rate, 100, 14_000, tilt))
-    for onset in _onsets(own, count, sample_rate, rate, 0.0):
-        length = min(count - onset, round(width * own.uniform(0.5, 2) * sample_rate))
-        if length < 8:
-            continue
-        sweep = centre * own.uniform(0.7, 1.4) * np.linspace(1, own.uniform(0.7, 1.4), length)
-        chirp = _tone(sweep, np.ones(1), length, sample_rate, float(own.uniform(0, 6)))
-        signal[onset : onset + length] += (
-            np.hanning(length).astype(np.float32) * chirp * np.float32(own.uniform(0.5, 2))
-        )
-    return signal
-
-
-KINDS: dict[str, Callable[[Draw, int, int], np.ndarray]] = {
-    "plucked": _plucked, "bowed": _bowed, "percussive": _percussive, "noise": _noise, "speech": _speech,
-    "ambience": _ambience,
-}  # fmt: skip
+def _resting(signal: np.ndarray, place: tuple[int, int], kind: str) -> Stem:
+    return Stem(signal, np.array([float(place[0])]), np.array([float(place[1])]), kind)
