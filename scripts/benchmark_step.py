@@ -3,9 +3,9 @@
     python scripts/benchmark_step.py --steps 15                     # Swin-B/384, batch 16, phase 2, random weights
     python scripts/benchmark_step.py --model swin-nano-192/config.json --image_size 192 --batch 32 --steps 60
 
-Each of our steps (loader, augmentation, forward, backward, clipping, optimizer, bookkeeping) is paired with the bare step
-that follows it, so that a machine whose speed drifts slows both. Prints the median ratio with its quartiles, pictures/s,
-the memory allocated on a GPU, and the share of the matrix peak measured there.
+Each of our steps (loader, augmentation, forward, backward, clipping, optimizer, bookkeeping) is paired with the bare
+step that follows it, so that a machine whose speed drifts slows both. Prints the median ratio with its quartiles,
+pictures/s, the memory allocated on a GPU, and the share of the matrix peak measured there.
 """
 
 import argparse
@@ -35,7 +35,9 @@ SWIN_BASE_384 = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="swin-base-384", help="swin-base-384 (random weights) or what a recipe accepts")
+    parser.add_argument(
+        "--model", default="swin-base-384", help="swin-base-384 (random weights) or what a recipe accepts"
+    )
     parser.add_argument("--image_size", type=int, default=384)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=15, help="pairs to count, after 3 that are not")
@@ -59,7 +61,8 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     ours, bare = np.array(pairs.ours[3:]), np.array(pairs.bare[3:])
     ratio = ours / bare
     result = {
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "threads": torch.get_num_threads(),
         "precision": recipe.precision, "model": options.model, "batch": options.batch, "pairs": len(ratio),
         "augmentation": options.augmentation, "seconds_ours": round(float(np.median(ours)), 4),
         "seconds_bare": round(float(np.median(bare)), 4),

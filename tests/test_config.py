@@ -1,4 +1,4 @@
-"""Recipes: every shipped one loads, the command line wins, and whatever is wrong is said with its name and a way out."""
+"""Recipes: every shipped one loads, the command line wins, and what is wrong is said with a way out."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -117,7 +117,12 @@ def test_all_problems_come_at_once(write_recipe: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("Model: [", "not readable as YAML"), ("Modell: {a: 1}", "heading 'Modell'"), ("- a", "headings"), ("Model: 3", "keys")],
+    [
+        ("Model: [", "not readable as YAML"),
+        ("Modell: {a: 1}", "heading 'Modell'"),
+        ("- a", "headings"),
+        ("Model: 3", "keys"),
+    ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "broken.yaml"

@@ -22,7 +22,8 @@ original = TwoPhaseTrainer._maybe_log_save_evaluate
 inner = TwoPhaseTrainer.train
 
 def keep(trainer, *rest, **named):
-    torch.save(trainer.model.state_dict(), f"{folder}/step{trainer.state.global_step}_rank{trainer.args.process_index}.pt")
+    name = f"step{trainer.state.global_step}_rank{trainer.args.process_index}.pt"
+    torch.save(trainer.model.state_dict(), f"{folder}/{name}")
     return original(trainer, *rest, **named)
 
 TwoPhaseTrainer._maybe_log_save_evaluate = keep

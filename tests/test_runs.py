@@ -40,7 +40,10 @@ def test_a_split_comes_back_with_its_factors(tmp_path: Path) -> None:
 
 def test_history_and_confusion_come_back(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    rows = [{"epoch": 1, "phase": 1, "step": 7, "train_loss": 0.25}, {"epoch": 2, "phase": 2, "step": 14, "train_loss": None}]
+    rows = [
+        {"epoch": 1, "phase": 1, "step": 7, "train_loss": 0.25},
+        {"epoch": 2, "phase": 2, "step": 14, "train_loss": None},
+    ]
     run.write_history(rows)
     back = run.read_history()
     assert back[0] == rows[0]

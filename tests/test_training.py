@@ -1,4 +1,6 @@
-"""A whole run on a tiny random Swin: what moves in which phase, what the run folder holds, resuming, stopping, refusing."""
+"""A whole run on a tiny random Swin: what moves in which phase, what the run folder holds, resuming, stopping,
+refusing.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -108,7 +110,9 @@ def test_stages_3_and_4_can_learn_and_none_can(write_recipe: Write, monkeypatch:
         name = f"stages{len(stages)}"
         run = fine_tune(load_recipe(write_recipe(name, unfreeze_stages=stages, load_best_model_at_end=False)))
         end = dict(SwinForImageClassification.from_pretrained(run.model).named_parameters())
-        moved = {n.split(".")[3] for n, p in record.snapshots[0].items() if ".layers." in n and not torch.equal(p, end[n])}
+        moved = {
+            n.split(".")[3] for n, p in record.snapshots[0].items() if ".layers." in n and not torch.equal(p, end[n])
+        }
         assert moved == moving
 
 
@@ -156,7 +160,9 @@ def test_the_model_is_the_best_epochs_every_tensor_of_it(write_recipe: Write, mo
     assert run.read_metrics()["best_epoch"] == 3
 
 
-@pytest.mark.parametrize("step", [3, STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH + 3, 3 * STEPS_PER_EPOCH])
+@pytest.mark.parametrize(
+    "step", [3, STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH + 3, 3 * STEPS_PER_EPOCH]
+)
 def test_a_stopped_run_continues_bit_for_bit(
     write_recipe: Write, monkeypatch: pytest.MonkeyPatch, step: int, whole_run: RunFolder
 ) -> None:
@@ -217,7 +223,9 @@ def test_every_tensor_comes_back_from_a_checkpoint(write_recipe: Write) -> None:
     swin.restore(model, folder)
     wanted = SwinForImageClassification.from_pretrained(folder).state_dict()
     assert [name for name in wanted if not torch.equal(model.state_dict()[name], wanted[name])] == []
-    changed = [name for name in wanted if wanted[name].is_floating_point() and not torch.equal(before[name], wanted[name])]
+    changed = [
+        name for name in wanted if wanted[name].is_floating_point() and not torch.equal(before[name], wanted[name])
+    ]
     assert any("attention" in name for name in changed)
 
 
@@ -232,7 +240,9 @@ def test_early_stopping_waits_for_phase_2(write_recipe: Write, monkeypatch: pyte
     from spatial_swin.modeling import metrics
 
     call = metrics.LayoutMetrics.__call__
-    monkeypatch.setattr(metrics.LayoutMetrics, "__call__", lambda self, outcome: {**call(self, outcome), "accuracy": 0.5})
+    monkeypatch.setattr(
+        metrics.LayoutMetrics, "__call__", lambda self, outcome: {**call(self, outcome), "accuracy": 0.5}
+    )
     run = fine_tune(load_recipe(write_recipe(num_train_epochs=8, head_only_epochs=3, early_stopping_patience=1)))
     assert [row["epoch"] for row in run.read_history()] == [1, 2, 3, 4]
 

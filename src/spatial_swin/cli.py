@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_arguments(parser)
     try:
         if getattr(command, "TAKES_RECIPE_KEYS", False):  # --key value of the recipe, read and checked with it
-            arguments, arguments.overrides = parser.parse_known_args(argv[1:])
+            arguments, overrides = parser.parse_known_args(argv[1:])
+            arguments.overrides = overrides
         else:
             arguments = parser.parse_args(argv[1:])
         return command.run(arguments)

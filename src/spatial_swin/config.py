@@ -30,7 +30,8 @@ SECTIONS = ("Model", "Data", "Trainer")
 CARRIED_OUT = frozenset({
     "config", "output_dir", "overwrite", "resume_from_checkpoint", "dataloader_num_workers", "dataloader_pin_memory",
     "dataloader_persistent_workers", "dataloader_prefetch_factor", "preflight_workers", "report_to", "run_name",
-    "logging_steps", "logging_strategy", "disable_tqdm", "save_total_limit", "push_to_hub", "hub_model_id", "ddp_backend",
+    "logging_steps", "logging_strategy", "disable_tqdm", "save_total_limit", "push_to_hub", "hub_model_id",
+    "ddp_backend",
     "per_device_eval_batch_size", "project", "hub_private_repo", "hub_token",
 })  # fmt: skip
 
@@ -54,12 +55,14 @@ class ModelArguments:
     model_revision: str = option("main", "Branch, tag or commit of the model on the Hub.")
     image_size: int = option(384, "Height and width of the pictures the model sees, in pixels.")
     unfreeze_stages: list[int] = option(
-        [4], "Stages (1-4) that learn in phase 2 beside the head; stage 4 includes the final layer norm; `none` for none."
+        [4],
+        "Stages (1-4) that learn in phase 2 beside the head; stage 4 includes the final layer norm; `none` for none.",
     )
     head_only_epochs: float = option(2, "Epochs of phase 1, in which the head alone learns.")
     drop_path_rate: float = option(0.1, "Stochastic depth of the stages that learn (frozen stages never drop).")
     train_from_scratch: bool = option(
-        False, "Train every stage and the embeddings from the first step; for comparisons, not for the recipe of record."
+        False,
+        "Train every stage and the embeddings from the first step; for comparisons, not for the recipe of record.",
     )
 
 
@@ -69,18 +72,24 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
 
     data_dir: str = option("data", "Folder of class folders, or of train/ validation/ test/ folders that hold them.")
     split_by: str = option(
-        "none", "Keep each value of this factor in one part: none (stratified by picture), recording, programme, listener, ..."
+        "none",
+        "Keep each value of this factor in one part: none (stratified by picture), recording, programme, listener ...",
     )
     train_share: float = option(0.7, "Share of the pictures to train on.")
     validation_share: float = option(0.2, "Share of the pictures to choose the best epoch with.")
     test_share: float = option(0.1, "Share of the pictures that is opened once, at the end.")
     split_seed: int | None = option(None, "Seed of the split; the training's seed when not given.")
-    factors: str | None = option(None, "Regular expression with named groups, read from each path: recording, listener, ...")
+    factors: str | None = option(
+        None, "Regular expression with named groups, read from each path: recording, listener, ..."
+    )
     manifest: str | None = option(None, "CSV with a `path` column and one column a factor.")
     class_weights: list[str] = option(
-        ["none"], "Weights of the classes in the loss: none, balanced, or one number a class in the order of the classes."
+        ["none"],
+        "Weights of the classes in the loss: none, balanced, or one number a class in the order of the classes.",
     )
-    preflight_workers: int | None = option(None, "Threads that check every file before training; one a core when not given.")
+    preflight_workers: int | None = option(
+        None, "Threads that check every file before training; one a core when not given."
+    )
 
 
 @dataclass
@@ -89,7 +98,9 @@ class TwoPhaseTrainingArguments(TrainingArguments):
 
     output_dir: str | None = option(None, "The run folder; runs/<recipe's name> when not given.")
     overwrite: bool = option(False, "Start anew in a run folder that is finished; what is in it is lost.")
-    backbone_learning_rate: float = option(1e-4, "Peak learning rate of the stages that learn; learning_rate is the head's.")
+    backbone_learning_rate: float = option(
+        1e-4, "Peak learning rate of the stages that learn; learning_rate is the head's."
+    )
     learning_rate: float = option(1e-3, "Peak learning rate of the head.")
     minimum_learning_rate: float = option(1e-5, "Where the cosine of every group ends.")
     warmup_epochs: float = option(5, "Epochs of linear warm-up, phase 1 included.")
@@ -105,14 +116,18 @@ class TwoPhaseTrainingArguments(TrainingArguments):
     eval_strategy: str = option("epoch", "When to evaluate; the recipe counts in epochs.")
     save_strategy: str = option("epoch", "When to save a checkpoint.")
     save_total_limit: int | None = option(2, "Checkpoints to keep; the best and the last survive.")
-    load_best_model_at_end: bool | None = option(True, "End with the best epoch's weights.")
+    load_best_model_at_end: bool = option(True, "End with the best epoch's weights.")
     metric_for_best_model: str | None = option("accuracy", "Validation metric that chooses the best epoch.")
     greater_is_better: bool | None = option(True, "Whether that metric is better when greater.")
     logging_strategy: str = option("epoch", "When to log to the trackers.")
-    logging_nan_inf_filter: bool = option(False, "Off: a loss that is not finite stops the run, it is not averaged away.")
-    remove_unused_columns: bool | None = option(False, "Off: the sample's key must reach the augmentation.")
+    logging_nan_inf_filter: bool = option(
+        False, "Off: a loss that is not finite stops the run, it is not averaged away."
+    )
+    remove_unused_columns: bool = option(False, "Off: the sample's key must reach the augmentation.")
     ddp_find_unused_parameters: bool | None = option(True, "Stage 4 has no gradient in phase 1.")
-    dataloader_pin_memory: bool = option(torch.cuda.is_available(), "Pin memory; by default only where there is a GPU.")
+    dataloader_pin_memory: bool = option(
+        torch.cuda.is_available(), "Pin memory; by default only where there is a GPU."
+    )
 
 
 @dataclass
@@ -149,7 +164,13 @@ class _Parser(HfArgumentParser):
 
 def recipe_parser() -> HfArgumentParser:
     """The parser of every key, for `--help` and for reading values with their types."""
-    parser = _Parser(list(ARGUMENT_CLASSES.values()), allow_abbrev=False, prog="spatial-swin train", add_help=False)
+    classes: Any = [ModelArguments, DataArguments, TwoPhaseTrainingArguments]
+    parser = _Parser(
+        classes,
+        allow_abbrev=False,
+        prog="spatial-swin train",
+        add_help=False,
+    )
     parser.conflict_handler = "resolve"
     return parser
 
@@ -213,7 +234,9 @@ def read_yaml(path: Path) -> dict[str, dict[str, Any]]:
         if section not in SECTIONS:
             problems.append(Problem(str(path), f"heading {section!r} is unknown", f"use {', '.join(SECTIONS)}"))
         elif not isinstance(values, dict):
-            problems.append(Problem(f"{path}, {section}", "holds no keys", "write `key: value` lines below the heading"))
+            problems.append(
+                Problem(f"{path}, {section}", "holds no keys", "write `key: value` lines below the heading")
+            )
         else:
             problems += [problem for key in values if (problem := _key_problem(f"{path}, {section}", key, section))]
     raise_problems(RecipeError, problems, "The recipe cannot be used")
@@ -224,7 +247,9 @@ def _key_problem(where: str, key: str, section: str | None) -> Problem | None:
     home = {f.name: name for name, cls in ARGUMENT_CLASSES.items() for f in fields(cls) if f.init}
     if key not in home:
         near = difflib.get_close_matches(str(key), home, n=1, cutoff=0.5)
-        advice = f"did you mean `{near[0]}` (under {home[near[0]]})?" if near else "`spatial-swin train --help` lists all"
+        advice = (
+            f"did you mean `{near[0]}` (under {home[near[0]]})?" if near else "`spatial-swin train --help` lists all"
+        )
         return Problem(where, f"key `{key}` is unknown", advice)
     if section is not None and home[key] != section:
         return Problem(where, f"key `{key}` stands under the wrong heading", f"move it to {home[key]}")
@@ -255,7 +280,7 @@ def _read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 def _one_or_list(key: str, words: list[str]) -> Any:
     if [word.lower() for word in words] == ["none"] and key != "class_weights":
         return [] if _is_list(key) else None
-    return words if _is_list(key) else (words[0] if len(words) == 1 else "true" if not words else words)
+    return words if _is_list(key) else (words[0] if len(words) == 1 else words or "true")
 
 
 def _is_list(key: str) -> bool:
@@ -300,10 +325,12 @@ def describe_keys() -> str:
     lines = []
     for section, cls in ARGUMENT_CLASSES.items():
         ours = fields(cls) if section != "Trainer" else _own_fields(cls)
-        beside = "; every TrainingArguments key of transformers is accepted beside these" if section == "Trainer" else ""
+        beside = (
+            "; every TrainingArguments key of transformers is accepted beside these" if section == "Trainer" else ""
+        )
         lines.append(f"\n{section}{beside}:")
         for f in ours:
-            default = f.default if f.default is not MISSING else f.default_factory()
+            default = f.default if f.default_factory is MISSING else f.default_factory()
             text = textwrap.wrap(f"{f.metadata.get('help', '')} [{default}]", width=88)
             lines += [f"  --{f.name}", *(f"      {line}" for line in text)]
     return "\n".join(lines)
@@ -336,7 +363,9 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
 
     for stage in model.unfreeze_stages:
         if not 1 <= stage <= 4:
-            wrong("unfreeze_stages", f"stage {stage} does not exist", "a Swin has stages 1 to 4; use e.g. [4] or [3, 4]")
+            wrong(
+                "unfreeze_stages", f"stage {stage} does not exist", "a Swin has stages 1 to 4; use e.g. [4] or [3, 4]"
+            )
     if model.unfreeze_stages:
         wanted = set(range(min(model.unfreeze_stages), 5))
         if set(model.unfreeze_stages) < wanted and all(1 <= s <= 4 for s in model.unfreeze_stages):
@@ -346,7 +375,9 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
         wrong("head_only_epochs", f"is {model.head_only_epochs}", "give a whole number of epochs, 0 or more")
     shares = (data.train_share, data.validation_share, data.test_share)
     if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        wrong("train_share, validation_share, test_share", f"are {shares}", "give three shares above 0 that add up to 1")
+        wrong(
+            "train_share, validation_share, test_share", f"are {shares}", "give three shares above 0 that add up to 1"
+        )
     if data.factors:
         try:
             if not re.compile(data.factors).groupindex:
@@ -359,9 +390,8 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
                 raise ValueError
         except ValueError:
             wrong("class_weights", f"is {data.class_weights}", "use none, balanced, or one number above 0 a class")
-    if trainer.warmup_epochs < 0 or trainer.warmup_epochs >= trainer.num_train_epochs:
-        if trainer.max_steps <= 0:
-            wrong("warmup_epochs", f"is {trainer.warmup_epochs} of {trainer.num_train_epochs} epochs", "warm up for less")
+    if trainer.max_steps <= 0 and not 0 <= trainer.warmup_epochs < trainer.num_train_epochs:
+        wrong("warmup_epochs", f"is {trainer.warmup_epochs} of {trainer.num_train_epochs} epochs", "warm up for less")
     for key in ("learning_rate", "backbone_learning_rate"):
         if getattr(trainer, key) < trainer.minimum_learning_rate and trainer.lr_scheduler_type == "cosine":
             wrong(key, f"{getattr(trainer, key)} is below minimum_learning_rate {trainer.minimum_learning_rate}",

@@ -1,8 +1,8 @@
 """One training, from a recipe to a finished run folder.
 
-`fine_tune` reads like the run itself: run folder, data, model, Trainer, train, save, evaluate. It is called by the verbs
-(train, crossval, generalise, demo) and by nothing below them. With several processes, the first one prepares the data and
-writes the run folder; the others read what it wrote.
+`fine_tune` reads like the run itself: run folder, data, model, Trainer, train, save, evaluate. It is called by the
+verbs (train, crossval, generalise, demo) and by nothing below them. With several processes, the first one prepares the
+data and writes the run folder; the others read what it wrote.
 """
 
 import contextlib
@@ -105,7 +105,9 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
             raise
         if callbacks["termination"].terminated:
             callbacks["diary"].write_progress(trainer.state, "stopped")
-            raise Stopped(f"stopped by SIGTERM at step {trainer.state.global_step}; the same command continues the run")
+            raise Stopped(
+                f"stopped by SIGTERM at step {trainer.state.global_step}; the same command continues the run"
+            )
         _finish(run, recipe, trainer, split, class_names, time.monotonic() - began)
         if state.is_main_process:
             callbacks["diary"].write_progress(trainer.state, "finished")
@@ -160,7 +162,8 @@ def class_weights(recipe: Recipe, split: Sequence[Sample], class_names: Sequence
         return [sum(counts.values()) / (len(class_names) * counts[name]) for name in class_names]
     if len(given) != len(class_names):
         raise RecipeError(
-            f"class_weights: {len(given)} numbers for {len(class_names)} classes ({', '.join(class_names)}); give one a class"
+            f"class_weights: {len(given)} numbers for {len(class_names)} classes ({', '.join(class_names)}); "
+            "give one a class"
         )
     return [float(weight) for weight in given]
 
@@ -189,7 +192,14 @@ def _clear(run: RunFolder) -> None:
     """Remove what a training wrote, and nothing else that may lie there."""
     for folder in ("checkpoints", "model", "predictions", "confusion", "thesis_results", "explanations"):
         shutil.rmtree(run.path / folder, ignore_errors=True)
-    for file in (run.recipe_file, run.environment_file, run.split_file, run.history_file, run.progress_file, run.metrics_file):
+    for file in (
+        run.recipe_file,
+        run.environment_file,
+        run.split_file,
+        run.history_file,
+        run.progress_file,
+        run.metrics_file,
+    ):
         file.unlink(missing_ok=True)
 
 
@@ -203,7 +213,9 @@ def _require_same_recipe(run: RunFolder, recipe: Recipe) -> None:
         if before.get(key) != now.get(key)
     ]
     raise_problems(
-        RunError, problems, f"{run.path}: this unfinished run is of another recipe; choose another --output_dir, or mend"
+        RunError,
+        problems,
+        f"{run.path}: this unfinished run is of another recipe; choose another --output_dir, or mend",
     )
 
 
@@ -223,16 +235,21 @@ def _prepare_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | N
         print(factor_table(factors), flush=True)
         shares = (data.train_share, data.validation_share, data.test_share)
         seed = recipe.trainer.seed if data.split_seed is None else data.split_seed
-        split = split_samples(folder, sha256, factors, shares, seed, None if data.split_by == "none" else data.split_by)
+        split = split_samples(
+            folder, sha256, factors, shares, seed, None if data.split_by == "none" else data.split_by
+        )
     for part in ("train", "validation"):
         if not any(sample.split == part for sample in split):
             raise DataError(f"{data.data_dir}: the split has no {part} pictures; add some or change the shares")
     run.write_split(split)
-    print(f"\n{len(split)} pictures of {len(_class_names(split))} classes in {folder.root}\n{describe_split(split)}\n", flush=True)
+    print(
+        f"\n{len(split)} pictures of {len(_class_names(split))} classes in {folder.root}\n{describe_split(split)}\n",
+        flush=True,
+    )
     if leaking := shared_groups(split):
         print(
-            f"WARNING: {len(leaking)} groups (e.g. {leaking[0]}) are in more than one part; the figures will be too good. "
-            "Pass --split_by recording (or programme, listener) for a split that can be defended.\n",
+            f"WARNING: {len(leaking)} groups (e.g. {leaking[0]}) are in more than one part; the figures will be too "
+            "good. Pass --split_by recording (or programme, listener) for a split that can be defended.\n",
             flush=True,
         )
 
@@ -245,7 +262,9 @@ def _verify(run: RunFolder, split: Sequence[Sample], sha256: dict[str, str]) -> 
             problems.append(Problem(sample.path, "is in the split and no longer in the data", "put it back"))
         elif sha256[sample.path] != sample.sha256:
             problems.append(Problem(sample.path, "is not the picture the split was made with", "restore it"))
-    raise_problems(DataError, problems, f"The data is not what {run.split_file} was made from; or choose a new --output_dir")
+    raise_problems(
+        DataError, problems, f"The data is not what {run.split_file} was made from; or choose a new --output_dir"
+    )
 
 
 def _class_names(split: Sequence[Sample]) -> list[str]:
@@ -256,7 +275,12 @@ def _class_names(split: Sequence[Sample]) -> list[str]:
 
 
 def _finish(
-    run: RunFolder, recipe: Recipe, trainer: TwoPhaseTrainer, split: Sequence[Sample], class_names: list[str], seconds: float
+    run: RunFolder,
+    recipe: Recipe,
+    trainer: TwoPhaseTrainer,
+    split: Sequence[Sample],
+    class_names: list[str],
+    seconds: float,
 ) -> None:
     """Save the best model, predict validation and test, write metrics.json, print the summary."""
     pictures = load_pictures(recipe.data.data_dir, split, class_names, recipe.model.image_size)
@@ -287,7 +311,11 @@ def as_predictions(logits: Any, members: Sequence[Sample], class_names: list[str
     table = np.exp(table - table.max(axis=1, keepdims=True))
     labels = np.array([class_names.index(sample.label) for sample in members])
     return Predictions(
-        [s.path for s in members], [s.group for s in members], class_names, labels, table / table.sum(axis=1, keepdims=True)
+        [s.path for s in members],
+        [s.group for s in members],
+        class_names,
+        labels,
+        table / table.sum(axis=1, keepdims=True),
     )
 
 
@@ -296,7 +324,9 @@ def save_model(run: RunFolder, trainer: TwoPhaseTrainer) -> None:
     temporary = run.path / ".model"
     shutil.rmtree(temporary, ignore_errors=True)
     trainer.model.save_pretrained(temporary)
-    trainer.processing_class.save_pretrained(temporary)
+    processor = trainer.processing_class
+    assert processor is not None
+    processor.save_pretrained(temporary)
     shutil.rmtree(run.model, ignore_errors=True)
     os.replace(temporary, run.model)
 
@@ -364,7 +394,8 @@ def _about(trainer: TwoPhaseTrainer, recipe: Recipe, model: transformers.SwinFor
         else f"head only for {recipe.model.head_only_epochs:g} epochs, then stages {stages} too"
     )  # fmt: skip
     return (
-        f"{recipe.model.model_name_or_path}: {model.num_parameters() / 1e6:.1f} M parameters at {recipe.model.image_size} px "
+        f"{recipe.model.model_name_or_path}: {model.num_parameters() / 1e6:.1f} M parameters at "
+        f"{recipe.model.image_size} px "
         f"on {trainer.args.world_size} x {name}, {recipe.precision}; {phases}"
     )
 

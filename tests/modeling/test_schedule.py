@@ -11,7 +11,9 @@ from spatial_swin.modeling import schedule
 
 @pytest.fixture
 def model() -> SwinForImageClassification:
-    return SwinForImageClassification(SwinConfig(embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1], num_labels=4))
+    return SwinForImageClassification(
+        SwinConfig(embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1], num_labels=4)
+    )
 
 
 def test_every_learning_parameter_is_in_exactly_one_group(model: SwinForImageClassification) -> None:

@@ -1,4 +1,4 @@
-"""Building a Swin: geometry that cannot work is refused before any weight is made, and random weights are said loudly."""
+"""Building a Swin: geometry that cannot work is refused before any weight is made; random weights are said."""
 
 import json
 import os
@@ -47,9 +47,7 @@ def test_a_local_folder_gives_its_weights_and_a_new_head(tiny_swin: Path, tmp_pa
         ({"num_heads": [1, 1, 2]}, 32, "does not match depths"),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused(
-    tiny_swin: Path, changes: dict[str, object], size: int, said: str
-) -> None:
+def test_sizes_that_do_not_fit_are_refused(tiny_swin: Path, changes: dict[str, object], size: int, said: str) -> None:
     tiny_swin.write_text(json.dumps({**json.loads(tiny_swin.read_text()), **changes}))
     with pytest.raises(RecipeError, match=said):
         swin.build_model(ModelArguments(model_name_or_path=str(tiny_swin), image_size=size), ["a", "b"])

@@ -1,8 +1,8 @@
 """The whole way in a few minutes on a laptop: render, fine-tune, evaluate, report.
 
-Synthetic programmes are rendered in mono, stereo, 5.1 and 5.1.4 for the measured listener that ships with the package; the
-small Swin that ships with it is fine-tuned in two phases and tested on programmes it never heard. Interrupted, the same
-command continues; finished, it shows the result again (--overwrite true starts anew).
+Synthetic programmes are rendered in mono, stereo, 5.1 and 5.1.4 for the measured listener that ships with the package;
+the small Swin that ships with it is fine-tuned in two phases and tested on programmes it never heard. Interrupted, the
+same command continues; finished, it shows the result again (--overwrite true starts anew).
 """
 
 import argparse
@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take far less; a full disk in the middle costs more than asking
+NEEDED_BYTES = (
+    1_000_000_000  # pictures and checkpoints take far less; a full disk in the middle costs more than asking
+)
 RECIPE = Path("recipes") / "swin-nano-192" / "demo.yaml"
 
 
@@ -46,8 +48,8 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
         shutil.rmtree(data, ignore_errors=True)
         shutil.rmtree(run_folder.path, ignore_errors=True)
     render = [
-        "render", "--synthetic", str(programmes), "--seed", str(arguments.seed), "--listeners", "kemar", "--seconds", "3",
-        "--size", "192", "--sound", "false", "--output_dir", str(data),
+        "render", "--synthetic", str(programmes), "--seed", str(arguments.seed), "--listeners", "kemar",
+        "--seconds", "3", "--size", "192", "--sound", "false", "--output_dir", str(data),
     ]  # fmt: skip
     if arguments.workers is not None:
         render += ["--workers", str(arguments.workers)]

@@ -3,9 +3,9 @@
     spatial-swin train --config recipes/swin-base-384/spatial_audio.yaml --data_dir data --output_dir runs/first
     accelerate launch --config_file accelerate_config.yaml scripts/train.py --config ... --data_dir ...
 
-Any key of the recipe can be overridden: --learning_rate 1e-4 --unfreeze_stages 3 4. The same command on an unfinished run
-continues it; a finished one is refused unless --overwrite true. Every TrainingArguments key of transformers is accepted
-beside the keys listed here.
+Any key of the recipe can be overridden: --learning_rate 1e-4 --unfreeze_stages 3 4. The same command on an unfinished
+run continues it; a finished one is refused unless --overwrite true. Every TrainingArguments key of transformers is
+accepted beside the keys listed here.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What happens between the Trainer's steps: the phases, early stopping, the run folder's diary, the console, SIGTERM.
 
-Each callback does one thing and takes what it needs in its constructor. None of them keeps state that a resumed run would
-miss: phase and patience are derived from the step and the log, history is read back from the run folder.
+Each callback does one thing and takes what it needs in its constructor. None of them keeps state that a resumed run
+would miss: phase and patience are derived from the step and the log, history is read back from the run folder.
 """
 
 import os
@@ -113,14 +113,12 @@ class DiaryCallback(TrainerBound):
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.train_seconds = time.monotonic() - self.epoch_began
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any
-    ) -> None:
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
         assert self.trainer is not None
         train_loss = self.trainer.drain_epoch_loss()  # a collective call: on every process
         if not state.is_world_process_zero or not self.trainer.is_in_train:
             return
-        row = self._row(state, metrics, train_loss)
+        row = self._row(state, given["metrics"], train_loss)
         if self.rows and self.rows[-1]["epoch"] == row["epoch"]:
             self.rows.pop()
         self.rows.append(row)
@@ -130,12 +128,15 @@ class DiaryCallback(TrainerBound):
         self.console.tell_epoch(row, state, is_best=self._best()["epoch"] == row["epoch"])
 
     def _row(self, state: TrainerState, metrics: dict[str, float], train_loss: float) -> dict[str, Any]:
-        assert self.trainer is not None and self.trainer.optimizer is not None
+        assert self.trainer is not None
+        assert self.trainer.optimizer is not None
         epoch = -(-state.global_step // self.trainer.updates_per_epoch)  # an epoch cut short by max_steps counts
         phase = self.phase(epoch - 1)
         rates = {group["name"].partition(".")[0]: group["lr"] for group in self.trainer.optimizer.param_groups}
         learning = phase == 2 or self.recipe.model.train_from_scratch
-        pictures = (state.global_step - self.epoch_first_step) * self.trainer.get_total_train_batch_size(self.trainer.args)
+        pictures = (state.global_step - self.epoch_first_step) * self.trainer.get_total_train_batch_size(
+            self.trainer.args
+        )
         return {
             "epoch": epoch,
             "phase": phase,

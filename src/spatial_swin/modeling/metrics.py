@@ -1,7 +1,7 @@
 """Validation metrics through `evaluate`, from a metric module that ships in the package and loads offline.
 
-Logits and labels in, flat floats out (what the Trainer logs); the confusion matrix of the last call is kept aside, because
-the Trainer's logs hold numbers only.
+Logits and labels in, flat floats out (what the Trainer logs); the confusion matrix of the last call is kept aside,
+because the Trainer's logs hold numbers only.
 """
 
 import os
@@ -26,7 +26,9 @@ class LayoutMetrics:
     def __init__(self, class_names: Sequence[str]) -> None:
         self.class_names = list(class_names)
         # one experiment a process: `evaluate` keeps a lock file by that name
-        self.metric = evaluate.load(str(METRIC_MODULE), experiment_id=f"spatial-swin-{os.getpid()}", keep_in_memory=True)
+        self.metric = evaluate.load(
+            str(METRIC_MODULE), experiment_id=f"spatial-swin-{os.getpid()}", keep_in_memory=True
+        )
         self.confusion = np.zeros((len(class_names), len(class_names)), dtype=np.int64)
 
     def __call__(self, outcome: EvalPrediction) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Named parameter groups, one learning-rate schedule a group, and the phase of an epoch.
 
-Pure functions and plain data: which parameters go together (head or backbone, with decay or without), and by what factor
-a group's peak rate is multiplied at a step. Nothing here steps an optimizer.
+Pure functions and plain data: which parameters go together (head or backbone, with decay or without), and by what
+factor a group's peak rate is multiplied at a step. Nothing here steps an optimizer.
 """
 
 import math
@@ -22,12 +22,16 @@ def phase_of_epoch(epoch: int, head_only_epochs: float) -> int:
 
 
 def parameter_groups(
-    model: SwinForImageClassification, decays: Iterable[str], head_rate: float, backbone_rate: float, weight_decay: float
+    model: SwinForImageClassification,
+    decays: Iterable[str],
+    head_rate: float,
+    backbone_rate: float,
+    weight_decay: float,
 ) -> list[Group]:
     """All groups the run will ever need: {head, backbone} x {decay, no decay}, of parameters that require gradients.
 
-    Groups cannot be added once the schedule exists, so stage 4 is here from the start; AdamW leaves a parameter without
-    gradient alone (no state, no decay) until it is unfrozen.
+    Groups cannot be added once the schedule exists, so stage 4 is here from the start; AdamW leaves a parameter
+    without gradient alone (no state, no decay) until it is unfrozen.
     """
     decays = set(decays)
     groups: list[Group] = []
@@ -36,7 +40,9 @@ def parameter_groups(
             members = [
                 parameter
                 for name, parameter in model.named_parameters()
-                if parameter.requires_grad and (name in decays) == decay and name.startswith("classifier") == (part == "head")
+                if parameter.requires_grad
+                and (name in decays) == decay
+                and name.startswith("classifier") == (part == "head")
             ]
             if members:
                 suffix = "decay" if decay else "no_decay"

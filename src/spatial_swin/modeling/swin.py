@@ -1,8 +1,8 @@
 """Build a SwinForImageClassification from a name or a folder, and tell its stages apart.
 
-In goes the recipe's Model part and the class names, out comes a model in float32 whose head fits the classes. The terms:
-stages 1 to 4 are the encoder's layers, the final layer norm belongs to stage 4, `TRUNK_ROOT` (stage 0) is the patch
-embedding, the head is the classifier. Nothing here trains or reads data.
+In goes the recipe's Model part and the class names, out comes a model in float32 whose head fits the classes. The
+terms: stages 1 to 4 are the encoder's layers, the final layer norm belongs to stage 4, `TRUNK_ROOT` (stage 0) is the
+patch embedding, the head is the classifier. Nothing here trains or reads data.
 """
 
 import json
@@ -25,7 +25,7 @@ TRUNK_ROOT = 0
 
 
 def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> SwinForImageClassification:
-    """The model that the recipe names, with a new head for `class_names` (the checkpoint's, if its classes are these).
+    """The model that the recipe names, with a new head for `class_names` (its own, if its classes are these).
 
     Raises:
         RecipeError: no such model, the Hub cannot be reached, not a Swin, or image size, window and depths do not fit.
@@ -33,7 +33,7 @@ def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> SwinFo
     source = locate(arguments.model_name_or_path)
     config = read_config(source, arguments)
     check_geometry(config, arguments.image_size)
-    labels = dict(config.id2label)
+    labels = dict(config.id2label or {})
     config.image_size = arguments.image_size
     config.drop_path_rate = arguments.drop_path_rate
     config.num_labels = len(class_names)
@@ -41,8 +41,8 @@ def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> SwinFo
     config.label2id = {name: index for index, name in enumerate(class_names)}
     if is_config_only(source):
         logger.warning(
-            f"RANDOM WEIGHTS: {arguments.model_name_or_path} is a configuration without weights. Good for a rehearsal; "
-            "what it learns says nothing about the pretrained model."
+            f"RANDOM WEIGHTS: {arguments.model_name_or_path} is a configuration without weights. Good for a "
+            "rehearsal; what it learns says nothing about the pretrained model."
         )
         return SwinForImageClassification(config).float()
     try:
@@ -56,6 +56,7 @@ def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> SwinFo
     except (OSError, RuntimeError, ValueError) as error:
         raise RecipeError(_unreachable(arguments.model_name_or_path, error)) from None
     if labels != config.id2label:  # as many classes, but other ones: their head says nothing of ours
+        assert isinstance(model.classifier, nn.Linear)
         torch.nn.init.normal_(model.classifier.weight, std=config.initializer_range)
         torch.nn.init.zeros_(model.classifier.bias)
     return model
@@ -102,7 +103,9 @@ def check_geometry(config: SwinConfig, image_size: int) -> None:
     problems = []
     step = config.patch_size * 2 ** (len(config.depths) - 1)
     if len(config.depths) != 4:
-        problems.append(Problem("depths", f"{list(config.depths)} has {len(config.depths)} stages", "use a Swin with 4"))
+        problems.append(
+            Problem("depths", f"{list(config.depths)} has {len(config.depths)} stages", "use a Swin with 4")
+        )
     if len(config.num_heads) != len(config.depths):
         problems.append(Problem("num_heads", f"{list(config.num_heads)} does not match depths", "give one a stage"))
     if image_size <= 0 or image_size % step:
@@ -162,9 +165,10 @@ def restore(model: SwinForImageClassification, folder: str | Path) -> None:
         RunError: the saved labels or shapes are not this model's.
     """
     saved = SwinForImageClassification.from_pretrained(folder, dtype=torch.float32)
-    if saved.config.id2label != model.config.id2label:
+    ours, theirs = (dict(m.config.id2label or {}) for m in (model, saved))
+    if theirs != ours:
         raise RunError(
-            f"{folder}: its labels are {list(saved.config.id2label.values())}, the data's are "
-            f"{list(model.config.id2label.values())}; continue with the data the run began with"
+            f"{folder}: its labels are {list(theirs.values())}, the data's are "
+            f"{list(ours.values())}; continue with the data the run began with"
         )
     model.load_state_dict(saved.state_dict(), strict=True)

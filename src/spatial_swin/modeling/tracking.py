@@ -1,4 +1,5 @@
-"""Decide how wandb works before anything starts it: online with a key, offline without, never a question on a terminal.
+"""Decide how wandb works before anything starts it: online with a key, offline without, never a question on a
+terminal.
 
 Only environment variables are set here; the Trainer's own integration does the tracking.
 """

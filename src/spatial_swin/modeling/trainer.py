@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import Trainer
+from transformers import SwinForImageClassification, Trainer
 
-from spatial_swin.config import Recipe
+from spatial_swin.config import Recipe, TwoPhaseTrainingArguments
 from spatial_swin.data.augment_sound import augment_batch
 from spatial_swin.errors import RunError
 from spatial_swin.modeling import schedule, swin
@@ -40,6 +40,9 @@ class TwoPhaseTrainer(Trainer):
         mean, std: three numbers each, the normalisation the saved processor states.
         All other arguments are the Trainer's.
     """
+
+    model: SwinForImageClassification  # type: ignore[assignment]
+    args: TwoPhaseTrainingArguments
 
     def __init__(
         self,
@@ -69,10 +72,8 @@ class TwoPhaseTrainer(Trainer):
         """uint8 [B, 3, S, S] -> normalised float32 [B, 3, S, S], augmented when training."""
         pixels = inputs["pixel_values"]
         if training:
-            pixels = augment_batch(
-                pixels, inputs["sample_key"].tolist(), self.state.global_step // self.updates_per_epoch, self.args.seed,
-                self.recipe.data, self.tile_map,
-            )  # fmt: skip
+            keys, epoch = inputs["sample_key"].tolist(), self.state.global_step // self.updates_per_epoch
+            pixels = augment_batch(pixels, keys, epoch, self.args.seed, self.recipe.data, self.tile_map)
         else:
             pixels = pixels.float() / 255
         return (pixels - self.mean) / self.std
@@ -90,7 +91,10 @@ class TwoPhaseTrainer(Trainer):
             swin.rest_frozen(self.accelerator.unwrap_model(model))
         logits = model(pixel_values=self.prepared_pixels(inputs, training)).logits
         loss = functional.cross_entropy(
-            logits.float(), inputs["labels"], weight=self.class_weights, label_smoothing=self.args.label_smoothing_factor
+            logits.float(),
+            inputs["labels"],
+            weight=self.class_weights,
+            label_smoothing=self.args.label_smoothing_factor,
         )
         return (loss, {"logits": logits}) if return_outputs else loss
 
@@ -133,8 +137,10 @@ class TwoPhaseTrainer(Trainer):
             self.args.warmup_steps = warmup_steps
             return super().create_scheduler(num_training_steps, optimizer)
         if self.lr_scheduler is None:
+            chosen = optimizer or self.optimizer
+            assert chosen is not None
             self.lr_scheduler = schedule.cosine_schedule(
-                optimizer or self.optimizer, warmup_steps, num_training_steps, self.args.minimum_learning_rate
+                chosen, warmup_steps, num_training_steps, self.args.minimum_learning_rate
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
@@ -202,4 +208,6 @@ def is_whole(checkpoint: Path) -> bool:
     except (OSError, ValueError):
         return False
     needed = [checkpoint / name for name in ("model.safetensors", "optimizer.pt", "scheduler.pt")]
-    return all(path.is_file() and path.stat().st_size > 0 for path in needed) and any(checkpoint.glob("rng_state*.pth"))
+    return all(path.is_file() and path.stat().st_size > 0 for path in needed) and any(
+        checkpoint.glob("rng_state*.pth")
+    )
