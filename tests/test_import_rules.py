@@ -13,7 +13,7 @@ ALLOWED = {
     **{leaf: set() for leaf in LEAVES},
     "runs": LEAVES,
     "audio": LEAVES,
-    "config": LEAVES,
+    "config": LEAVES | {"data"},  # the keys of the augmentations are said where they are done
     "evaluation": LEAVES,
     "data": LEAVES | {"audio", "runs"},
     "modeling": LEAVES | {"data", "runs", "config"},
