@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spatial_swin.audio.tiles import Tile, tile_map
 from spatial_swin.cli import main
 from spatial_swin.keyed_random import keyed_generator
 
@@ -147,6 +148,39 @@ def quieter_everywhere(pixels: np.ndarray, label: str) -> np.ndarray:
 
 def test_the_same_level_silence_and_bandwidth_in_all_classes_is_no_shortcut(tmp_path: Path) -> None:
     assert audit(make(tmp_path / "data", alter=quieter_everywhere)) == (0, {})
+
+
+def brighter_in_one_tile(pixels: np.ndarray, label: str) -> np.ndarray:
+    pixels = pixels * 0.6
+    pixels[:32, 32:] += 25 * CLASSES.index(label)
+    return pixels
+
+
+def test_a_cue_that_follows_the_layout_in_its_own_tile_is_content_and_no_alarm(tmp_path: Path) -> None:
+    assert audit(make(tmp_path / "data", alter=brighter_in_one_tile)) == (0, {})
+
+
+def test_level_is_looked_for_where_the_tile_map_shows_magnitude(tmp_path: Path) -> None:
+    tiles = tile_map("4x4", SIDE, 48_000, 3.0)
+    magnitude = next(tile for tile in tiles if tile.name == "magnitude_left")
+    other = next(tile for tile in tiles if tile.name == "ild")
+
+    def lift(tile: Tile) -> Alter:
+        def alter(pixels: np.ndarray, label: str) -> np.ndarray:
+            pixels = pixels * 0.6
+            pixels[tile.rows, tile.columns] += 25 * CLASSES.index(label)
+            return pixels
+
+        return alter
+
+    planted = make(tmp_path / "planted" / "data", alter=lift(magnitude))
+    clean = make(tmp_path / "clean" / "data", alter=lift(other))
+    for root in (planted, clean):
+        tiles.write(root / "tiles.json")
+    _, alarms = audit(planted)
+    assert set(alarms) == {"level"}
+    assert "from the magnitude tiles" in alarms["level"]
+    assert audit(clean) == (0, {})
 
 
 def write_manifest(root: Path, loudness: dict[str, float]) -> None:

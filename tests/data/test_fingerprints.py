@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatial_swin.data.fingerprints import COLUMNS, fingerprint, identical, near_identical
+from spatial_swin.data.fingerprints import COLUMNS, fingerprint, identical, near_identical, same_detail
 from spatial_swin.errors import DataError
 
 
@@ -93,3 +93,15 @@ def test_two_pictures_alone_are_compared() -> None:
 def test_many_plain_pictures_do_not_take_all_memory() -> None:
     thumbnails = np.full((3000, 1024), 7, np.uint8)
     assert near_identical(thumbnails, ["one"] * 3000) == []
+
+
+def test_detail_tells_copies_from_pictures_that_only_look_alike_from_afar(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    coarse = np.kron(generator.uniform(50, 200, (4, 4)), np.ones((48, 48)))
+    first, second = (coarse + generator.normal(0, 25, (192, 192)) for _ in range(2))
+    plain = np.full((192, 192), 90.0)
+    for name, pixels in (("a", first), ("b", second), ("copy", first + 3), ("p", plain), ("q", plain + 1)):
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    Image.open(tmp_path / "a.png").save(tmp_path / "a.jpg", quality=60)
+    pairs = [("a.png", "b.png"), ("a.png", "copy.png"), ("a.png", "a.jpg"), ("p.png", "q.png"), ("a.png", "p.png")]
+    assert same_detail(tmp_path, pairs) == [False, True, True, True, False]

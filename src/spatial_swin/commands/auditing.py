@@ -22,16 +22,18 @@ from spatial_swin.data.fingerprints import (
     fingerprint,
     identical,
     near_identical,
+    same_detail,
 )
 from spatial_swin.data.folder import Picture, PictureFolder
 from spatial_swin.data.splits import describe_split, k_folds, split_samples
 from spatial_swin.errors import DataError
 from spatial_swin.evaluation import alarms
-from spatial_swin.evaluation.alarms import Finding
+from spatial_swin.evaluation.alarms import Family, Finding
 from spatial_swin.reporting.audit_page import Audit, Copy
 
 FOLDS = 5
 EXAMPLES = 4
+CELLS = 4  # parts a side of a picture without a tile map
 PROGRAMMES = 3  # in every class, for folds that hold out whole programmes
 MEASURED = 0.95  # share of the pictures that must have a measured loudness for it to stand for the level
 
@@ -45,7 +47,7 @@ class Subject:
     pictures: list[Picture]
     recordings: list[str]
     prints: Fingerprints
-    level_origin: str
+    tiles: bool  # whether it is known where the pictures show level
 
     @property
     def paths(self) -> list[str]:
@@ -76,8 +78,7 @@ def look(folder: PictureFolder, factors: Factors, workers: int | None = None) ->
     boxes, size = level_tiles(folder.root)
     prints = fingerprint(folder.root, [picture.path for picture in pictures], boxes, size, workers)
     recordings = factors.groups()
-    origin = "from the magnitude tiles" if boxes else "from the whole picture"
-    return Subject(folder, factors, pictures, [recordings[p.path] for p in pictures], prints, origin)
+    return Subject(folder, factors, pictures, [recordings[p.path] for p in pictures], prints, bool(boxes))
 
 
 def judge(subject: Subject, split_by: str | None, seed: int) -> Audit:
@@ -125,10 +126,15 @@ def divide_as_training_would(subject: Subject, split_by: str | None, seed: int) 
 
 
 def find_copies(subject: Subject, division: Division) -> tuple[list[list[int]], list[tuple[int, int, float]]]:
-    """Rows with equal bytes, and pairs of different groups that look the same."""
-    sha256 = subject.prints.sha256
+    """Rows with equal bytes, and pairs of one class and different groups that look the same down to their detail.
+
+    Pairs of two classes are left out: one programme in two layouts may look alike, and that is no leak.
+    """
+    sha256, labels, paths = subject.prints.sha256, subject.labels, subject.paths
     near = near_identical(subject.prints.thumbnails, division.parts if division.ready else division.groups)
-    return identical(sha256), [pair for pair in near if sha256[pair[0]] != sha256[pair[1]]]
+    near = [pair for pair in near if sha256[pair[0]] != sha256[pair[1]] and labels[pair[0]] == labels[pair[1]]]
+    agree = same_detail(subject.folder.root, [(paths[i], paths[j]) for i, j, _ in near])
+    return identical(sha256), [pair for pair, same in zip(near, agree, strict=True) if same]
 
 
 def as_copy(subject: Subject, division: Division, kind: str, rows: Sequence[int], difference: float) -> Copy:
@@ -175,24 +181,32 @@ def fewest_groups(labels: Sequence[str], groups: Sequence[str]) -> int:
     return min(map(len, found.values()))
 
 
-def families(subject: Subject) -> dict[str, tuple[np.ndarray, str]]:
+def families(subject: Subject) -> dict[str, Family]:
     """Statistics to try, by family, with where they come from.
 
-    Measured loudness wins over the picture's: what a magnitude tile shows also depends on the layout's colouration.
+    Measured loudness wins over the picture's. Where the tiles are not known, level is what every part of the picture
+    says alike, and silence is columns that are black from top to bottom: the rest may be what a cue shows.
     """
-    from_picture = ("level", "silence", "bandwidth")
-    found = {
-        name: (subject.prints.family(name), subject.level_origin if name in from_picture else "of the file")
-        for name in STATISTICS
-    }
-    measures = subject.factors.measures
+    prints, measures = subject.prints, subject.factors.measures
+    found = {name: Family(prints.family(name), "of the file") for name in STATISTICS}
+    for name in ("level", "silence", "bandwidth"):
+        found[name] = Family(prints.family(name), "from the magnitude tiles" if subject.tiles else "from the picture")
+    if not subject.tiles:
+        found["level"] = Family(cell_means(prints.thumbnails), "in every part of the picture", in_every_part=True)
+        found["silence"] = Family(prints.column("silent_columns"), "black columns of the picture")
     names = list(dict.fromkeys(name for path in subject.paths for name in measures.get(path, {})))
     names = [name for name in names if "before" not in name] or names
     if names:
         measured = np.array([[measures[path][name] for name in names] for path in subject.paths])
         if np.isfinite(measured).all(axis=1).mean() >= MEASURED:
-            found["level"] = (measured, f"{', '.join(names)} in the manifest")
+            found["level"] = Family(measured, f"{', '.join(names)} in the manifest")
     return found
+
+
+def cell_means(thumbnails: np.ndarray) -> np.ndarray:
+    """Means of CELLS x CELLS parts of thumbnails uint8 [N, side * side]: float64 [N, CELLS * CELLS]."""
+    side = THUMBNAIL // CELLS
+    return thumbnails.reshape(-1, CELLS, side, CELLS, side).mean(axis=(2, 4)).reshape(-1, CELLS * CELLS)
 
 
 def level_tiles(root: Path) -> tuple[list[Box], tuple[int, int] | None]:

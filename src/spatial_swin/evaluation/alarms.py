@@ -23,6 +23,7 @@ from spatial_swin.evaluation.association import (
     factor_by_class,
     guess_from_names,
     guess_from_statistics,
+    guess_in_every_part,
 )
 
 STRONG = 0.3  # corrected Cramer's V from which a factor counts as tied to the class
@@ -57,6 +58,16 @@ class Finding:
     low: float | None = None
     high: float | None = None
     chance: float | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """Statistics of one kind, float64 [N, F], and where they come from. in_every_part: the F numbers are the parts of
+    a picture whose tiles are not known, and only what all of them tell counts."""
+
+    features: np.ndarray
+    origin: str
+    in_every_part: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,17 +156,18 @@ def names_finding(
 
 
 def shortcut_findings(
-    labels: Sequence[str], groups: Sequence[str], folds: np.ndarray, families: Mapping[str, tuple[np.ndarray, str]]
+    labels: Sequence[str], groups: Sequence[str], folds: np.ndarray, families: Mapping[str, Family]
 ) -> list[Finding]:
-    """A tiny classifier on each family of file-level statistics: {family: (features [N, F], where they come from)}."""
+    """A tiny classifier on each family of file-level statistics, {name in SHORTCUTS: statistics}."""
     findings = []
-    for family, (features, origin) in families.items():
+    for family, statistics in families.items():
         called, advice = SHORTCUTS[family]
-        constant = np.nanmax(features, axis=0) - np.nanmin(features, axis=0) < 1e-9 if len(features) else np.array([])
-        if constant.all():
+        features, origin = statistics.features, statistics.origin
+        if (np.nanmax(features, axis=0) - np.nanmin(features, axis=0) < 1e-9).all():
             findings.append(Finding("shortcut", family, False, f"{called} is the same everywhere ({origin})"))
             continue
-        guess = guess_from_statistics(features, labels, groups, folds)
+        look = guess_in_every_part if statistics.in_every_part else guess_from_statistics
+        guess = look(features, labels, groups, folds)
         above = guess.lower_skill > SKILL
         alarm = above and family not in CONTENT
         text = f"{called} alone ({origin}) predicts the class with {_told(guess)}"
