@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from spatial_swin import files
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.commands.fold_runs import FIGURES, FoldRun
 from spatial_swin.data.pooled_tiles import pooled_tiles
+from spatial_swin.evaluation import baseline
 from spatial_swin.evaluation.metrics import summarise
-
-ITERATIONS = 150
 
 
 def boosting(data_dir: str | Path, output: Path, seed: int = 0) -> Callable[[FoldRun], dict[str, Any]]:
@@ -42,8 +40,7 @@ def boosting(data_dir: str | Path, output: Path, seed: int = 0) -> Callable[[Fol
         train = [sample for sample in fold.samples if sample.split == "train"]
         test = [sample for sample in fold.samples if sample.split == "test"]
         names = sorted({sample.label for sample in fold.samples})
-        model = HistGradientBoostingClassifier(max_iter=ITERATIONS, early_stopping=False, random_state=seed)
-        model.fit(features([s.path for s in train]), [s.label for s in train])
+        model = baseline.boosting(seed).fit(features([s.path for s in train]), [s.label for s in train])
         probabilities = model.predict_proba(features([s.path for s in test]))
         assert list(model.classes_) == names, "every class is in every part of a fold"
         labels = np.array([names.index(sample.label) for sample in test])
