@@ -146,7 +146,7 @@ def same_detail(root: str | os.PathLike[str], pairs: Sequence[tuple[str, str]]) 
         lengths = np.linalg.norm(one), np.linalg.norm(other)
         if max(lengths) <= NO_DETAIL * DETAIL_SIDE:
             return True
-        return min(lengths) > 0 and bool(np.vdot(one, other) >= SAME_DETAIL * lengths[0] * lengths[1])
+        return bool(min(lengths) > 0 and np.vdot(one, other) >= SAME_DETAIL * lengths[0] * lengths[1])
 
     return [agree(details[one], details[other]) for one, other in pairs]
 

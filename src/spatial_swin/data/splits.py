@@ -3,11 +3,6 @@
 In go class labels, groups and shares (or pictures and their factors); out comes a part for every picture, as
 `runs.Sample` rows that are written to split.csv and are the only truth from then on. The result depends on the seed,
 the paths, the labels and the groups, never on the order of the rows. Nothing here opens a picture.
-
-Groups with the same number of pictures of every class are interchangeable, so the search runs on *types* of group,
-not on groups: shares of every type first, what is left over greedily, then moves and exchanges while they help. This
-is what lets 100,000 rows be divided in a second or two, at unequal shares (scikit-learn's StratifiedGroupKFold knows
-only equal folds and walks group by group).
 """
 
 from collections import Counter
@@ -18,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatial_swin.data.factors import WITHOUT, Factors
+from spatial_swin.data.group_search import ABSENT, TypeSearch
 from spatial_swin.errors import DataError, Problem, raise_problems
 from spatial_swin.keyed_random import Key, keyed_generator
 from spatial_swin.runs import SPLITS, Sample
@@ -27,9 +23,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.05  # of a class: how far its share of a part may be from the share asked for before we say so
 STARTS = 8  # greedy starts before the best one is taken
-MAX_MOVES = 500
-EXCHANGE_TYPES = 150  # exchanges are looked at in pairs of types: no more than so many squared
-ABSENT = 1e6  # cost of a class that a part does not have at all
 
 
 def split_samples(
@@ -221,7 +214,7 @@ def _divide_groups(
     type_of = type_of.reshape(-1)
     best, best_cost = None, np.inf
     for start in range(STARTS):
-        search = _TypeSearch(types, multiplicity, weights, keyed_generator(*key, "start", start))
+        search = TypeSearch(types, multiplicity, weights, keyed_generator(*key, "start", start))
         search.improve()
         if search.cost < best_cost:
             best, best_cost = search.placed, search.cost
@@ -243,90 +236,6 @@ def _divide_groups(
         parts = np.repeat(np.arange(len(weights)), best[kind])
         chosen[np.flatnonzero(type_of == kind)] = generator.permutation(parts)
     return chosen
-
-
-class _TypeSearch:
-    """Places n_t groups of every type t into parts so that class shares come out as asked.
-
-    types: int [T, K] pictures a class of a group of this type; placed: int [T, P] how many groups of it are in each
-    part. Cost: squared distance of each class's share from what is asked for, relative to the part's share (so that
-    the small test part counts), plus ABSENT for every class that a part does not have.
-    """
-
-    def __init__(
-        self, types: np.ndarray, multiplicity: np.ndarray, weights: np.ndarray, generator: np.random.Generator
-    ) -> None:
-        self.types, self.weights = types, weights
-        self.rows = types / (multiplicity @ types)  # share of its class that a group brings
-        self.placed = np.floor(multiplicity[:, None] * weights).astype(np.int64)
-        self.held = self.placed.T @ self.rows  # [P, K]
-        self.has = self.placed.T @ types
-        left = np.repeat(np.arange(len(types)), multiplicity - self.placed.sum(axis=1))
-        left = generator.permutation(left)
-        for kind in left[np.argsort(-types[left].sum(axis=1), kind="stable")]:
-            costs = self._part_cost(self.held + self.rows[kind], self.has + types[kind])
-            self._place(int(kind), int((costs - self._part_cost(self.held, self.has)).argmin()), 1)
-
-    @property
-    def cost(self) -> float:
-        return float(self._part_cost(self.held, self.has).sum())
-
-    def largest_deviation(self) -> float:
-        return float(np.abs(self.held - self.weights[:, None]).max())
-
-    def improve(self) -> None:
-        """Move single groups, then exchange pairs, as long as the cost falls."""
-        for _ in range(MAX_MOVES):
-            if not (self._move() or self._exchange()):
-                return
-
-    def _part_cost(self, held: np.ndarray, has: np.ndarray) -> np.ndarray:
-        """Cost of parts [..., P] that hold shares [..., P, K]."""
-        distance = ((held - self.weights[:, None]) ** 2).sum(axis=-1) / self.weights
-        return distance + ABSENT * (has == 0).sum(axis=-1)
-
-    def _place(self, kind: int, part: int, sign: int) -> None:
-        self.placed[kind, part] += sign
-        self.held[part] += sign * self.rows[kind]
-        self.has[part] += sign * self.types[kind]
-
-    def _move(self) -> bool:
-        now = self._part_cost(self.held, self.has)
-        rows, types = self.rows[:, None], self.types[:, None]
-        without = self._part_cost(self.held - rows, self.has - types) - now  # [T, P] change when a part gives one
-        given = self._part_cost(self.held + rows, self.has + types) - now  # [T, P] change when a part gets one
-        change = np.where(self.placed > 0, without, np.inf)[:, :, None] + given[:, None, :]
-        change[:, np.arange(len(now)), np.arange(len(now))] = np.inf
-        kind, source, target = np.unravel_index(change.argmin(), change.shape)
-        if change[kind, source, target] >= -1e-12:
-            return False
-        self._place(int(kind), int(source), -1)
-        self._place(int(kind), int(target), 1)
-        return True
-
-    def _exchange(self) -> bool:
-        if len(self.types) > EXCHANGE_TYPES:
-            return False
-        now = self._part_cost(self.held, self.has)
-        rows = self.rows[None, :] - self.rows[:, None]  # [T, T', K] what a part gains giving T and getting T'
-        types = self.types[None, :] - self.types[:, None]
-        gain = self._part_cost(self.held + rows[:, :, None], self.has + types[:, :, None]) - now  # [T, T', P]
-        best, chosen = -1e-12, None
-        for source in range(len(now)):
-            for target in range(source + 1, len(now)):
-                change = gain[:, :, source] + gain[:, :, target].T
-                change[self.placed[:, source] == 0] = np.inf
-                change[:, self.placed[:, target] == 0] = np.inf
-                a, b = np.unravel_index(change.argmin(), change.shape)
-                if change[a, b] < best:
-                    best, chosen = float(change[a, b]), (int(a), int(b), source, target)
-        if chosen is None:
-            return False
-        a, b, source, target = chosen
-        for kind, leave, enter in ((a, source, target), (b, target, source)):
-            self._place(kind, leave, -1)
-            self._place(kind, enter, 1)
-        return True
 
 
 def _require(classes: np.ndarray, available: np.ndarray, needed: int, unit: str, names: Sequence[str]) -> None:
