@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 32  # frames that one step of the recursion covers; a small triangular matrix product each
+FRAMES_AT_ONCE = 128  # of an STFT: what they need stays in a core's cache; all at once is twice as slow
 
 
 def erb_rate(frequency: Tensor) -> Tensor:
@@ -101,8 +102,14 @@ def recursive_average(x: Tensor, a: float, start: Tensor | None = None) -> Tenso
 
 @lru_cache(maxsize=16)
 def smoothed_columns(frames: int, columns: int, a: float) -> Tensor:
-    """Weights float32 [columns, frames] of recursive smoothing followed by `column_average`, as one matrix."""
-    response = recursive_average(torch.eye(frames, dtype=torch.float64), a)  # column s: what an impulse at s becomes
+    """Weights float32 [columns, frames] of recursive smoothing followed by `column_average`, as one matrix.
+
+    The recursion starts from the mean of as many frames as it forgets in, so that its first values are averages too:
+    from one frame, coherence would start at 1 whatever the sound.
+    """
+    impulses = torch.eye(frames, dtype=torch.float64)
+    memory = min(frames, round((1 + a) / (1 - a)))  # frames of a plain mean with the same variance
+    response = recursive_average(impulses, a, impulses[:memory].mean(0))
     return (column_average(frames, columns).double() @ response).float()
 
 
@@ -179,10 +186,13 @@ def ear_spectra(sound: Tensor, sample_rate: int, window: int, hop: int, highest:
     taper = torch.hann_window(window, dtype=sound.dtype, device=sound.device)
     taper = taper * (2 / taper.sum())  # a sine of amplitude 1 gets magnitude 1
     padded = torch.nn.functional.pad(sound, (window // 2, window // 2), mode="reflect")
-    spectrum = torch.fft.rfft(padded.unfold(-1, window, hop) * taper)[..., :bins]
-    real, imag = spectrum.real.contiguous(), spectrum.imag.contiguous()  # [B, 2, T, F]; contiguous is 4 times faster
-    stack = sound.new_empty(sound.shape[0], 4, *real.shape[2:])
-    torch.mul(real, real, out=stack[:, :2]).addcmul_(imag, imag)
-    torch.mul(real[:, 0], real[:, 1], out=stack[:, 2]).addcmul_(imag[:, 0], imag[:, 1])
-    torch.mul(imag[:, 0], real[:, 1], out=stack[:, 3]).addcmul_(real[:, 0], imag[:, 1], value=-1)
+    frames = padded.unfold(-1, window, hop)  # [B, 2, T, window], a view
+    stack = sound.new_empty(sound.shape[0], 4, frames.shape[2], bins)
+    for begin in range(0, frames.shape[2], FRAMES_AT_ONCE):
+        part = slice(begin, begin + FRAMES_AT_ONCE)
+        spectrum = torch.fft.rfft(frames[:, :, part] * taper)[..., :bins]
+        real, imag = spectrum.real.contiguous(), spectrum.imag.contiguous()  # contiguous is 4 times faster
+        torch.mul(real, real, out=stack[:, :2, part]).addcmul_(imag, imag)
+        torch.mul(real[:, 0], real[:, 1], out=stack[:, 2, part]).addcmul_(imag[:, 0], imag[:, 1])
+        torch.mul(imag[:, 0], real[:, 1], out=stack[:, 3, part]).addcmul_(real[:, 0], imag[:, 1], value=-1)
     return EarSpectra(stack, window, hop, sample_rate)
