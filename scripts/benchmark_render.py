@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ def steps(programmes: int) -> dict[str, list[float]]:
     """CPU seconds a rendering of every step, one value a programme."""
     times: dict[str, list[float]] = {}
 
-    def timed(name: str, work: Callable):  # noqa: ANN202
+    def timed(name: str, work: Callable[[], Any]) -> Any:
         began = time.process_time()
         result = work()
         times.setdefault(name, []).append((time.process_time() - began) / len(DEFAULT_LAYOUTS))

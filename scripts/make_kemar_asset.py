@@ -2,9 +2,9 @@
 
     python scripts/make_kemar_asset.py MIT_KEMAR_normal_pinna.sofa src/spatial_swin/assets/kemar_layouts.sofa
 
-The full file is free without restriction provided the authors are cited (Gardner and Martin, MIT Media Lab, 1994); Debian's
-package libmysofa1 installs it. For every wanted direction the nearest measured one is kept, and its neighbours on the grid
-within 8 degrees, so that a layout may move a little.
+The full file is free without restriction provided the authors are cited (Gardner and Martin, MIT Media Lab, 1994);
+the Debian package libmysofa1 installs it. For every wanted direction the nearest measured one is kept, and its
+neighbours on the grid within 8 degrees, which is what interpolation needs. Run it again after adding a layout.
 """
 
 import sys

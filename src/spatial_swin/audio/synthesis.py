@@ -107,7 +107,7 @@ def _nearest_loudspeaker(azimuth: float, elevation: float) -> tuple[float, float
 def _bed(draw: Draw, key: tuple[int, int], count: int, sample_rate: int, level_db: float) -> list[Stem]:
     """Ambience from everywhere: one texture, decorrelated by direction.
 
-    A few takes of the texture, which the directions begin at far-apart times: nothing correlates within the millisecond
+    A few takes of the texture, begun by the directions at far-apart times: nothing correlates within the millisecond
     that a head can notice, at less than half the cost of a take a direction.
     """
     texture = ambience if draw.random() < 0.6 else noise
