@@ -3,6 +3,11 @@
 In go uint8 pictures and their keys, out come float32 pictures in 0..1. Every draw comes from a counter-based generator
 keyed by (seed, view, sample): what a sample looks like does not depend on its batch, its worker, its process, or on
 whether the run was resumed. Crop, flip and rotation are one affine warp, so a picture is interpolated once.
+
+So that this holds to the bit, nothing here adds up pixels in an order that the size of the batch could change: the
+grid is made pixel by pixel (a batched matrix product may round by its batch, and in bf16 under autocast), the mean
+that contrast turns about is a sum of integers, and a blur is done sample by sample. Grey pictures, which mosaics are,
+go through as one channel: hue and saturation are nothing to them.
 """
 
 import math
@@ -10,16 +15,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import kornia
 import numpy as np
 import torch
+from kornia.enhance import adjust_brightness_accumulative, adjust_hue, adjust_saturation_with_gray_subtraction
+from kornia.filters import gaussian_blur2d
 from torch.nn import functional
 
+from spatial_swin.errors import Problem
 from spatial_swin.keyed_random import keyed_uniforms
 
-DRAWS = 24  # uniforms a sample; each operation has its own, so switching one off changes no other
-BLUR_KERNEL = 9  # pixels; covers two standard deviations of the widest blur on either side
+DRAWS = 24  # uniforms a sample; each operation has its own columns, so switching one off changes no other
+AREA, RATIO, RIGHT, DOWN, MIRROR, ANGLE = range(6)
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(6, 10)
+BLURRED, SIGMA, ERASED, ERASED_AREA, ERASED_RATIO, ERASED_TOP, ERASED_LEFT = range(10, 17)
+
+BLUR_KERNEL = 13  # pixels: three standard deviations of the widest blur on either side
 ERASED_TO = (0.485, 0.456, 0.406)  # the ImageNet mean: nothing, after normalisation
+ERASED_RATIOS = (0.3, 3.3)  # width over height, as in Zhong et al. 2020
+MEAN_STEPS = 1 << 16  # grey steps in which the mean is counted: 256 to each of the 8-bit picture's
 
 
 def key(default: Any, help: str) -> Any:
@@ -50,46 +63,90 @@ class AugmentationArguments:
     erasing_area: list[float] = key([0.02, 0.33], "Share of the area that is erased, least and greatest.")
 
 
+def augmentation_problems(arguments: AugmentationArguments) -> list[Problem]:
+    """Values of the recipe that cannot be drawn from, one Problem a key."""
+    problems = []
+    for name in ("horizontal_flip", "blur_probability", "erasing_probability"):
+        if not 0 <= getattr(arguments, name) <= 1:
+            problems.append(Problem(name, f"is {getattr(arguments, name)}", "give a probability from 0 to 1"))
+    bounds = {
+        "crop_scale": (0.01, 1.0), "crop_ratio": (0.1, 10.0), "blur_sigma": (0.01, 10.0), "erasing_area": (0.0, 1.0),
+    }  # fmt: skip
+    for name, (low, high) in bounds.items():
+        values = getattr(arguments, name)
+        if len(values) != 2 or not low <= values[0] <= values[1] <= high:
+            advice = f"give two numbers from {low:g} to {high:g}, the lesser first"
+            problems.append(Problem(name, f"is {values}", advice))
+    if not 0 <= arguments.rotation_degrees <= 180:
+        problems.append(Problem("rotation_degrees", f"is {arguments.rotation_degrees}", "give degrees from 0 to 180"))
+    jitter = arguments.colour_jitter
+    if len(jitter) != 4 or not all(0 <= value <= limit for value, limit in zip(jitter, (1, 1, 1, 0.5), strict=False)):
+        advice = "give four numbers: brightness, contrast and saturation from 0 to 1, hue from 0 to 0.5"
+        problems.append(Problem("colour_jitter", f"is {jitter}", advice))
+    return problems
+
+
 def draw(sample_keys: Sequence[int], view: int, seed: int, purpose: str = "picture") -> np.ndarray:
     """Uniforms [B, DRAWS] for one view of each sample (the epoch is the view when nothing is cached)."""
     return keyed_uniforms(DRAWS, [(seed, purpose, view, sample) for sample in sample_keys])
 
 
+@torch.no_grad()
 def augment(
     pixels: torch.Tensor, sample_keys: Sequence[int], view: int, seed: int, arguments: AugmentationArguments
 ) -> torch.Tensor:
     """uint8 or float [B, 3, S, S] -> float32 [B, 3, S, S] in 0..1, augmented; all switches off gives pixels / 255."""
-    floats = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
     if not arguments.augmentation:
-        return floats
+        return in_unit(pixels)
     uniforms = draw(sample_keys, view, seed)
-    floats = warp(floats, affine(uniforms, arguments))
-    floats = jitter_colours(floats, uniforms, arguments.colour_jitter)
-    floats = blur(floats, uniforms, arguments)
-    return erase(floats, uniforms, arguments)
+    with torch.autocast(pixels.device.type, enabled=False):
+        grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).cpu().numpy()
+        if grey.all():
+            shown = _shown(pixels[:, :1], uniforms, arguments).expand(-1, 3, -1, -1)
+        elif not grey.any():
+            shown = _shown(pixels, uniforms, arguments)
+        else:
+            shown = torch.empty(pixels.shape, dtype=torch.float32, device=pixels.device)
+            chosen = torch.from_numpy(grey).to(pixels.device)
+            shown[chosen] = _shown(pixels[chosen][:, :1], uniforms[grey], arguments).expand(-1, 3, -1, -1)
+            shown[~chosen] = _shown(pixels[~chosen], uniforms[~grey], arguments)
+        return erase(shown.contiguous(), uniforms, arguments)
 
 
-def between(uniforms: np.ndarray, low: float, high: float) -> np.ndarray:
+def in_unit(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 as float32 in 0..1; floats as they are."""
+    return pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
+
+
+def _shown(pixels: torch.Tensor, uniforms: np.ndarray, arguments: AugmentationArguments) -> torch.Tensor:
+    """Everything but erasing, on pictures [B, C, S, S] that are all grey (C = 1) or all coloured (C = 3)."""
+    pixels = warp(in_unit(pixels), affine(uniforms, arguments))
+    pixels = jitter_colours(pixels, uniforms, arguments.colour_jitter)
+    return blur(pixels, uniforms, arguments)
+
+
+def between(uniforms: Any, low: float, high: float) -> Any:
+    """Uniforms in 0..1, a number or an array of any shape, stretched to low..high."""
     return low + (high - low) * uniforms
 
 
 def affine(uniforms: np.ndarray, arguments: AugmentationArguments) -> np.ndarray | None:
-    """Matrices float32 [B, 2, 3] from output to input coordinates in -1..1: crop after flip after rotation; None is
-    off.
+    """Matrices float32 [B, 2, 3] from places in the result to places in the picture, both in -1..1; None is off.
 
-    The crop's area and log-ratio are uniform (as in torchvision's RandomResizedCrop), cut to fit; the rest is black.
+    The result is the crop, flipped, then turned. The crop's area and log-ratio are uniform, as in torchvision's
+    RandomResizedCrop, and cut to fit; what lies outside the picture is black.
     """
     whole = list(arguments.crop_scale) == [1.0, 1.0]
     if whole and arguments.horizontal_flip == 0 and arguments.rotation_degrees == 0:
         return None
-    area = between(uniforms[:, 0], *arguments.crop_scale)
-    ratio = np.ones_like(area) if whole else np.exp(between(uniforms[:, 1], *np.log(arguments.crop_ratio)))
+    area = between(uniforms[:, AREA], *arguments.crop_scale)
+    ratio = np.ones_like(area) if whole else np.exp(between(uniforms[:, RATIO], *np.log(arguments.crop_ratio)))
     width = np.minimum(np.sqrt(area * ratio), 1.0)
     height = np.minimum(np.sqrt(area / ratio), 1.0)
-    shift_x = (1 - width) * between(uniforms[:, 2], -1, 1)
-    shift_y = (1 - height) * between(uniforms[:, 3], -1, 1)
-    mirror = np.where(uniforms[:, 4] < arguments.horizontal_flip, -1.0, 1.0)
-    angle = np.deg2rad(arguments.rotation_degrees) * between(uniforms[:, 5], -1, 1)
+    shift_x = (1 - width) * between(uniforms[:, RIGHT], -1, 1)
+    shift_y = (1 - height) * between(uniforms[:, DOWN], -1, 1)
+    mirror = np.where(uniforms[:, MIRROR] < arguments.horizontal_flip, -1.0, 1.0)
+    angle = np.deg2rad(arguments.rotation_degrees) * between(uniforms[:, ANGLE], -1, 1)
     cosine, sine = np.cos(angle), np.sin(angle)
     rows = [width * mirror * cosine, -width * mirror * sine, shift_x, height * sine, height * cosine, shift_y]
     return np.stack(rows, axis=1).reshape(-1, 2, 3).astype(np.float32)
@@ -99,9 +156,11 @@ def warp(pixels: torch.Tensor, matrices: np.ndarray | None) -> torch.Tensor:
     """One bilinear interpolation a picture; None leaves the pixels as they are."""
     if matrices is None:
         return pixels
-    grid = functional.affine_grid(
-        torch.from_numpy(matrices).to(pixels.device), list(pixels.shape), align_corners=False
-    )
+    size = pixels.shape[-1]
+    assert pixels.shape[-2] == size, "a rotation in -1..1 is one only of square pictures"
+    centres = (torch.arange(size, dtype=torch.float32, device=pixels.device) * 2 + 1) / size - 1
+    terms = torch.from_numpy(matrices).to(pixels.device)[:, None, None]  # [B, 1, 1, 2, 3]
+    grid = terms[..., 0] * centres[:, None] + (terms[..., 1] * centres[:, None, None] + terms[..., 2])
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
@@ -109,56 +168,64 @@ def jitter_colours(pixels: torch.Tensor, uniforms: np.ndarray, strengths: Sequen
     """Brightness, contrast, saturation by a factor in 1 ± strength, hue by ± strength of a turn; in this order."""
     brightness, contrast, saturation, hue = strengths
 
-    def factor(column: int, strength: float) -> torch.Tensor:
+    def deviation(column: int, strength: float) -> torch.Tensor:
         values = between(uniforms[:, column], -strength, strength)
         return torch.tensor(values, dtype=torch.float32, device=pixels.device)
 
     if brightness:
-        pixels = kornia.enhance.adjust_brightness_accumulative(pixels, 1 + factor(6, brightness))
+        pixels = adjust_brightness_accumulative(pixels, 1 + deviation(BRIGHTNESS, brightness))
     if contrast:
-        pixels = kornia.enhance.adjust_contrast_with_mean_subtraction(pixels, 1 + factor(7, contrast))
+        mean = exact_mean(pixels)
+        factor = (1 + deviation(CONTRAST, contrast)).view(-1, 1, 1, 1)
+        pixels = ((pixels - mean) * factor + mean).clamp(0, 1)
+    if pixels.shape[1] == 1:
+        return pixels
     if saturation:
-        grey = kornia.color.rgb_to_grayscale(pixels)
-        amount = (1 + factor(8, saturation)).view(-1, 1, 1, 1)
-        pixels = (amount * pixels + (1 - amount) * grey).clamp(0, 1)
-    if hue:  # a grey picture has no hue to turn, and the way there and back would cost it some rounding
-        coloured = (pixels != pixels[:, :1]).flatten(1).any(dim=1)
-        if bool(coloured.any()):
-            turned = kornia.enhance.adjust_hue(pixels[coloured], 2 * math.pi * factor(9, hue)[coloured])
-            pixels = pixels.masked_scatter(coloured.view(-1, 1, 1, 1), turned)
+        pixels = adjust_saturation_with_gray_subtraction(pixels, 1 + deviation(SATURATION, saturation))
+    if hue:
+        pixels = adjust_hue(pixels, 2 * math.pi * deviation(HUE, hue))
     return pixels
+
+
+def exact_mean(pixels: torch.Tensor) -> torch.Tensor:
+    """Mean luminance of pictures [B, C, S, S] in 0..1: float32 [B, 1, 1, 1], the same in a batch of any size.
+
+    Counted in whole steps: a sum of integers is the same in every order, a sum of floats is not.
+    """
+    if pixels.shape[1] == 3:
+        pixels = pixels[:, :1] * 0.299 + pixels[:, 1:2] * 0.587 + pixels[:, 2:] * 0.114  # ITU-R BT.601
+    steps = (pixels * MEAN_STEPS).to(torch.int32).sum(dim=(2, 3), keepdim=True, dtype=torch.int64)
+    return (steps.double() / (MEAN_STEPS * pixels.shape[2] * pixels.shape[3])).float()
 
 
 def blur(pixels: torch.Tensor, uniforms: np.ndarray, arguments: AugmentationArguments) -> torch.Tensor:
     """Gaussian blur of the chosen samples, one by one: a batched convolution may round by the size of its batch."""
-    chosen = np.flatnonzero(uniforms[:, 10] < arguments.blur_probability)
+    chosen = np.flatnonzero(uniforms[:, BLURRED] < arguments.blur_probability)
     if not len(chosen):
         return pixels
     pixels = pixels.clone()
-    sigmas = between(uniforms[:, 11], *arguments.blur_sigma)
+    sigmas = between(uniforms[:, SIGMA], *arguments.blur_sigma)
     for index in chosen:
         sigma = torch.full((1, 2), float(sigmas[index]), device=pixels.device)
         one = pixels[index : index + 1]
-        pixels[index : index + 1] = kornia.filters.gaussian_blur2d(one, (BLUR_KERNEL, BLUR_KERNEL), sigma)
+        pixels[index : index + 1] = gaussian_blur2d(one, (BLUR_KERNEL, BLUR_KERNEL), sigma)
     return pixels
 
 
 def erase(pixels: torch.Tensor, uniforms: np.ndarray, arguments: AugmentationArguments) -> torch.Tensor:
-    """Set a rectangle of the chosen samples to the mean colour; its width over height is log-uniform in 0.3..3.3."""
-    chosen = np.flatnonzero(uniforms[:, 12] < arguments.erasing_probability)
+    """Set a rectangle of the chosen samples to the mean colour; it never covers more than its share of the area."""
+    chosen = np.flatnonzero(uniforms[:, ERASED] < arguments.erasing_probability)
     if not len(chosen):
         return pixels
     pixels = pixels.clone()
     rows, columns = pixels.shape[-2:]
     colour = torch.tensor(ERASED_TO, device=pixels.device).view(3, 1, 1)
-    area = between(uniforms[:, 13], *arguments.erasing_area)
-    ratio = np.exp(between(uniforms[:, 14], math.log(0.3), math.log(3.3)))
+    area = between(uniforms[:, ERASED_AREA], *arguments.erasing_area)
+    ratio = np.exp(between(uniforms[:, ERASED_RATIO], *np.log(ERASED_RATIOS)))
     for index in chosen:
-        height = min(rows, max(1, round(rows * math.sqrt(area[index] / ratio[index]))))
-        width = min(columns, max(1, round(columns * math.sqrt(area[index] * ratio[index]))))
-        top, left = (
-            int(u * (size + 1))
-            for u, size in ((uniforms[index, 15], rows - height), (uniforms[index, 16], columns - width))
-        )
+        height = min(rows, int(rows * math.sqrt(area[index] / ratio[index])))
+        width = min(columns, int(columns * math.sqrt(area[index] * ratio[index])))
+        top = int(uniforms[index, ERASED_TOP] * (rows - height + 1))
+        left = int(uniforms[index, ERASED_LEFT] * (columns - width + 1))
         pixels[index, :, top : top + height, left : left + width] = colour
     return pixels
