@@ -11,11 +11,14 @@ Exit codes: 0 done, 1 error in what was given, 2 usage, 3 audit alarm (strict), 
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from spatial_swin.errors import SpatialSwinError
 
+TERMINATED = 143
 VERBS = {
     "render": "programmes -> every layout for every listener: sound, pictures, manifest",
     "mosaic": "binaural recordings -> pictures of binaural cues, with a manifest",
@@ -43,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         print(f"spatial-swin: there is no verb {verb!r}; the verbs are {', '.join(VERBS)}", file=sys.stderr)
         return 2
+    if threading.current_thread() is threading.main_thread():
+        # leave by the ordinary way, so that worker processes end with us; training puts its own, gentler handler here
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     command = importlib.import_module(f"spatial_swin.commands.{verb}")
     parser = argparse.ArgumentParser(
         prog=f"spatial-swin {verb}",
