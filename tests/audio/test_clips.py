@@ -1,0 +1,148 @@
+"""Recordings: found, judged with their values, cut into chunks that are the sound itself."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from spatial_swin.audio.clips import Cut, Recording, clips, duplicate_names, find_recordings, judge
+from spatial_swin.errors import AudioError
+
+RATE = 48_000
+CUT = Cut(seconds=1.0, hop_seconds=1.0, minimum_seconds=1.0)
+
+
+def noise(seconds: float, rate: int = RATE, channels: int = 2) -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).standard_normal((round(seconds * rate), channels)).astype(np.float32)
+
+
+def recording(path: Path, sound: np.ndarray | None = None, rate: int = RATE) -> Recording:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if sound is not None:
+        soundfile.write(path, sound, rate, subtype="FLOAT" if path.suffix == ".wav" else None)
+    return Recording(path, path.parent.name, path.stem, f"{path.parent.name}/{path.name}")
+
+
+def test_recordings_are_found_below_class_folders(tmp_path):
+    for name in ("510/b.wav", "510/day/a.FLAC", "100/c.aiff", "100/notes.txt", "100/.hidden.wav"):
+        recording(tmp_path / name).path.touch()
+    found = [(r.label, r.name, r.source) for r in find_recordings(tmp_path)]
+    assert found == [("100", "c", "100/c.aiff"), ("510", "b", "510/b.wav"), ("510", "day_a", "510/day/a.FLAC")]
+
+
+def test_sound_beside_the_class_folders_and_empty_folders_are_refused(tmp_path):
+    with pytest.raises(AudioError, match="no sound in class folders"):
+        find_recordings(tmp_path)
+    with pytest.raises(AudioError, match="not a folder"):
+        find_recordings(tmp_path / "missing")
+    (tmp_path / "loose.wav").touch()
+    with pytest.raises(AudioError, match=r"loose\.wav: lies beside the class folders"):
+        find_recordings(tmp_path)
+
+
+def test_two_files_whose_pictures_would_have_one_name_are_a_problem(tmp_path):
+    for name in ("510/a.wav", "510/a.flac", "514/a.wav"):
+        recording(tmp_path / name).path.touch()
+    problems = duplicate_names(find_recordings(tmp_path))
+    assert list(problems) == ["510/a.wav"]
+    assert "510/a.flac" in str(problems["510/a.wav"])
+
+
+@pytest.mark.parametrize(("sound", "rate", "words"), [
+    (noise(2, channels=1), RATE, "1 channel;"),
+    (noise(2, channels=6), RATE, "6 channels;"),
+    (noise(2, 16_000), 16_000, "16000 Hz"),
+    (np.zeros((2 * RATE, 2)), RATE, "digital silence"),
+    (1e-4 * noise(2), RATE, "silent, its peak is -"),
+    (noise(0.5), RATE, "0.500 s, shorter than a chunk"),
+    (np.zeros((0, 2)), RATE, "no samples"),
+])  # fmt: skip
+def test_a_bad_recording_is_named_with_its_value(tmp_path, sound, rate, words):
+    problem = judge(recording(tmp_path / "510" / "x.wav", sound, rate), CUT)
+    assert problem is not None
+    assert problem.where == "510/x.wav"
+    assert words in str(problem)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_named_with_their_time(tmp_path, value):
+    sound = noise(3)
+    sound[int(1.5 * RATE) :, 1][:7] = value
+    problem = judge(recording(tmp_path / "510" / "x.wav", sound), CUT)
+    assert problem is not None
+    assert "7 NaN or infinite samples from 1.500 s on" in problem.what
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.6])
+def test_empty_and_truncated_files_are_named(tmp_path, suffix, share):
+    whole = recording(tmp_path / "510" / f"x{suffix}", noise(2))
+    content = whole.path.read_bytes()
+    whole.path.write_bytes(content[: int(share * len(content))])
+    assert judge(whole, CUT) is not None
+
+
+def test_what_is_no_sound_is_named_whatever_its_ending(tmp_path):
+    for ending in (".wav", ".flac", ".m4a", ".raw"):
+        path = tmp_path / "510" / f"x{ending}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"not sound at all" * 10)
+        problem = judge(recording(path), CUT)
+        assert problem is not None
+        assert "cannot be read" in problem.what
+        assert str(tmp_path) not in str(problem)
+
+
+def test_streamed_wav_files_without_a_length_are_not_called_truncated(tmp_path):
+    good = recording(tmp_path / "510" / "x.wav", noise(2))
+    content = bytearray(good.path.read_bytes())
+    content[4:8] = struct.pack("<I", 0xFFFFFFFF)
+    good.path.write_bytes(content)
+    assert judge(good, CUT) is None
+
+
+def test_good_recordings_have_no_problem(tmp_path):
+    assert judge(recording(tmp_path / "510" / "x.flac", noise(2, 44_100), 44_100), CUT) is None
+
+
+@pytest.mark.parametrize(("hop", "minimum", "starts", "shorts"), [
+    (1.0, 1.0, [0, 1, 2], [0, 0, 0]),
+    (1.0, 0.25, [0, 1, 2, 3], [0, 0, 0, 1]),
+    (0.5, 1.0, [0, 0.5, 1, 1.5, 2], [0, 0, 0, 0, 0]),
+    (0.5, 0.75, [0, 0.5, 1, 1.5, 2, 2.5], [0, 0, 0, 0, 0, 1]),
+    (1.5, 0.25, [0, 1.5, 3], [0, 0, 1]),
+    (2.5, 1.0, [0, 2.5], [0, 0]),
+])  # fmt: skip
+def test_chunks_lie_where_hop_and_minimum_say(tmp_path, hop, minimum, starts, shorts):
+    length = 3.5 if hop == 2.5 else 3.3
+    sound = noise(length)
+    found = list(clips(recording(tmp_path / "510" / "x.wav", sound), Cut(1.0, hop, minimum)))
+    assert [clip.start for clip in found] == pytest.approx(starts)
+    assert [clip.short for clip in found] == [bool(s) for s in shorts]
+    for clip in found:
+        begin = round(clip.start * RATE)
+        part = sound[begin : begin + RATE].T
+        np.testing.assert_array_equal(clip.sound[:, : part.shape[1]], part)
+        assert not clip.sound[:, part.shape[1] :].any()
+        assert clip.sound.shape == (2, RATE)
+
+
+def test_streamed_resampling_equals_resampling_at_once(tmp_path):
+    sound = noise(5, 44_100)
+    found = list(clips(recording(tmp_path / "510" / "x.wav", sound, 44_100), CUT))
+    whole = soxr.resample(sound, 44_100, RATE, quality="VHQ").T
+    assert len(found) == 5
+    together = np.concatenate([clip.sound for clip in found], axis=1)
+    np.testing.assert_allclose(together, whole[:, : together.shape[1]], atol=1e-5)
+
+
+@pytest.mark.parametrize("values", [
+    {"seconds": 0.0}, {"seconds": -1.0}, {"hop_seconds": 0.0}, {"minimum_seconds": 11.0}, {"sample_rate": 8_000},
+    {"seconds": float("nan")},
+])  # fmt: skip
+def test_impossible_cuts_are_refused(values):
+    with pytest.raises(AudioError, match=f"--{next(iter(values))}"):
+        Cut(**values)
