@@ -1,4 +1,4 @@
-"""From a folder of recordings to a folder of pictures: manifest, same bytes, shards, resuming, all problems at once."""
+"""From a folder of recordings to one of pictures: manifest, same bytes, shards, resuming, all problems at once."""
 
 from pathlib import Path
 

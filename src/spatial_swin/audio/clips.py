@@ -16,18 +16,8 @@ import soxr
 from spatial_swin.errors import AudioError, Problem
 
 READABLE = {".wav", ".wave", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".w64", ".rf64", ".ogg", ".opus", ".mp3"}
-NOT_READABLE = {
-    ".m4a",
-    ".aac",
-    ".mp4",
-    ".wma",
-    ".ac3",
-    ".ac4",
-    ".eac3",
-    ".raw",
-    ".pcm",
-    ".amb",
-}  # named, not passed over
+HEADERLESS = {".raw", ".pcm"}
+NOT_READABLE = {".m4a", ".aac", ".mp4", ".wma", ".ac3", ".ac4", ".eac3"}  # like those without a header: named as such
 LOWEST_SAMPLE_RATE = 32_000  # Hz; below it nothing is left at 16 kHz
 SILENT_PEAK = 1e-4  # -80 dB: nothing but the noise of a converter
 BLOCK = 1 << 16  # frames read at a time
@@ -93,7 +83,7 @@ def find_recordings(root: Path) -> list[Recording]:
     """Every sound file below a class folder, sorted. Raises AudioError for a folder without any."""
     if not root.is_dir():
         raise AudioError(f"{root}: not a folder; give the one that holds a folder of recordings for every class")
-    known = READABLE | NOT_READABLE
+    known = READABLE | HEADERLESS | NOT_READABLE
     found = []
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
@@ -138,6 +128,8 @@ def judge(recording: Recording, cut: Cut) -> Problem | None:
     again = "copy or export it again"
     if recording.path.stat().st_size == 0:
         return problem("empty file (0 bytes)", again)
+    if recording.path.suffix.lower() in HEADERLESS:
+        return problem("samples without a header, unknown sample rate and channels", "convert it to WAV or FLAC")
     try:
         with soundfile.SoundFile(recording.path) as file:
             if file.channels != 2:

@@ -126,7 +126,7 @@ def _judge_all(
 
 
 def _journal(output: Path, shard: tuple[int, int]) -> Path:
-    return output / f".{shard_name(shard)}.unfinished"
+    return output / f".mosaic.{shard[0]}of{shard[1]}.unfinished"
 
 
 def _convert_all(
