@@ -2,12 +2,13 @@
 
     OMP_NUM_THREADS=1 python scripts/benchmark_render.py [--synthetic 300] [--workers 2] [--repeats 3]
 
-Prints the wall time of the command (four layouts, 3 s, one listener, sound and pictures) and the CPU time of each
-step a rendering: median and range.
+Prints the wall and CPU time of the command (four layouts, 3 s, one listener, sound and pictures) and the CPU time of
+each step a rendering: median and range.
 """
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -56,15 +57,20 @@ def steps(programmes: int) -> dict[str, list[float]]:
     return times
 
 
-def command(synthetic: int, workers: int) -> float:
-    """Wall seconds of the whole command, start of Python and of its workers included."""
+def command(synthetic: int, workers: int) -> tuple[float, float]:
+    """Wall and CPU seconds of the whole command, start of Python and of its workers included."""
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), _children()
         arguments = ["render", "--synthetic", str(synthetic), "--workers", str(workers), "--output_dir", folder]
         subprocess.run([sys.executable, "-m", "spatial_swin.cli", *arguments], check=True, stdout=subprocess.DEVNULL)
         found = len(list(Path(folder).glob("pictures/*/*.png")))
         assert found == synthetic * len(DEFAULT_LAYOUTS), found
-        return time.perf_counter() - began
+        return time.perf_counter() - began, _children() - used
+
+
+def _children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _line(name: str, values: list[float], unit: str, scale: float) -> str:
@@ -81,9 +87,10 @@ def main() -> None:
     torch.set_num_threads(1)
     for name, values in steps(20).items():
         print(_line(name, values, "ms", 1e3))
-    walls = [command(arguments.synthetic, arguments.workers) for _ in range(arguments.repeats)]
-    renderings = arguments.synthetic * len(DEFAULT_LAYOUTS)
-    print(_line(f"{renderings} renderings", walls, "s", 1), f"  {arguments.workers} workers")
+    measured = [command(arguments.synthetic, arguments.workers) for _ in range(arguments.repeats)]
+    print(f"{arguments.synthetic * len(DEFAULT_LAYOUTS)} renderings, {arguments.workers} workers")
+    for name, values in zip(("wall", "CPU, all processes"), zip(*measured, strict=True), strict=True):
+        print(_line(name, list(values), "s", 1))
 
 
 if __name__ == "__main__":

@@ -101,18 +101,22 @@ def test_a_head_that_turns_in_a_room_hears_the_source_from_the_other_way(write: 
 def test_the_loudspeakers_of_a_room_are_directions_as_seen_from_where_the_head_looks(tmp_path: Path) -> None:
     places = np.array(all_directions())
     around = unit_vectors(places[:, 0] + 90, places[:, 1]) * 2.0  # the head looks along y
-    sofa = sofar.Sofa("MultiSpeakerBRIR")
-    responses = np.zeros((1, 2, len(places), 20_000))
-    responses[0, :, :, :128] = pulses(places[:, 0]).transpose(1, 0, 2)
-    responses[0, :, :, 15_000] = 0.01  # a late reflection: BRIRs are long
+    sofa = sofar.Sofa("SingleRoomMIMOSRIR")
+    responses = np.zeros((1, 2, 20_000, len(places)))
+    responses[0, :, :128] = pulses(places[:, 0]).transpose(1, 2, 0)
+    responses[0, :, 15_000] = 0.01  # a late reflection: BRIRs are long
     head = np.array([[1.0, 2.0, 0.0]])
     fields = {
         "Data_IR": responses, "Data_SamplingRate": float(RATE), "Data_Delay": np.zeros((1, 2, len(places))),
         "EmitterPosition": around + head, "ListenerPosition": head, "ListenerView": np.array([[0.0, 1.0, 0.0]]),
         "ReceiverPosition": np.array([[0, 0.09, 0], [0, -0.09, 0]]),
+        "EmitterUp": np.tile([0.0, 0.0, 1.0], (len(places), 1)), "EmitterView": -around,
+        "ReceiverUp": np.tile([0.0, 0.0, 1.0], (2, 1)), "ReceiverView": np.tile([1.0, 0.0, 0.0], (2, 1)),
     }  # fmt: skip
     for field, value in fields.items():
         setattr(sofa, field, value)
+    for field in ("ReceiverDescriptions", "EmitterDescriptions"):
+        sofa.delete(field)
     sofar.write_sofa(str(tmp_path / "room.sofa"), sofa)
     listener = load_listener(str(tmp_path / "room.sofa"), RATE)
     assert listener.impulse_responses.shape[-1] == 20_000

@@ -1,7 +1,7 @@
 """SOFA files (AES69) as plain arrays: impulse responses and the directions they were measured from.
 
 Reads free-field HRIRs (a source a measurement), rooms in which the head turns (SingleRoomDRIR, SimpleFreeFieldHRIR
-with views) and rooms with many loudspeakers (MultiSpeakerBRIR). It judges nothing: `hrtf` does.
+with views) and rooms with many loudspeakers (MultiSpeakerBRIR, SingleRoomMIMOSRIR). It judges nothing: `hrtf` does.
 """
 
 from dataclasses import dataclass
@@ -28,13 +28,17 @@ def read_measured(path: Path) -> Measured:
     sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
     responses = np.asarray(sofa.Data_IR, dtype=np.float64)
     sample_rate = float(np.ravel(sofa.Data_SamplingRate)[0])
-    if responses.ndim == 4:  # [views, ears, loudspeakers, T]: the first view is taken
-        responses = responses[0].transpose(1, 0, 2)
+    delays = np.atleast_2d(np.asarray(getattr(sofa, "Data_Delay", 0.0), dtype=np.float64))
+    if (
+        responses.ndim == 4
+    ):  # the first view: [ears, loudspeakers, T] or, since AES69-2022, [ears, T, loudspeakers]
         sources, field = sofa.EmitterPosition, "EmitterPosition"
+        axis = 1 if responses.shape[2] == len(np.atleast_2d(sources)) else 2
+        responses = np.moveaxis(responses[0], axis, 0)
+        delays = delays[0].T if delays.ndim == 3 else delays
     else:
         sources, field = sofa.SourcePosition, "SourcePosition"
-    delays = np.atleast_2d(np.asarray(getattr(sofa, "Data_Delay", 0.0), dtype=np.float64))
-    if responses.ndim == 3 and delays.ndim == 2 and np.any(delays):
+    if responses.ndim == 3 and np.any(delays):
         responses = _with_delays(responses, delays)
     azimuths, elevations = _directions(sofa, sources, str(getattr(sofa, f"{field}_Type", "cartesian")), len(responses))
     return Measured(responses, azimuths, elevations, sample_rate)

@@ -1,0 +1,185 @@
+"""`spatial-swin render`: a paired folder that is resumable, sharded, reproducible, and one list of what is wrong."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from spatial_swin.audio.manifest import read_rows
+from spatial_swin.audio.tiles import TileMap
+from spatial_swin.cli import main
+from spatial_swin.data.folder import scan_folder
+
+RATE = 32_000  # the lowest there is: fast
+FAST = ["--seconds", "0.5", "--sample_rate", str(RATE), "--size", "192"]
+
+
+def render(output: Path, *options: str, synthetic: int | None = 2, workers: int = 1) -> int:
+    programmes = [] if synthetic is None else ["--synthetic", str(synthetic)]
+    return main(["render", *programmes, "--output_dir", str(output), *FAST, "--workers", str(workers), *options])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file that readers see, by its path."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith("."))
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("rendered")
+    assert render(output, "--listeners", "kemar", "parametric:1") == 0
+    return output
+
+
+def test_every_programme_is_there_in_every_layout_for_every_listener(rendered: Path) -> None:
+    rows = read_rows(rendered / "pictures" / "manifest.csv")
+    assert Counter(row.label for row in rows) == {"100": 4, "200": 4, "510": 4, "514": 4}
+    assert Counter(row.programme for row in rows) == {"synthetic0-000000": 8, "synthetic0-000001": 8}
+    assert {row.listener for row in rows} == {"kemar", "parametric0001"}
+    assert {row.recording for row in rows} == {row.programme for row in rows}
+    assert {row.source for row in rows} == {"synthetic, nearest direction"}
+    assert all(float(row.loudness_after) == pytest.approx(-23, abs=0.5) or "clipped" in row.flags for row in rows)
+    assert rows[0].path == "100/synthetic0-000000_kemar_100_chunk0000.png"
+    folder = scan_folder(rendered)
+    assert {p.path for p in folder.pictures} == {row.path for row in rows}
+    assert folder.class_names == ["100", "200", "510", "514"]
+
+
+def test_pictures_sound_and_tile_map_fit_together(rendered: Path) -> None:
+    tiles = TileMap.read(rendered / "pictures")
+    assert (tiles.size, tiles.sample_rate, tiles.seconds) == ((192, 192), RATE, 0.5)
+    for row in read_rows(rendered / "pictures" / "manifest.csv"):
+        with Image.open(rendered / "pictures" / row.path) as picture:
+            assert (picture.mode, picture.size) == ("L", (192, 192))
+        sound, rate = soundfile.read(rendered / "sound" / Path(row.path).with_suffix(".flac"))
+        assert (sound.shape, rate) == ((RATE // 2, 2), RATE)
+
+
+def test_one_programme_looks_different_in_every_layout(rendered: Path) -> None:
+    pictures = [
+        np.asarray(Image.open(rendered / "pictures" / label / f"synthetic0-000001_kemar_{label}_chunk0000.png"), float)
+        for label in ("100", "200", "510", "514")
+    ]
+    for first in range(4):
+        for second in range(first):
+            assert np.abs(pictures[first] - pictures[second]).mean() > 3
+
+
+def test_shards_and_a_second_start_give_the_same_bytes(rendered: Path, tmp_path: Path) -> None:
+    listeners = ["--listeners", "kemar", "parametric:1"]
+    for part in ("2/2", "1/2"):
+        assert render(tmp_path, *listeners, "--shard", part) == 0
+    assert contents(tmp_path) == contents(rendered)
+
+
+def test_what_is_there_is_kept_and_what_is_missing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert render(tmp_path, "--layouts", "100", "510") == 0
+    before = contents(tmp_path)
+    times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.png")}
+    gone = tmp_path / "pictures" / "510" / "synthetic0-000001_kemar_510_chunk0000.png"
+    gone.unlink()
+    capsys.readouterr()
+    assert render(tmp_path, "--layouts", "100", "510") == 0
+    assert "2 renderings of 2 programmes" in capsys.readouterr().out  # one programme again, the other untouched
+    assert contents(tmp_path) == before
+    assert [p.name for p, at in times.items() if p.stat().st_mtime_ns == at and "000000" in p.name] != []
+    assert render(tmp_path, "--layouts", "100", "510", synthetic=3) == 0  # a longer list goes on where this ended
+    assert len(read_rows(tmp_path / "pictures" / "manifest.csv")) == 6
+
+
+def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert render(tmp_path, "--layouts", "100", "200", "--sound", "false", synthetic=1) == 0
+    assert not (tmp_path / "sound").exists()
+    assert json.loads((tmp_path / "render.json").read_text())["seed"] == 0
+    assert render(tmp_path, "--layouts", "100", "200", "--seed", "1", synthetic=1) == 1
+    assert "was begun with seed 0, now 1" in capsys.readouterr().err
+
+
+def test_a_population_of_listeners_can_be_drawn_from(tmp_path: Path) -> None:
+    options = ["--listeners", "parametric:1-40", "--listeners_each", "1", "--layouts", "100", "--sound", "false"]
+    assert render(tmp_path, *options, "--first_programme", "5", synthetic=4) == 0
+    rows = read_rows(tmp_path / "pictures" / "manifest.csv")
+    assert [row.programme for row in rows] == [f"synthetic0-00000{k}" for k in (5, 6, 7, 8)]
+    assert len({row.listener for row in rows}) > 1
+
+
+def masters(folder: Path) -> Path:
+    """Two good masters of 1.3 s, one of three channels and one with NaN."""
+    folder.mkdir()
+    samples = 0.1 * np.random.default_rng(0).standard_normal((round(1.3 * RATE), 10))
+    soundfile.write(folder / "one.wav", samples, RATE)
+    soundfile.write(folder / "two.wav", samples[::-1], RATE)
+    soundfile.write(folder / "three.wav", samples[:, :3], RATE)
+    samples[100, 2] = np.inf
+    soundfile.write(folder / "four.wav", samples, RATE, subtype="FLOAT")
+    return folder
+
+
+def test_all_that_is_wrong_comes_in_one_list_and_nothing_is_rendered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--programmes", str(masters(tmp_path / "masters")), "--listeners", "kemar", "nobody"]
+    assert render(tmp_path / "out", *given, synthetic=None) == 1
+    told = capsys.readouterr().err
+    assert "Nothing was rendered (3 problems)" in told
+    assert all(name in told for name in ("three.wav", "four.wav", "listener nobody"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_rest_is_rendered_when_bad_ones_may_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--programmes", str(masters(tmp_path / "masters")), "--skip_bad", "true", "--minimum_seconds", "0.25"]
+    assert render(tmp_path / "out", *given, "--layouts", "510", "514", synthetic=None) == 0
+    assert "left out (2):" in capsys.readouterr().err
+    rows = read_rows(tmp_path / "out" / "pictures" / "manifest.csv")
+    assert Counter((row.programme, row.chunk, row.flags) for row in rows if row.label == "514") == {
+        (name, chunk, "short" if chunk == "2" else ""): 1 for name in ("one", "two") for chunk in "012"
+    }
+
+
+def test_a_chunk_hears_the_end_of_the_one_before(tmp_path: Path) -> None:
+    folder = tmp_path / "masters"
+    folder.mkdir()
+    samples = 0.1 * np.random.default_rng(1).standard_normal((RATE, 10))
+    soundfile.write(folder / "one.wav", samples, RATE, subtype="FLOAT")
+    given = ["--programmes", str(folder), "--layouts", "514"]
+    assert render(tmp_path / "halves", *given, synthetic=None) == 0
+    assert main(["render", *given, "--output_dir", str(tmp_path / "whole"), *FAST, "--seconds", "1"]) == 0
+    sounds = [
+        soundfile.read(path)[0] for path in (
+            tmp_path / "halves" / "sound" / "514" / "one_kemar_514_chunk0001.flac",
+            tmp_path / "whole" / "sound" / "514" / "one_kemar_514_chunk0000.flac",
+        )
+    ]  # fmt: skip
+    later = sounds[1][RATE // 2 :]
+    gain = np.sum(sounds[0] * later) / np.sum(later**2)
+    np.testing.assert_allclose(sounds[0], gain * later, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--layouts", "513"], "there is no layout '513'"),
+        (["--sample_rate", "8000"], "8000 is not between"),
+        (["--size", "101"], "does not divide"),
+        (["--listeners", "parametric:x"], "parametric:x"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(
+    options: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert render(tmp_path / "out", *options) == 1
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_processes_do_not_change_a_byte(rendered: Path, tmp_path: Path) -> None:
+    assert render(tmp_path, "--listeners", "kemar", "parametric:1", workers=2) == 0
+    assert contents(tmp_path) == contents(rendered)
