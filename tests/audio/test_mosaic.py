@@ -44,6 +44,17 @@ def test_a_clip_looks_the_same_alone_and_in_a_batch():
     assert (together - alone).abs().max() <= 1
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("arrangement", ["4x4", "4x6"])
+def test_a_gpu_draws_the_same_picture(arrangement):
+    sound = scene(clips=2)
+    on_gpu = mosaic(sound.cuda(), RATE, arrangement)
+    assert on_gpu.is_cuda
+    apart = (on_gpu.cpu().int() - mosaic(sound, RATE, arrangement).int()).abs()
+    assert float((apart > 1).float().mean()) < 1e-3
+
+
 def test_the_same_sound_gives_the_same_bytes():
     assert torch.equal(mosaic(scene(), RATE), mosaic(scene(), RATE))
 
