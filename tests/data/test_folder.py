@@ -100,3 +100,48 @@ def test_a_link_out_of_the_folder_is_refused_and_one_within_is_not(tmp_path: Pat
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         scan_folder(tmp_path / "nowhere")
+
+
+def test_links_to_folders_and_to_nothing_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, *three("a"), *three("b"))
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "gone.png").symlink_to(tmp_path / "a" / "nowhere.png")
+    with pytest.raises(DataError, match=r"(?s)c: is a link to a folder.*a/gone\.png: is a link to nothing"):
+        scan_folder(tmp_path)
+
+
+def parts(**classes: str) -> list[str]:
+    return [f"{part}/{path}" for part, names in classes.items() for name in names for path in three(name)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (parts(train="ab", test="a"), "b: is in another part and not in test"),
+        (parts(train="ab", val="ab", valid="ab"), "val and valid: are both validation"),
+        (parts(test="ab", val="ab"), "train is missing"),
+        ([*parts(train="ab", test="ab"), *three("c")], "make everything beside it a part too"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused(tmp_path: Path, paths: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        scan_folder(put(tmp_path, *paths))
+
+
+def test_parts_without_validation_are_taken(tmp_path: Path) -> None:
+    assert {p.part for p in scan_folder(put(tmp_path, *parts(train="ab", test="ab"))).pictures} == {"train", "test"}
+
+
+def test_classes_called_train_and_test_are_classes(tmp_path: Path) -> None:
+    assert scan_folder(put(tmp_path, *three("train"), *three("test"))).class_names == ["test", "train"]
+
+
+def test_misplaced_pictures_are_told_once_a_folder(tmp_path: Path) -> None:
+    put(tmp_path, *three("a"), *three("b"), *(f"a/deep/{k}.png" for k in range(80)))
+    with pytest.raises(DataError, match=r"1 problem\).*\n.*a/deep/0\.png: .*and 79 more"):
+        scan_folder(tmp_path)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{tmp_path.name} cannot be used"):
+        scan_folder(tmp_path)

@@ -1,6 +1,8 @@
 """Every file is decoded once, and every problem of every file is in one list."""
 
 import hashlib
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,28 @@ def bad_deep(path: Path) -> None:
     Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(path)
 
 
+def bad_deep_colours(path: Path) -> None:
+    """A PNG of 16 bits a colour, which Pillow opens as if it had 8."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
+    rows = b"".join(b"\0" + struct.pack(">12H", *range(1000, 1012)) for _ in range(4))
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    assert Image.open(path).mode == "RGB"
+
+
+def bad_float(path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)).save(path, format="TIFF")
+
+
+def bad_transparent_palette(path: Path) -> None:
+    picture = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).convert("P")
+    picture.save(path, transparency=3)
+
+
 def bad_transparent(path: Path) -> None:
     Image.new("RGBA", (8, 8), (1, 2, 3, 100)).save(path)
 
@@ -63,8 +87,9 @@ def bad_animated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (bad_zero, "is empty"), (bad_text, "not a picture"), (bad_truncated, "is damaged"),
-        (bad_deep, "16 or 32 bits"),        (bad_transparent, "transparent places"), (bad_animated, "animated"),
+        (bad_zero, "is empty"), (bad_text, "not a picture"), (bad_truncated, "is damaged"), (bad_animated, "animated"),
+        (bad_deep, "16 or 32 bits"), (bad_deep_colours, "16 or 32 bits"), (bad_float, "16 or 32 bits"),
+        (bad_transparent, "transparent places"), (bad_transparent_palette, "transparent places"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_named(folder: Path, spoil: object, said: str) -> None:

@@ -165,8 +165,11 @@ def _places(tile_map: TileMap, size: int, device: str) -> Places:
         came_from = pixel[source.rows, source.columns]
         exchanged[box] = came_from[::-1] if rule == "flip" else came_from
         negated[box] = rule == "negate"
-    flat = (torch.from_numpy(table.reshape(-1)).to(device) for table in (number, row, column, exchanged))
-    return Places(tiles, *flat, torch.from_numpy(negated.reshape(-1).astype(bool)).to(device))
+
+    def flat(table: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(table.reshape(-1)).to(device)
+
+    return Places(tiles, flat(number), flat(row), flat(column), flat(exchanged), flat(negated.astype(bool)))
 
 
 def scaled_tiles(tile_map: TileMap, size: int) -> tuple[Tile, ...]:

@@ -1,13 +1,11 @@
-"""Which pictures a folder holds, and of which class: class folders, or train/ validation/ test/ folders that hold
-them.
+"""Which pictures a folder holds, and of which class: class folders, or train/ validation/ test/ that hold them.
 
 In goes a path, out comes a `PictureFolder`. Names are looked at, no picture is opened (that is `preflight`). What
-would make imagefolder drop the labels in silence (a metadata file, one class, uneven depth) is refused by name, all of
-it at once.
+would make imagefolder drop the labels in silence (a metadata file, one class, uneven depth) is refused by name.
 """
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +13,7 @@ from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.errors import DataError, Problem, raise_problems
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
-OURS = frozenset(
-    {"manifest.csv", "tiles.json"}
-)  # beside the class folders, made by `spatial-swin mosaic` and `render`
+OURS = frozenset({"manifest.csv", "tiles.json"})  # beside the classes, by `spatial-swin mosaic` and `render`
 METADATA = frozenset({"metadata.csv", "metadata.jsonl", "metadata.parquet"})
 PART_NAMES = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
@@ -37,7 +33,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """root: the folder; class_names: as found, sorted; pictures: sorted by path."""
+    """root: the folder; class_names: as found, sorted as text (imagefolder's order); pictures: sorted by path."""
 
     root: Path
     class_names: list[str]
@@ -47,6 +43,10 @@ class PictureFolder:
 def scan_folder(root: str | os.PathLike[str]) -> PictureFolder:
     """Find the pictures of `root` (or of root/pictures, as `spatial-swin render` writes them).
 
+    The folder counts as divided when everything in it is a part (train, training; validation, valid, val, dev; test,
+    testing) and holds folders, not pictures. A divided folder needs train; without a validation part one is taken out
+    of train later. Hidden files are passed over.
+
     Raises:
         DataError: no such folder, no picture, one class, a class with fewer than 3 pictures, a class that a ready part
             lacks, files that are no pictures, metadata files, uneven depth, links that leave the folder; all at once.
@@ -55,19 +55,27 @@ def scan_folder(root: str | os.PathLike[str]) -> PictureFolder:
     if not given.is_dir():
         raise DataError(f"{given}: no such folder; give the folder that holds the class folders")
     folder = pictures_folder(given)
-    tops = [entry.name for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    divided = bool(tops) and all(name.lower() in PART_NAMES for name in tops)
     problems: list[Problem] = []
-    pictures = [p for path in _files(folder, problems) if (p := _picture(folder, path, divided, problems)) is not None]
+    files = _files(folder, problems)
+    tops = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
+    divided = bool(tops) and all(top.name.lower() in PART_NAMES and not _has_pictures(top) for top in tops)
+    pictures = _sort_out(folder, files, divided, problems)
     if not pictures and not problems:
         problems.append(Problem(str(folder), "holds no picture", "put class folders of PNG or JPEG files into it"))
     problems += _class_problems(folder, pictures, divided)
-    raise_problems(DataError, problems, "The data folder cannot be used")
+    if divided:
+        problems += _part_problems(tops, pictures)
+    raise_problems(DataError, problems, f"The data folder {folder} cannot be used")
     return PictureFolder(folder, sorted({picture.label for picture in pictures}), pictures)
 
 
+def _has_pictures(folder: Path) -> bool:
+    return any(path.suffix.lower() in ENDINGS and path.is_file() for path in folder.iterdir())
+
+
 def _files(folder: Path, problems: list[Problem]) -> list[Path]:
-    """Every file below `folder`, sorted; hidden ones left out; links that leave the folder are a problem each."""
+    """Every file below `folder`, sorted; hidden ones left out; links that leave the folder, or lead to a folder or
+    nowhere, are a problem each."""
     top, found = folder.resolve(), []
     for directory, names, files in os.walk(folder, followlinks=False):
         links = [name for name in names if (Path(directory) / name).is_symlink()]
@@ -76,34 +84,49 @@ def _files(folder: Path, problems: list[Problem]) -> list[Path]:
             path = Path(directory) / name
             if name.startswith("."):
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(top):
-                problems.append(
-                    Problem(str(path.relative_to(folder)), "is a link out of the folder", "copy the file here")
-                )
+            if path.is_symlink() and (wrong := _wrong_link(path, top)):
+                problems.append(Problem(path.relative_to(folder).as_posix(), *wrong))
             else:
                 found.append(path)
     return sorted(found)
 
 
-def _picture(folder: Path, path: Path, divided: bool, problems: list[Problem]) -> Picture | None:
-    relative = path.relative_to(folder)
-    name, parts = relative.as_posix(), relative.parts
-    if path.name in METADATA:
-        problems.append(Problem(name, "would make the loader forget the class folders", "remove it or rename it"))
-    elif path.is_dir():
-        problems.append(Problem(name, "is a link to a folder", "put a real folder here"))
-    elif path.name in OURS and len(parts) <= (2 if divided else 1):
-        return None
-    elif path.suffix.lower() not in ENDINGS:
-        problems.append(
-            Problem(name, "is not a picture (by its name)", "remove it; pictures are PNG, JPEG, TIFF, ...")
-        )
-    elif len(parts) != (3 if divided else 2):
-        where = "<part>/<class>/<file>" if divided else "<class>/<file>"
-        problems.append(Problem(name, f"is not at the depth of {where}", "move it into its class folder"))
-    else:
-        return Picture(name, parts[-2], PART_NAMES[parts[0].lower()] if divided else None)
-    return None
+def _wrong_link(path: Path, top: Path) -> tuple[str, str] | None:
+    if not path.exists():
+        return "is a link to nothing", "remove it or put the file here"
+    if not path.resolve().is_relative_to(top):
+        return "is a link out of the folder", "copy the file here"
+    return ("is a link to a folder", "put a real folder here") if path.is_dir() else None
+
+
+def _sort_out(folder: Path, files: list[Path], divided: bool, problems: list[Problem]) -> list[Picture]:
+    """The pictures at the right depth; everything else is a problem, misplaced ones one a folder."""
+    shape = "<part>/<class>/<file>" if divided else "<class>/<file>"
+    pictures, misplaced = [], defaultdict(list)
+    for path in files:
+        relative = path.relative_to(folder)
+        name, parts = relative.as_posix(), relative.parts
+        if path.name.lower() in METADATA:
+            problems.append(Problem(name, "would make the loader forget the class folders", "remove it or rename it"))
+        elif path.name in OURS and len(parts) <= (2 if divided else 1):
+            continue
+        elif path.suffix.lower() not in ENDINGS:
+            endings = ", ".join(sorted(ending[1:] for ending in ENDINGS))
+            problems.append(Problem(name, "is not a picture by its name", f"remove it; pictures are {endings}"))
+        elif len(parts) != shape.count("/") + 1:
+            misplaced[relative.parent.as_posix()].append(path.name)
+        else:
+            pictures.append(Picture(name, parts[-2], PART_NAMES[parts[0].lower()] if divided else None))
+    for where, names in misplaced.items():
+        first = names[0] if where == "." else f"{where}/{names[0]}"
+        more = f" (and {len(names) - 1} more in that folder)" if len(names) > 1 else ""
+        advice = "move it into its class folder"
+        if where.split("/")[0].lower() in PART_NAMES and not divided:
+            advice = (
+                "make everything beside it a part too (train/, validation/, test/), or move it into a class folder"
+            )
+        problems.append(Problem(first, f"is not at the depth of {shape}{more}", advice))
+    return pictures
 
 
 def _class_problems(folder: Path, pictures: list[Picture], divided: bool) -> list[Problem]:
@@ -111,19 +134,38 @@ def _class_problems(folder: Path, pictures: list[Picture], divided: bool) -> lis
     problems = []
     if len(counts) == 1:
         problems.append(Problem(str(folder), f"has one class only ({next(iter(counts))})", "a classifier needs two"))
-    empty = [
-        path for path in sorted(folder.glob("*/*" if divided else "*"))
-        if path.is_dir() and not path.name.startswith(".") and path.name not in counts
-    ]  # fmt: skip
+    holding = {Path(picture.path).parent.as_posix() for picture in pictures}
+    folders = [path for path in sorted(folder.glob("*/*" if divided else "*")) if path.is_dir()]
+    empty = [path.relative_to(folder).as_posix() for path in folders if not path.name.startswith(".")]
     problems += [
-        Problem(path.relative_to(folder).as_posix(), "holds no picture", "fill or remove it") for path in empty
-    ]
+        Problem(path, "holds no picture", "fill or remove it")
+        for path in empty if path not in holding and not any(f.is_file() for f in (folder / path).rglob("*"))
+    ]  # fmt: skip
     problems += [
         Problem(name, f"has {count} picture{'s' if count > 1 else ''}", f"a class needs at least {FEWEST}")
         for name, count in sorted(counts.items()) if count < FEWEST
     ]  # fmt: skip
-    if divided:
-        trained = {picture.label for picture in pictures if picture.part == "train"}
-        for name in sorted(set(counts) - trained):
-            problems.append(Problem(name, "is in another part and not in train", "add it to train/ or remove it"))
+    return problems
+
+
+def _part_problems(tops: list[Path], pictures: list[Picture]) -> list[Problem]:
+    """What ready parts can get wrong: two spellings of one part, no train, a class that one of them lacks."""
+    spellings: dict[str, list[str]] = {}
+    for top in tops:
+        spellings.setdefault(PART_NAMES[top.name.lower()], []).append(top.name)
+    problems = [
+        Problem(" and ".join(names), f"are both {part}", "put them together")
+        for part, names in spellings.items() if len(names) > 1
+    ]  # fmt: skip
+    if "train" not in spellings:
+        found = ", ".join(top.name for top in tops)
+        problems.append(
+            Problem(found, "are parts, and train is missing", "add train/, or give the class folders alone")
+        )
+    classes = {picture.label for picture in pictures}
+    for part, names in spellings.items():
+        has = {picture.label for picture in pictures if picture.part == part}
+        for name in sorted(classes - has):
+            advice = f"add pictures to {names[0]}/{name}, or remove the class from the other parts"
+            problems.append(Problem(name, f"is in another part and not in {names[0]}", advice))
     return problems

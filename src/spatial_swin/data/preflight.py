@@ -1,7 +1,8 @@
 """Check every file of a folder once, before hours are spent on it: each is decoded whole and its bytes are hashed.
 
 In goes a `PictureFolder`, out comes the SHA-256 of every picture. Nothing is changed and nothing is skipped: all
-problems of all files come in one list.
+problems of all files come in one list. What passes is converted to RGB without loss of a grey step: grey and two-level
+pictures (the value three times), palettes (their colours), CMYK and YCbCr (as Pillow does), opaque alpha (dropped).
 """
 
 import hashlib
@@ -10,13 +11,12 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from spatial_swin.data.folder import PictureFolder
 from spatial_swin.errors import DataError, Problem, raise_problems
 
-# Converted to RGB as Pillow does: grey and two-level (the value three times), palette (its colours), CMYK, YCbCr.
 CONVERTED = frozenset({"RGB", "L", "1", "P", "CMYK", "YCbCr"})
 TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
@@ -24,19 +24,18 @@ TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 def preflight(folder: PictureFolder, workers: int | None = None) -> dict[str, str]:
     """path -> hex SHA-256 of every picture in `folder`.
 
-    workers: threads (Pillow decodes outside the interpreter's lock); one a core when None.
+    workers: threads; one a core when None. Pillow decodes and hashlib hashes outside the interpreter's lock.
 
     Raises:
         DataError: files that are empty, truncated, no pictures, too large to be honest, animated, transparent, or
-        deeper
-            than 8 bits; every one of them, with what to do.
+            deeper than 8 bits; every one of them, with what to do.
     """
     paths = [picture.path for picture in folder.pictures]
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is a Problem
         checks = pool.map(lambda path: _check(folder, path), paths)
-        outcomes = list(
-            tqdm(checks, total=len(paths), desc="checking pictures", unit="file", disable=None, leave=False)
-        )
+        bar = tqdm(checks, total=len(paths), desc="checking pictures", unit="file", disable=None, leave=False)
+        outcomes = list(bar)
     problems = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
     raise_problems(DataError, problems, f"Pictures that cannot be used, of {len(paths)} in {folder.root}")
     return {path: outcome for path, outcome in zip(paths, outcomes, strict=True) if isinstance(outcome, str)}
@@ -50,18 +49,15 @@ def _check(folder: PictureFolder, path: str) -> Problem | str:
     if not content:
         return Problem(path, "is empty (0 bytes)", "make it again or remove it")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as picture:
-                if problem := _unusable(path, picture):
-                    return problem
-                picture.load()
-                if picture.mode in TRANSPARENT and picture.getchannel("A").getextrema()[0] < 255:
-                    return Problem(
-                        path, f"has transparent places ({picture.mode})", "flatten it on a colour of your choice"
-                    )
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return Problem(path, f"claims more than {Image.MAX_IMAGE_PIXELS:,} pixels", "scale it down if it is honest")
+        with Image.open(io.BytesIO(content)) as picture:
+            if problem := _unusable(path, picture):
+                return problem
+            picture.load()
+            if picture.has_transparency_data and min(picture.convert("RGBA").getchannel("A").tobytes()) < 255:
+                advice = "flatten it on a colour of your choice"
+                return Problem(path, f"has transparent places ({picture.mode})", advice)
+    except Image.DecompressionBombError:
+        return _bomb(path)
     except UnidentifiedImageError:
         return Problem(path, "is not a picture that can be read", "make it again or remove it")
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -69,12 +65,21 @@ def _check(folder: PictureFolder, path: str) -> Problem | str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _unusable(path: str, picture: Image.Image) -> Problem | None:
-    """What the header already tells: animation, or samples that 8 bits cannot hold."""
-    frames = int(getattr(picture, "n_frames", 1))
+def _unusable(path: str, picture: ImageFile.ImageFile) -> Problem | None:
+    """What the header already tells: a bomb, an animation, or samples that 8 bits cannot hold."""
+    if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+        return _bomb(path)
+    frames = getattr(picture, "n_frames", 1)
     if frames > 1:
         return Problem(path, f"is animated ({frames} frames)", "save one frame")
-    if picture.mode in CONVERTED | TRANSPARENT:
+    # Pillow opens coloured PNG and TIFF of 16 bits as 8-bit RGB and drops the lower byte without a word
+    deep = picture.format in ("PNG", "TIFF") and ";16" in str(picture.tile)
+    if picture.mode in CONVERTED | TRANSPARENT and not deep:
         return None
-    depth = "16 or 32 bits a sample" if picture.mode.startswith(("I", "F")) else "an unknown kind of samples"
+    depth = "16 or 32 bits a sample" if deep or picture.mode.startswith(("I", "F")) else "an unknown kind of samples"
     return Problem(path, f"has {depth} (mode {picture.mode})", "scale it to 8 bits yourself: clipping would change it")
+
+
+def _bomb(path: str) -> Problem:
+    limit = f"{Image.MAX_IMAGE_PIXELS or 0:,}"
+    return Problem(path, f"claims more than {limit} pixels", "scale it down if it is honest, else remove it")
