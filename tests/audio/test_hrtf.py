@@ -108,7 +108,9 @@ def test_the_loudspeakers_of_a_room_are_directions_as_seen_from_where_the_head_l
     head = np.array([[1.0, 2.0, 0.0]])
     fields = {
         "Data_IR": responses, "Data_SamplingRate": float(RATE), "Data_Delay": np.zeros((1, 2, len(places))),
-        "EmitterPosition": around + head, "ListenerPosition": head, "ListenerView": np.array([[0.0, 1.0, 0.0]]),
+        "SourcePosition": head - 0.5, "SourcePosition_Type": "cartesian", "SourcePosition_Units": "metre",
+        "EmitterPosition": around + 0.5, "EmitterPosition_Type": "cartesian", "EmitterPosition_Units": "metre",
+        "ListenerPosition": head, "ListenerView": np.array([[0.0, 1.0, 0.0]]),
         "ReceiverPosition": np.array([[0, 0.09, 0], [0, -0.09, 0]]),
         "EmitterUp": np.tile([0.0, 0.0, 1.0], (len(places), 1)), "EmitterView": -around,
         "ReceiverUp": np.tile([0.0, 0.0, 1.0], (2, 1)), "ReceiverView": np.tile([1.0, 0.0, 0.0], (2, 1)),

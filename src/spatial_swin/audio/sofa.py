@@ -29,28 +29,22 @@ def read_measured(path: Path) -> Measured:
     responses = np.asarray(sofa.Data_IR, dtype=np.float64)
     sample_rate = float(np.ravel(sofa.Data_SamplingRate)[0])
     delays = np.atleast_2d(np.asarray(getattr(sofa, "Data_Delay", 0.0), dtype=np.float64))
-    if (
-        responses.ndim == 4
-    ):  # the first view: [ears, loudspeakers, T] or, since AES69-2022, [ears, T, loudspeakers]
-        sources, field = sofa.EmitterPosition, "EmitterPosition"
-        axis = 1 if responses.shape[2] == len(np.atleast_2d(sources)) else 2
+    if responses.ndim == 4:  # the first view: [ears, loudspeakers, T] or, since AES69-2022, [ears, T, loudspeakers]
+        places = _places(sofa, "Source")[:1] + _places(sofa, "Emitter")  # emitters are placed as seen from the source
+        axis = 1 if responses.shape[2] == len(places) else 2
         responses = np.moveaxis(responses[0], axis, 0)
         delays = delays[0].T if delays.ndim == 3 else delays
     else:
-        sources, field = sofa.SourcePosition, "SourcePosition"
+        places = _places(sofa, "Source")
     if responses.ndim == 3 and np.any(delays):
         responses = _with_delays(responses, delays)
-    azimuths, elevations = _directions(sofa, sources, str(getattr(sofa, f"{field}_Type", "cartesian")), len(responses))
+    azimuths, elevations = _directions(sofa, places, len(responses))
     return Measured(responses, azimuths, elevations, sample_rate)
 
 
-def _directions(sofa: Any, sources: Any, kind: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _directions(sofa: Any, places: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Azimuths and elevations [D] of sources, or of one source for a head that looks elsewhere each time."""
-    places = _cartesian(sources, kind)
-    head = _cartesian(sofa.ListenerPosition, str(getattr(sofa, "ListenerPosition_Type", "cartesian")))
-    view = _cartesian(
-        getattr(sofa, "ListenerView", [[1.0, 0.0, 0.0]]), str(getattr(sofa, "ListenerView_Type", "cartesian"))
-    )
+    head, view = _places(sofa, "Listener"), _places(sofa, "Listener", "View", default=(1.0, 0.0, 0.0))
     if len(places) > 1 and len(places) != max(len(head), len(view)):  # loudspeakers of a room, or one head for all
         head, view = head[:1], view[:1]
     seen = places - head if np.any(head) else places
@@ -63,11 +57,12 @@ def _directions(sofa: Any, sources: Any, kind: str, count: int) -> tuple[np.ndar
     return (azimuths + 180) % 360 - 180, elevations
 
 
-def _cartesian(position: Any, kind: str) -> np.ndarray:
-    """Positions [D, 3] of a SOFA field of either type."""
-    found = np.atleast_2d(np.asarray(position, dtype=np.float64))
+def _places(sofa: Any, whose: str, what: str = "Position", default: tuple[float, ...] = (0.0, 0.0, 0.0)) -> np.ndarray:
+    """A field of positions or views as cartesian [D, 3], whichever type it is written in."""
+    found = np.atleast_2d(np.asarray(getattr(sofa, f"{whose}{what}", default), dtype=np.float64))
     if found.ndim == 3:  # [loudspeakers, 3, measurements]: where they stood first
         found = found[..., 0]
+    kind = str(getattr(sofa, f"{whose}{what}_Type", "cartesian"))
     if not kind.startswith("spherical"):
         return found
     azimuth, elevation = np.deg2rad(found[:, 0]), np.deg2rad(found[:, 1])
