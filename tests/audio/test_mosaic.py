@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from spatial_swin.audio import mosaic as mosaics
 from spatial_swin.audio.mosaic import cue_maps, mosaic, tile_map
 from spatial_swin.audio.tiles import ARRANGEMENTS, CUES
 from spatial_swin.errors import AudioError
@@ -42,6 +43,14 @@ def test_a_clip_looks_the_same_alone_and_in_a_batch():
     together = mosaic(sound, RATE).int()
     alone = torch.cat([mosaic(clip[None], RATE) for clip in sound]).int()
     assert (together - alone).abs().max() <= 1
+
+
+def test_every_cue_stays_on_the_device_of_its_sound():
+    """The meta device stands for a GPU: a table that was left on the CPU would be refused."""
+    mosaic(scene(), RATE, "4x4")  # tables are in their caches, as they are after the first clip
+    clip = mosaics._Clip(torch.empty(2, 2, 2 * RATE, device="meta"), RATE, 96, 96)
+    for name in CUES:
+        assert mosaics._MAPS[name](clip).is_meta, name
 
 
 @pytest.mark.gpu
