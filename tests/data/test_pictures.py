@@ -1,12 +1,16 @@
 """Pictures as training reads them are the pictures that `transformers.pipeline` sees."""
 
+import tempfile
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 from transformers import AutoImageProcessor, SwinConfig, SwinForImageClassification, pipeline
+from transformers.image_utils import load_image
 
 from spatial_swin.data.factors import find_factors
 from spatial_swin.data.folder import scan_folder
@@ -100,3 +104,81 @@ def test_the_saved_processor_is_pillows(tmp_path: Path) -> None:
     loaded = AutoImageProcessor.from_pretrained(tmp_path)
     assert type(loaded).__name__ == "ViTImageProcessorPil"
     assert dict(loaded.size) == {"height": 192, "width": 192}
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"),
+    [("L", (32, 32)), ("L", (90, 70)), ("RGB", (50, 40)), ("RGB", (20, 64)), ("CMYK", (33, 31)), ("1", (40, 40))],
+)
+def test_the_processor_makes_exactly_our_pixels(tmp_path: Path, mode: str, size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    path = tmp_path / "picture.tif"
+    Image.fromarray(noise).convert(mode).save(path)
+    build_processor(32).save_pretrained(tmp_path)
+    processor = AutoImageProcessor.from_pretrained(tmp_path)
+    loaded = load_image(str(path))
+    ours = read_pixels(path, 32)
+    whole = processor(loaded, return_tensors="pt", do_rescale=False, do_normalize=False)["pixel_values"][0]
+    assert torch.equal(whole.to(torch.uint8), ours)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    theirs = processor(loaded, return_tensors="pt")["pixel_values"][0]
+    assert torch.allclose(theirs, (ours.float() / 255 - mean) / std, atol=1e-6, rtol=0)
+
+
+def test_a_picture_is_turned_as_its_camera_said(tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by a quarter
+    noise.save(tmp_path / "turned.jpg", exif=exif)
+    expected = np.array(load_image(str(tmp_path / "turned.jpg")))
+    assert np.array_equal(read_pixels(tmp_path / "turned.jpg", 32).permute(1, 2, 0).numpy(), expected)
+    assert not np.array_equal(np.array(Image.open(tmp_path / "turned.jpg")), expected)
+
+
+def test_words_and_signs_in_names_mean_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "take [1]* train"
+    names = ("test_a.png", "b[0].png", "validation?.png", "ü 1.png")
+    samples = []
+    for label in ("dev", "[x]"):
+        for number, name in enumerate(names):
+            (root / label).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (32, 32), number + 50 * (label == "dev")).save(root / label / name)
+            samples.append(Sample(f"{label}/{name}", label, name, "train", f"{number:064x}"))
+    rows = load_pictures(root, samples, ["[x]", "dev"], 32)["train"]
+    assert [int(row["pixel_values"][0, 0, 0]) for row in rows] == [50, 51, 52, 53, 0, 1, 2, 3]
+    assert [row["labels"] for row in rows] == [1] * 4 + [0] * 4
+
+
+def test_nothing_is_written_to_the_home_or_left_behind(
+    pictures: Path, split: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    for name in ("HF_DATASETS_CACHE", "DOWNLOADED_DATASETS_PATH", "HF_CACHE_HOME"):
+        monkeypatch.setattr(datasets.config, name, "/dev/null/no-folder-can-be-made-here")
+    train = load_pictures(pictures, split, ["100", "200", "510", "514"], 32)["train"]
+    assert not list(scratch.iterdir())
+    assert train[0]["pixel_values"].shape == (3, 32, 32)
+
+
+def test_no_place_for_temporary_files_is_told(
+    pictures: Path, split: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null/nowhere")
+    with pytest.raises(DataError, match="set TMPDIR"):
+        load_pictures(pictures, split, ["100", "200", "510", "514"], 32)
+
+
+def test_workers_give_the_rows_of_one_process(pictures: Path, split: list[Sample]) -> None:
+    train = load_pictures(pictures, split, ["100", "200", "510", "514"], 32)["train"]
+    batches = [list(DataLoader(train, batch_size=4, num_workers=workers)) for workers in (0, 2)]
+    for alone, worked in zip(*batches, strict=True):
+        assert all(torch.equal(alone[name], worked[name]) for name in alone)
+
+
+@pytest.mark.slow
+def test_workers_may_be_started_afresh(pictures: Path, split: list[Sample]) -> None:
+    train = load_pictures(pictures, split, ["100", "200", "510", "514"], 32)["train"]
+    loader = DataLoader(train, batch_size=4, num_workers=1, multiprocessing_context="spawn")
+    assert len(list(loader)) == -(-len(train) // 4)

@@ -104,7 +104,7 @@ def _list_by_imagefolder(folder: Path, samples: Sequence[Sample]) -> DatasetDict
             loaded = builder.as_dataset(in_memory=True)
     except OSError as error:
         raise DataError(
-            f"{tempfile.gettempdir()}: cannot list the pictures there ({error}); set TMPDIR to a folder "
+            f"the folder for temporary files cannot be used ({error}); set TMPDIR to a folder "
             "that is writable and has room"
         ) from None
     finally:
