@@ -109,7 +109,8 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     from spatial_swin.audio.clips import Cut
     from spatial_swin.audio.paired import Settings
 
-    seconds = arguments.seconds or (3.0 if arguments.synthetic else 10.0)
+    default = 3.0 if arguments.synthetic else 10.0
+    seconds = default if arguments.seconds is None else arguments.seconds
     hop = seconds if arguments.hop_seconds is None else arguments.hop_seconds
     minimum = seconds if arguments.minimum_seconds is None else arguments.minimum_seconds
     if arguments.synthetic and (hop, minimum) != (seconds, seconds):
