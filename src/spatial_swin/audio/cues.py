@@ -121,13 +121,14 @@ def band_correlation(
     bands = int(bin_bands.max()) + 1
     known = [torch.nonzero(bin_bands == band).flatten() for band in range(bands)]
     cosine, sine = (table.to(cross_real) for table in phases)
-    result = []
-    for bins in known:  # a matrix product a band: bins of the band x lags
+    result = cross_real.new_empty(*cross_real.shape[:-1], bands, cosine.shape[-1])
+    for band, bins in enumerate(known):  # a matrix product a band: bins of the band x lags
         part = slice(int(bins[0]), int(bins[-1]) + 1)
         scale = (power_left[..., part].sum(-1) * power_right[..., part].sum(-1)).sqrt().clamp(min=TINY)
-        sum_ = cross_real[..., part] @ cosine[part] + cross_imag[..., part] @ sine[part]
-        result.append(sum_ / scale[..., None])
-    return torch.stack(result, dim=-2).clamp(-1, 1)
+        together = cross_real[..., part] @ cosine[part]
+        together += cross_imag[..., part] @ sine[part]
+        torch.div(together, scale[..., None], out=result[..., band, :])
+    return result.clamp_(-1, 1)
 
 
 def iacc(correlation: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ class _Clip:
         phases = cues.lag_phases(spectra.bins, SHORT[0], self.sample_rate)
         found = cues.band_correlation(*spectra.planes, bands, phases)
         mask = cues.audibility(_band_means(spectra.left, bands), _band_means(spectra.right, bands))
-        return found * mask[..., None]
+        return found.mul_(mask[..., None])
 
     @cached_property
     def lags(self) -> Tensor:
