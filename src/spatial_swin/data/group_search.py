@@ -10,7 +10,8 @@ import numpy as np
 
 MAX_MOVES = 500
 EXCHANGE_TYPES = 150  # exchanges are looked at in pairs of types: no more than so many squared
-ABSENT = 1e6  # cost of a class that a part does not have at all
+ABSENT = 1e4  # cost of a class that a part does not have at all; more than all distances together
+FINEST = 1e-9  # costs closer than this are equal: many groups are alike, and rounding must not choose between them
 
 
 class TypeSearch:
@@ -25,22 +26,21 @@ class TypeSearch:
         self, types: np.ndarray, multiplicity: np.ndarray, weights: np.ndarray, generator: np.random.Generator
     ) -> None:
         self.types, self.weights = types, weights
-        self.rows = types / (multiplicity @ types)  # share of its class that a group brings
+        self.totals = multiplicity @ types  # pictures a class
         self.placed = np.floor(multiplicity[:, None] * weights).astype(np.int64)
-        self.held = self.placed.T @ self.rows  # [P, K]
-        self.has = self.placed.T @ types
+        self.has = self.placed.T @ types  # int [P, K] pictures a class in each part
         left = np.repeat(np.arange(len(types)), multiplicity - self.placed.sum(axis=1))
         left = generator.permutation(left)
         for kind in left[np.argsort(-types[left].sum(axis=1), kind="stable")]:
-            costs = self._part_cost(self.held + self.rows[kind], self.has + types[kind])
-            self._place(int(kind), int((costs - self._part_cost(self.held, self.has)).argmin()), 1)
+            change = self._part_cost(self.has + types[kind]) - self._part_cost(self.has)
+            self._place(int(kind), _first_least(change)[0], 1)
 
     @property
     def cost(self) -> float:
-        return float(self._part_cost(self.held, self.has).sum())
+        return float(self._part_cost(self.has).sum())
 
     def largest_deviation(self) -> float:
-        return float(np.abs(self.held - self.weights[:, None]).max())
+        return float(np.abs(self.has / self.totals - self.weights[:, None]).max())
 
     def improve(self) -> None:
         """Move single groups, then exchange pairs, as long as the cost falls."""
@@ -48,46 +48,42 @@ class TypeSearch:
             if not (self._move() or self._exchange()):
                 return
 
-    def _part_cost(self, held: np.ndarray, has: np.ndarray) -> np.ndarray:
-        """Cost of parts [..., P] that hold shares [..., P, K]."""
-        distance = ((held - self.weights[:, None]) ** 2).sum(axis=-1) / self.weights
+    def _part_cost(self, has: np.ndarray) -> np.ndarray:
+        """Cost of parts [..., P] that have so many pictures of every class [..., P, K]."""
+        distance = ((has / self.totals - self.weights[:, None]) ** 2).sum(axis=-1) / self.weights
         return distance + ABSENT * (has == 0).sum(axis=-1)
 
     def _place(self, kind: int, part: int, sign: int) -> None:
         self.placed[kind, part] += sign
-        self.held[part] += sign * self.rows[kind]
         self.has[part] += sign * self.types[kind]
 
     def _move(self) -> bool:
-        now = self._part_cost(self.held, self.has)
-        rows, types = self.rows[:, None], self.types[:, None]
-        without = self._part_cost(self.held - rows, self.has - types) - now  # [T, P] change when a part gives one
-        given = self._part_cost(self.held + rows, self.has + types) - now  # [T, P] change when a part gets one
+        now, types = self._part_cost(self.has), self.types[:, None]
+        without = self._part_cost(self.has - types) - now  # [T, P] change when a part gives one
+        given = self._part_cost(self.has + types) - now  # [T, P] change when a part gets one
         change = np.where(self.placed > 0, without, np.inf)[:, :, None] + given[:, None, :]
         change[:, np.arange(len(now)), np.arange(len(now))] = np.inf
-        kind, source, target = np.unravel_index(change.argmin(), change.shape)
-        if change[kind, source, target] >= -1e-12:
+        kind, source, target = _first_least(change)
+        if change[kind, source, target] >= -FINEST:
             return False
-        self._place(int(kind), int(source), -1)
-        self._place(int(kind), int(target), 1)
+        self._place(kind, source, -1)
+        self._place(kind, target, 1)
         return True
 
     def _exchange(self) -> bool:
         if len(self.types) > EXCHANGE_TYPES:
             return False
-        now = self._part_cost(self.held, self.has)
-        rows = self.rows[None, :] - self.rows[:, None]  # [T, T', K] what a part gains giving T and getting T'
-        types = self.types[None, :] - self.types[:, None]
-        gain = self._part_cost(self.held + rows[:, :, None], self.has + types[:, :, None]) - now  # [T, T', P]
-        best, chosen = -1e-12, None
-        for source in range(len(now)):
-            for target in range(source + 1, len(now)):
+        types = self.types[None, :] - self.types[:, None]  # [T, T', K] what a part gains giving T and getting T'
+        gain = self._part_cost(self.has + types[:, :, None]) - self._part_cost(self.has)  # [T, T', P]
+        best, chosen = -FINEST, None
+        for source in range(len(self.has)):
+            for target in range(source + 1, len(self.has)):
                 change = gain[:, :, source] + gain[:, :, target].T
                 change[self.placed[:, source] == 0] = np.inf
                 change[:, self.placed[:, target] == 0] = np.inf
-                a, b = np.unravel_index(change.argmin(), change.shape)
-                if change[a, b] < best:
-                    best, chosen = float(change[a, b]), (int(a), int(b), source, target)
+                a, b = _first_least(change)
+                if change[a, b] < best - FINEST:
+                    best, chosen = float(change[a, b]), (a, b, source, target)
         if chosen is None:
             return False
         a, b, source, target = chosen
@@ -95,3 +91,8 @@ class TypeSearch:
             self._place(kind, leave, -1)
             self._place(kind, enter, 1)
         return True
+
+
+def _first_least(change: np.ndarray) -> tuple[int, ...]:
+    """Where `change` is least; of equals the first. Costs that differ by rounding are equal, on every machine."""
+    return tuple(int(k) for k in np.unravel_index(np.round(change / FINEST).argmin(), change.shape))
