@@ -9,6 +9,7 @@ arrangement and size, the steps that cues share, and each cue on top of them; th
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -62,14 +63,14 @@ def shared_steps(sound: torch.Tensor, repeats: int) -> None:
 def single_cues(sound: torch.Tensor, repeats: int) -> None:
     clip = mosaics._Clip(sound, RATE, 96, 96)
     for name in GRID_4X4.cues:
-        show(f"cue: {name}", timed(lambda name=name: mosaics._MAPS[name](clip), repeats))
+        show(f"cue: {name}", timed(partial(mosaics._MAPS[name], clip), repeats))
 
 
 def one_length(seconds: int, repeats: int) -> None:
     sound = 0.1 * torch.randn(1, 2, seconds * RATE, generator=torch.Generator().manual_seed(0))
     print(f"{seconds} s of sound at {RATE} Hz, one thread: median and quartiles of {repeats} runs, ms")
     for arrangement, size in (("4x4", 384), ("4x4", 224), ("4x4", 192), ("4x6", 384)):
-        whole = timed(lambda a=arrangement, s=size: mosaics.mosaic(sound, RATE, a, s), repeats)
+        whole = timed(partial(mosaics.mosaic, sound, RATE, arrangement, size), repeats)
         show(f"whole picture {arrangement}, {size} px", whole)
     with torch.no_grad():
         shared_steps(sound, repeats)
