@@ -197,6 +197,8 @@ def test_ranges_and_folders_are_written_out(write: Callable[..., Path], tmp_path
     (tmp_path / "empty").mkdir()
     with pytest.raises(AudioError, match=r"no \.sofa file"):
         expand_listeners([str(tmp_path / "empty")])
+    with pytest.raises(AudioError, match="2 comes before 9; write parametric:2-9"):
+        expand_listeners(["parametric:9-2"])
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,16 @@ def test_samples_are_judged_too(tmp_path: Path) -> None:
     assert not list(judge(found(tmp_path)["surround"], find_layouts(["100", "200", "510"]), CUT))
 
 
+def test_a_compressed_master_that_ends_too_early_is_named_and_not_read_on(tmp_path: Path) -> None:
+    for name in ("L", "R"):
+        write(tmp_path / "stereo" / f"{name}.flac", sound(1))
+    cut = tmp_path / "stereo" / "R.flac"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    (problem,) = judge(found(tmp_path)["stereo"], find_layouts(["200"]), CUT)
+    assert problem.where == str(cut)
+    assert "cannot be read after" in problem.what or "is truncated" in problem.what
+
+
 def test_a_folder_without_programmes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no programme in it"):
         find_programmes(tmp_path, 0)

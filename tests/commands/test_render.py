@@ -9,10 +9,12 @@ import pytest
 import soundfile
 from PIL import Image
 
+from spatial_swin.audio import paired
 from spatial_swin.audio.manifest import read_rows
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.cli import main
 from spatial_swin.data.folder import scan_folder
+from spatial_swin.errors import Problem
 
 RATE = 32_000  # the lowest there is: fast
 FAST = ["--seconds", "0.5", "--sample_rate", str(RATE), "--size", "192"]
@@ -75,6 +77,43 @@ def test_shards_and_a_second_start_give_the_same_bytes(rendered: Path, tmp_path:
     for part in ("2/2", "1/2"):
         assert render(tmp_path, *listeners, "--shard", part) == 0
     assert contents(tmp_path) == contents(rendered)
+
+
+def test_a_part_that_has_not_ended_is_waited_for(
+    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--listeners", "kemar", "parametric:1", "--shard"]
+    with monkeypatch.context() as patched:
+        patched.setattr(paired, "run_job", lambda *_, **__: Problem("programme", "is ill", "heal it"))
+        assert render(tmp_path, *options, "2/2") == 1
+    assert render(tmp_path, *options, "1/2") == 0
+    assert "manifest.csv comes with the last of the 2 parts" in capsys.readouterr().out
+    assert not (tmp_path / "pictures" / "manifest.csv").exists()
+    assert render(tmp_path, *options, "2/2") == 0
+    assert contents(tmp_path) == contents(rendered)
+
+
+def test_parts_keep_the_rows_of_what_was_made_before(tmp_path: Path) -> None:
+    options = ["--layouts", "100", "--sound", "false"]
+    assert render(tmp_path, *options) == 0
+    for part in ("1/2", "2/2"):
+        assert render(tmp_path, *options, "--first_programme", "2", "--shard", part) == 0
+    assert len(read_rows(tmp_path / "pictures" / "manifest.csv")) == 4
+
+
+def test_sound_can_be_asked_for_later(tmp_path: Path) -> None:
+    pictures = []
+    for sound in ("false", "true"):
+        assert render(tmp_path, "--layouts", "100", "--sound", sound, synthetic=1) == 0
+        pictures.append({path: data for path, data in contents(tmp_path).items() if path.startswith("pictures")})
+    assert pictures[0] == pictures[1]
+    assert [p.name for p in tmp_path.rglob("*.flac")] == ["synthetic0-000000_kemar_100_chunk0000.flac"]
+
+
+def test_an_output_folder_that_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert render(tmp_path / "file") == 1
+    assert "file: cannot be written to" in capsys.readouterr().err
 
 
 def test_what_is_there_is_kept_and_what_is_missing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from spatial_swin.audio import parametric
 from spatial_swin.audio.layouts import Layout, all_directions
 from spatial_swin.audio.panning import unit_vectors
 from spatial_swin.audio.sofa import Measured, read_measured
-from spatial_swin.errors import AudioError, Problem, raise_problems
+from spatial_swin.errors import AudioError, Problem
 
 KEMAR = "kemar"
 KEMAR_ASSET = "kemar_layouts.sofa"
@@ -135,7 +135,10 @@ def expand_listeners(names: Iterable[str]) -> list[str]:
     for name in names:
         span = re.fullmatch(r"parametric:(\d+)-(\d+)", name)
         if span:
-            found += [f"parametric:{seed}" for seed in range(int(span[1]), int(span[2]) + 1)]
+            first, last = int(span[1]), int(span[2])
+            if last < first:
+                raise AudioError(f"listener {name!r}: {last} comes before {first}; write parametric:{last}-{first}")
+            found += [f"parametric:{seed}" for seed in range(first, last + 1)]
         elif Path(name).is_dir():
             files = sorted(str(path) for path in Path(name).rglob("*.sofa"))
             if not files:
@@ -205,23 +208,22 @@ def _resampled(responses: np.ndarray, old: float, new: float) -> np.ndarray:
 
 
 def _check_responses(path: Path, measured: Measured) -> None:
-    where, responses = str(path), measured.responses
-    problems = []
+    responses = measured.responses
     if responses.ndim != 3 or responses.shape[1] != 2:
-        what = f"Data.IR has the shape {list(responses.shape)}, not [directions, 2 ears, taps]"
-        problems.append(Problem(where, what, "use a binaural file"))
-    elif not len(responses) == len(measured.azimuths) == len(measured.elevations):
+        shape = list(responses.shape)
+        raise AudioError(f"{path}: Data.IR has the shape {shape}, not [directions, 2 ears, taps]; use a binaural file")
+    if not len(responses) == len(measured.azimuths) == len(measured.elevations):
         what = f"{len(responses)} impulse responses and {len(measured.azimuths)} positions"
-        problems.append(Problem(where, what, "write the file again"))
-    elif not np.isfinite(responses).all():
-        what = f"{int((~np.isfinite(responses)).sum())} samples are NaN or infinite"
-        problems.append(Problem(where, what, "write the file again"))
-    else:
-        mute = np.flatnonzero((responses == 0).all(axis=2).any(axis=1))
-        if mute.size:
-            what = f"{mute.size} impulse responses are silent, the first is number {mute[0]}"
-            problems.append(Problem(where, what, "leave those directions out of the file"))
-    raise_problems(AudioError, problems, "This listener cannot be used")
+        raise AudioError(f"{path}: {what}; write the file again")
+    if not np.isfinite(responses).all():
+        count = int((~np.isfinite(responses)).sum())
+        raise AudioError(
+            f"{path}: {count} sample{'s are' if count > 1 else ' is'} NaN or infinite; write the file again"
+        )
+    mute = np.flatnonzero((responses == 0).all(axis=2).any(axis=1))
+    if mute.size:
+        what = f"{mute.size} impulse responses are silent, the first is number {mute[0]}"
+        raise AudioError(f"{path}: {what}; leave those directions out of the file")
 
 
 def _check_ears(path: Path, measured: Measured) -> None:

@@ -10,7 +10,7 @@ import json
 import math
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -75,6 +75,14 @@ class Job:
     def pictures(self, layouts: Sequence[str]) -> list[str]:
         """Paths below the folder of pictures of all that this job makes."""
         return [f"{label}/{self.stem(name, label)}.png" for _, name in self.listeners for label in layouts]
+
+
+def is_done(job: Job, output: Path, layouts: Sequence[str], recorded: Collection[str], sound: bool) -> bool:
+    """Whether all pictures of a job are recorded, and its sound is there where it is wanted."""
+    pictures = job.pictures(layouts)
+    if not all(path in recorded for path in pictures):
+        return False
+    return not sound or all((output / SOUND / path).with_suffix(".flac").is_file() for path in pictures)
 
 
 def make_jobs(
@@ -198,7 +206,7 @@ def run_jobs(
 
 
 def begin(output: Path, settings: Settings) -> None:
-    """Keep the settings at OUTPUT/render.json. Raises AudioError when the folder was begun with others."""
+    """Keep the settings at OUTPUT/render.json. Raises AudioError when it cannot be, or was begun with others."""
     path = output / "render.json"
     wanted = {**asdict(settings), **asdict(settings.cut)}
     del wanted["cut"]
@@ -206,4 +214,7 @@ def begin(output: Path, settings: Settings) -> None:
     other = [f"{key} {found.get(key)!r}, now {value!r}" for key, value in wanted.items() if found.get(key) != value]
     if other:
         raise AudioError(f"{output} was begun with {'; '.join(other)}; use the same options or another --output_dir")
-    files.write_json(path, wanted)
+    try:
+        files.write_json(path, wanted)
+    except OSError as error:
+        raise AudioError(f"{output}: cannot be written to ({error.strerror}); use another --output_dir") from None

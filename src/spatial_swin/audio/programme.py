@@ -24,7 +24,7 @@ import soundfile
 import soxr
 
 from spatial_swin import files
-from spatial_swin.audio.clips import LOWEST_SAMPLE_RATE, READABLE, Cut, _cut_off
+from spatial_swin.audio.clips import LOWEST_SAMPLE_RATE, READABLE, SILENT_PEAK, Cut, _cut_off
 from spatial_swin.audio.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspeaker
 from spatial_swin.audio.scene import Scene, Stem
 from spatial_swin.errors import AudioError, Problem
@@ -284,22 +284,30 @@ def judge(programme: Programme, layouts: Sequence[Layout], cut: Cut) -> Iterator
     if not chunk_starts(programme.length(cut.sample_rate), cut):
         do = f"use --minimum_seconds {max(0.25, seconds // 0.25 * 0.25):g} or leave it out"
         yield Problem(where, f"lasts {seconds:.3f} s, less than a chunk of {cut.minimum_seconds:g} s", do)
-    peak = 0.0
-    for path in sorted({track.path for track in programme.tracks}):
+    peaks = [_peak(path) for path in sorted({track.path for track in programme.tracks})]
+    unreadable = [found for found in peaks if isinstance(found, Problem)]
+    yield from unreadable
+    peak = max(found for found in peaks if not isinstance(found, Problem)) if not unreadable else 1.0
+    if peak < SILENT_PEAK:
+        level = "digital silence" if peak == 0 else f"silence, its peak is {20 * np.log10(peak):.0f} dB"
+        yield Problem(where, f"is {level}", "leave it out")
+
+
+def _peak(path: Path) -> float | Problem:
+    """The largest size of a sample of a file, or what is wrong with its samples; reads them all."""
+    peak, count = 0.0, 0
+    try:
         with soundfile.SoundFile(path) as file:
-            count, promised = 0, file.frames
+            promised = file.frames
             for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
                 finite = np.isfinite(block)
                 if not finite.all():
                     at = (count + int(np.argmin(finite.all(axis=1)))) / file.samplerate
-                    yield Problem(
-                        str(path), f"holds NaN or infinite samples from {at:.3f} s on", "repair or leave it out"
-                    )
-                    return
+                    what = f"holds NaN or infinite samples from {at:.3f} s on"
+                    return Problem(str(path), what, "repair or leave it out")
                 peak, count = max(peak, float(np.abs(block).max())), count + len(block)
-            if count < promised:
-                yield Problem(str(path), f"is truncated, {count} of {promised} samples", "export it again")
-                return
-    if peak < 1e-4:
-        level = "digital silence" if peak == 0 else f"silence, its peak is {20 * np.log10(peak):.0f} dB"
-        yield Problem(where, f"is {level}", "leave it out")
+    except (soundfile.SoundFileError, OSError) as error:  # a compressed file shows where it is cut off only here
+        return Problem(str(path), f"cannot be read after {count} samples ({error})", "export it again")
+    if count < promised:
+        return Problem(str(path), f"is truncated, {count} of {promised} samples", "export it again")
+    return peak

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--programmes", type=Path, metavar="DIR", help="folder of channel masters and folders of stems")
     given.add_argument("--synthetic", type=_count, metavar="N", help="so many synthetic programmes")
     parser.add_argument(
-        "--first_programme", type=int, default=0, metavar="K", help="number of the first synthetic one (0)"
+        "--first_programme", type=_number, default=0, metavar="K", help="number of the first synthetic one (0)"
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of synthetic programmes, drawn places and drawn listeners (0)"
@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip_bad", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
                         help="leave out what cannot be used instead of stopping (false)")  # fmt: skip
     parser.add_argument("--output_dir", type=Path, required=True, help="folder to write")
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
 
 
 def _count(text: str) -> int:
@@ -160,25 +166,27 @@ def _render(
     """Run this shard's jobs; return how many renderings were made and whether manifest.csv is complete."""
     from tqdm import tqdm
 
-    from spatial_swin.audio import manifest
-    from spatial_swin.audio.paired import run_jobs
+    from spatial_swin.audio import manifest, paired
 
-    pictures = arguments.output_dir / manifest.PICTURES
-    part, parts = arguments.shard
+    pictures, (part, parts) = arguments.output_dir / manifest.PICTURES, arguments.shard
     own = pictures / manifest.shard_name(arguments.shard)
-    records = [path for path in (pictures / manifest.MANIFEST, own) if path.is_file()]
+    growing = own if parts == 1 else own.with_suffix(".unfinished")  # no part passes for done before it is
+    records = [path for path in (pictures / manifest.MANIFEST, own, growing) if path.is_file()]
     known = {row.path: row for path in records for row in manifest.read_rows(path)}
+    everyones = {path for job in jobs for path in job.pictures(codes)}
     jobs = jobs[part - 1 :: parts]
-    wanted = {path for job in jobs for path in job.pictures(codes)}
-    rows = {path: row for path, row in known.items() if (parts == 1 or path in wanted) and (pictures / path).is_file()}
-    todo = [job for job in jobs if not rows.keys() >= set(job.pictures(codes))]
+    mine = {path for job in jobs for path in job.pictures(codes)}
+    if part == 1:  # which also looks after what earlier commands made
+        mine |= known.keys() - everyones
+    rows = {path: row for path, row in known.items() if path in mine and (pictures / path).is_file()}
+    todo = [job for job in jobs if not paired.is_done(job, arguments.output_dir, codes, rows.keys(), arguments.sound)]
     made, saved = 0, time.monotonic()
     workers = arguments.workers or len(os.sched_getaffinity(0))
     try:
         with tqdm(
             total=len(jobs), initial=len(jobs) - len(todo), desc="rendering", unit="programme", disable=None
         ) as bar:
-            for result in run_jobs(todo, arguments.output_dir, codes, settings, arguments.sound, workers):
+            for result in paired.run_jobs(todo, arguments.output_dir, codes, settings, arguments.sound, workers):
                 bar.update()
                 if isinstance(result, Problem):
                     problems.append(result)
@@ -186,10 +194,13 @@ def _render(
                 rows.update({row.path: row for row in result})
                 made += len(result)
                 if time.monotonic() - saved > SAVE_EVERY:
-                    manifest.write_rows(own, rows.values())
+                    manifest.write_rows(growing, rows.values())
                     saved = time.monotonic()
     finally:
-        manifest.write_rows(own, rows.values())
+        manifest.write_rows(growing, rows.values())
     if not arguments.skip_bad:
         raise_problems(AudioError, problems, f"{made} renderings were made, these were not")
-    return made, parts == 1 or manifest.merge(pictures, parts)
+    if parts == 1:
+        return made, True
+    growing.replace(own)
+    return made, manifest.merge(pictures, parts)
