@@ -97,7 +97,7 @@ def write_page(audit: Audit, path: Path) -> None:
     template = environment.from_string((Path(__file__).parent / "templates/audit.html.j2").read_text(encoding="utf-8"))
     crossing = [copy for copy in audit.copies if copy.crossing]
     files.write_text(path, template.render(
-        title=audit.root.name or str(audit.root),
+        title=audit.root.parent.name if audit.root.name == "pictures" else audit.root.name or str(audit.root),
         subtitle=f"{audit.pictures} pictures of {len(audit.examples)} classes in {audit.root}",
         alarms=audit.alarms, findings=audit.findings, split=audit.split, factors=audit.origin,
         tables=[_factor_rows(factor) for factor in audit.factors], classes=_class_rows(audit),
