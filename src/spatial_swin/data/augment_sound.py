@@ -10,7 +10,6 @@ what the trainer calls.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -115,61 +114,19 @@ def augment_sound(
     """
     if not asks_for_sound(arguments):
         return pixels
-    places = _places(tile_map, pixels.shape[-1], str(pixels.device))
+    tiles = scaled_tiles(tile_map, pixels.shape[-1])
     grey = bool((pixels == pixels[:, :1]).all())  # as mosaics are; three equal channels need to be done once
-    flat = (pixels[:, :1] if grey else pixels).flatten(2)
+    done = (pixels[:, :1] if grey else pixels).clone()
     uniforms = draw(sample_keys, view, seed, "sound")
-    flat = exchange_ears(flat, uniforms[:, SWAPPED] < arguments.sound_ear_swap, places)
+    exchange_ears(done, uniforms[:, SWAPPED] < arguments.sound_ear_swap, tiles)
     if arguments.sound_time_shift:
-        flat = shift_in_time(flat, between(uniforms[:, SHIFT], -1, 1) * arguments.sound_time_shift, places)
+        shift_in_time(done, between(uniforms[:, SHIFT], -1, 1) * arguments.sound_time_shift, tiles)
     if arguments.sound_gain_db:
-        flat = change_level(flat, between(uniforms[:, GAIN], -1, 1) * arguments.sound_gain_db, places)
+        change_level(done, between(uniforms[:, GAIN], -1, 1) * arguments.sound_gain_db, tiles)
     if arguments.sound_mask:
-        count = len(tile_map.tiles)
-        drawn = keyed_uniforms(count * MASK_DRAWS, [(seed, "mask", view, sample) for sample in sample_keys])
-        flat = mask_bands(flat, drawn.reshape(-1, count, MASK_DRAWS), places, arguments)
-    return flat.unflatten(2, pixels.shape[-2:]).expand_as(pixels)
-
-
-@dataclass(frozen=True)
-class Places:
-    """What every pixel is part of: tensors [S * S] on one device; T tiles, and T for a pixel that is in none."""
-
-    tiles: tuple[Tile, ...]  # in the pixels of this picture
-    tile: torch.Tensor  # int64, number of its tile
-    row: torch.Tensor  # int64, within the tile, from its top
-    column: torch.Tensor  # int64, within the tile
-    exchanged: torch.Tensor  # int64, the pixel whose value comes here when the ears are exchanged
-    negated: torch.Tensor  # bool, and whether it comes as 255 - value
-
-    def a_tile(self, values: np.ndarray) -> torch.Tensor:
-        """Whole numbers [B, T] at their tiles' pixels: int16 [B, S * S], 0 where no tile is."""
-        padded = np.pad(values, ((0, 0), (0, 1))).astype(np.int16)
-        return torch.from_numpy(padded).to(self.tile.device)[:, self.tile]
-
-
-@lru_cache(maxsize=8)
-def _places(tile_map: TileMap, size: int, device: str) -> Places:
-    tiles = scaled_tiles(tile_map, size)
-    by_name = {tile.name: tile for tile in tiles}
-    number = np.full((size, size), len(tiles))
-    row, column, negated = np.zeros((3, size, size), dtype=np.int64)
-    pixel = np.arange(size * size).reshape(size, size)
-    exchanged = pixel.copy()
-    for index, tile in enumerate(tiles):
-        box = tile.rows, tile.columns
-        number[box] = index
-        row[box], column[box] = np.mgrid[: tile.height, : tile.width]
-        rule, _, other = tile.ear_swap.partition(":")
-        source = by_name[other or tile.name]
-        came_from = pixel[source.rows, source.columns]
-        exchanged[box] = came_from[::-1] if rule == "flip" else came_from
-        negated[box] = rule == "negate"
-
-    def flat(table: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(table.reshape(-1)).to(device)
-
-    return Places(tiles, flat(number), flat(row), flat(column), flat(exchanged), flat(negated.astype(bool)))
+        drawn = keyed_uniforms(len(tiles) * MASK_DRAWS, [(seed, "mask", view, sample) for sample in sample_keys])
+        mask_bands(done, drawn.reshape(-1, len(tiles), MASK_DRAWS), tiles, arguments)
+    return done.expand_as(pixels)
 
 
 def scaled_tiles(tile_map: TileMap, size: int) -> tuple[Tile, ...]:
@@ -192,32 +149,46 @@ def scaled_tiles(tile_map: TileMap, size: int) -> tuple[Tile, ...]:
     return tuple(scaled)
 
 
-def exchange_ears(flat: torch.Tensor, chosen: np.ndarray, places: Places) -> torch.Tensor:
-    """The mosaics [B, C, S * S] of the same sounds with left and right exchanged, where `chosen` [B] says so."""
-    rows = torch.from_numpy(np.flatnonzero(chosen)).to(flat.device)
+# Each of these works in place on mosaics uint8 [B, C, S, S], a tile of the whole batch at a time.
+
+
+def exchange_ears(pixels: torch.Tensor, chosen: np.ndarray, tiles: Sequence[Tile]) -> None:
+    """Make of the samples that `chosen` [B] names the mosaics of the same sounds with left and right exchanged."""
+    rows = torch.from_numpy(np.flatnonzero(chosen)).to(pixels.device)
     if not len(rows):
-        return flat
-    other = flat[rows][..., places.exchanged]
-    return flat.index_copy(0, rows, torch.where(places.negated, 255 - other, other))
+        return
+    before = pixels[rows]
+    by_name = {tile.name: tile for tile in tiles}
+    for tile in tiles:
+        rule, _, other = tile.ear_swap.partition(":")
+        if rule == "same":
+            continue
+        source = by_name[other or tile.name]
+        box = before[..., source.rows, source.columns]
+        if rule == "negate":
+            box = 255 - box
+        elif rule == "flip":
+            box = box.flip(-2)
+        pixels[..., tile.rows, tile.columns].index_copy_(0, rows, box)
 
 
-def shift_in_time(flat: torch.Tensor, shares: np.ndarray, places: Places) -> torch.Tensor:
+def shift_in_time(pixels: torch.Tensor, shares: np.ndarray, tiles: Sequence[Tile]) -> None:
     """Roll every tile with a time axis by the sample's share [B] of its width; the others stay."""
-    widths = np.array([tile.width if tile.horizontal == "time" else 0 for tile in places.tiles])
-    steps = places.a_tile(np.rint(shares[:, None] * widths)).long()
-    width = torch.tensor([*(tile.width for tile in places.tiles), 1], device=flat.device)[places.tile]
-    begun = places.column - steps
-    begun = torch.where(begun < 0, begun + width, torch.where(begun >= width, begun - width, begun))
-    source = torch.arange(flat.shape[-1], device=flat.device) - places.column + begun
-    return flat.gather(2, source[:, None].expand_as(flat))
+    for tile in (tile for tile in tiles if tile.horizontal == "time"):
+        steps = np.rint(shares * tile.width).astype(np.int64)
+        columns = (np.arange(tile.width) - steps[:, None]) % tile.width  # [B, width], where each column comes from
+        source = torch.from_numpy(columns).to(pixels.device)[:, None, None]
+        box = pixels[..., tile.rows, tile.columns]
+        box.copy_(box.gather(3, source.expand_as(box)))
 
 
-def change_level(flat: torch.Tensor, decibels: np.ndarray, places: Places) -> torch.Tensor:
+def change_level(pixels: torch.Tensor, decibels: np.ndarray, tiles: Sequence[Tile]) -> None:
     """Raise the level tiles by the sample's dB [B]; what is below the scale (grey 0) stays unseen."""
-    per_decibel = np.array([255 / (tile.high - tile.low) if is_level(tile) else 0.0 for tile in places.tiles])
-    steps = places.a_tile(np.rint(decibels[:, None] * per_decibel))[:, None]
-    louder = (flat.to(torch.int16) + steps).clamp(0, 255).to(torch.uint8)
-    return torch.where(flat > 0, louder, flat)
+    for tile in filter(is_level, tiles):
+        steps = np.rint(decibels * 255 / (tile.high - tile.low)).astype(np.int16)
+        box = pixels[..., tile.rows, tile.columns]
+        louder = (box + torch.from_numpy(steps).to(pixels.device).view(-1, 1, 1, 1)).clamp_(0, 255)
+        box.copy_(louder.to(torch.uint8) * (box > 0))
 
 
 def is_level(tile: Tile) -> bool:
@@ -226,24 +197,23 @@ def is_level(tile: Tile) -> bool:
 
 
 def mask_bands(
-    flat: torch.Tensor, uniforms: np.ndarray, places: Places, arguments: SoundAugmentationArguments
-) -> torch.Tensor:
+    pixels: torch.Tensor, uniforms: np.ndarray, tiles: Sequence[Tile], arguments: SoundAugmentationArguments
+) -> None:
     """Blank one band of rows and one of columns of the tiles that are masked, each within its own borders.
 
     uniforms: [B, T, MASK_DRAWS]. After SpecAugment (Park et al. 2019), for each cue by itself: no cue can be leant on.
     """
-    heights, widths = (np.array(sizes) for sizes in zip(*((t.height, t.width) for t in places.tiles), strict=True))
-    masked = uniforms[..., 0] < arguments.sound_mask
-    high = np.floor(masked * uniforms[..., 1] * arguments.sound_mask_size * heights)
-    wide = np.floor(masked * uniforms[..., 2] * arguments.sound_mask_size * widths)
-    top = np.floor(uniforms[..., 3] * (heights - high + 1))
-    left = np.floor(uniforms[..., 4] * (widths - wide + 1))
-    first_row, past_row = places.a_tile(top), places.a_tile(top + high)
-    first_column, past_column = places.a_tile(left), places.a_tile(left + wide)
-    blank = (places.row >= first_row) & (places.row < past_row)
-    blank |= (places.column >= first_column) & (places.column < past_column)
-    neutral = torch.tensor([*map(neutral_grey, places.tiles), 0], dtype=torch.uint8, device=flat.device)[places.tile]
-    return torch.where(blank[:, None], neutral, flat)
+    for sample, number in np.argwhere(uniforms[..., 0] < arguments.sound_mask):
+        tile = tiles[number]
+        _, height, width, down, along = uniforms[sample, number]
+        high, wide = (
+            int(height * arguments.sound_mask_size * tile.height),
+            int(width * arguments.sound_mask_size * tile.width),
+        )
+        top, left = int(down * (tile.height - high + 1)), int(along * (tile.width - wide + 1))
+        box = pixels[sample, :, tile.rows, tile.columns]
+        box[:, top : top + high] = neutral_grey(tile)
+        box[:, :, left : left + wide] = neutral_grey(tile)
 
 
 def neutral_grey(tile: Tile) -> int:
