@@ -18,6 +18,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -300,7 +301,9 @@ def _finish(
     save_model(run, trainer)
     best_step = trainer.state.best_global_step or trainer.state.global_step
     best_epoch = -(-best_step // trainer.updates_per_epoch)
-    run.write_metrics({"class_names": class_names, "best_epoch": best_epoch, **summaries})
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    opened = [{"when": when, "by": "training"}] if "test" in summaries else []
+    run.write_metrics({"class_names": class_names, "best_epoch": best_epoch, "test_openings": opened, **summaries})
     run.write_environment({**run.read_environment(), "seconds_total": round(seconds, 1)})
     print(summary_text(run, summaries, class_names, best_epoch), flush=True)
 

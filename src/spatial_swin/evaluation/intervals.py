@@ -115,3 +115,23 @@ def percentile_interval(draws: np.ndarray, groups: int, method: str, bias_of: fl
         return no_interval("every resample gives the same value, so a bootstrap cannot tell how sure it is")
     note = f"only {groups} groups: the interval is likely too narrow" if groups < FEW_GROUPS else ""
     return Interval(low, high, method, note=note)
+
+
+def share_right(
+    right: np.ndarray, groups: Sequence[str] | np.ndarray | None, resamples: int = 10_000, seed: int = 0
+) -> Interval:
+    """Interval of the share of right answers, bool [N], of which those of one group are not independent.
+
+    Wilson's where every item is a group of its own, the cluster bootstrap where groups vary, and where all is right or
+    all is wrong (so that nothing varies) Wilson's with the number of groups as evidence.
+    """
+    numbers = group_numbers(groups, len(right))
+    sums = group_sums(np.stack([right, np.ones(len(right))], axis=1), numbers)
+    if len(sums) == len(right) and len(right) > 1:
+        return wilson(right.sum(), len(right))
+    if len(sums) < 2:
+        return no_interval("all items are of one group")
+    if right.all() or not right.any():
+        return wilson(len(sums) if right.all() else 0, len(sums), "Wilson with the number of groups")
+    draws = bootstrap_sums(sums, lambda drawn: {"share": drawn[:, 0] / drawn[:, 1]}, resamples, seed)["share"]
+    return percentile_interval(draws, len(sums), "cluster bootstrap over groups")

@@ -1,0 +1,42 @@
+"""Thesis results of a run, from its run folder alone: figures (png, pdf), tables (csv, tex), thesis_report.md,
+report.html.
+
+    spatial-swin report runs/first                # runs/first/thesis_results/
+    spatial-swin report runs/a runs/b             # comparison on the same test items, with tests
+
+No model is loaded. What is missing or damaged in a run folder is said, and the rest of the report is made.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", type=Path, nargs="+", help="one run folder, or several to compare")
+    parser.add_argument("--output_dir", type=Path, help="where to write (RUN/thesis_results; comparison/ for several)")
+    parser.add_argument("--data_dir", type=Path, help="where the pictures are now, for the gallery of wrong answers")
+    parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if len(arguments.runs) > 1:
+        from spatial_swin.reporting.comparison import compare_runs
+
+        text = compare_runs(
+            arguments.runs, arguments.output_dir or Path("comparison"), arguments.resamples, arguments.seed
+        )
+        print(text)
+        return 0
+    from spatial_swin.reporting.analysis import ThesisResultsAnalyzer
+
+    analyzer = ThesisResultsAnalyzer(
+        arguments.runs[0], arguments.output_dir, arguments.data_dir, arguments.resamples, arguments.seed
+    )
+    folder = analyzer.run_complete_analysis()
+    for problem in analyzer.problems:
+        print(f"missing: {problem}")
+    for note in analyzer.notes:
+        print(f"note: {note}")
+    print(f"open {folder / 'report.html'}")
+    return 0

@@ -1,0 +1,89 @@
+"""Whether confidence can be believed: reliability before and after temperature, confidence of right and wrong.
+
+Labels and probabilities go in, matplotlib figures come out.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from spatial_swin.evaluation.calibration import BINS, expected_calibration_error, reliability
+from spatial_swin.reporting import style
+
+
+def reliability_diagram(
+    labels: np.ndarray, before: np.ndarray, after: np.ndarray | None, temperature: float
+) -> Figure:
+    """Accuracy against confidence in 15 equal-width bins, with how many items each bin has.
+
+    before, after: probabilities [N, K] as predicted and after the temperature fitted on validation (None: not fitted).
+    """
+    columns = [("As predicted", before)]
+    if after is not None:
+        columns.append((f"After temperature {temperature:.2f}", after))
+    figure = style.new_figure(width=style.PAGE_WIDTH if after is not None else 3.4, height=3.7)
+    grid = figure.subplots(2, len(columns), height_ratios=(3, 1), sharex=True, squeeze=False, sharey="row")
+    for (upper, lower), (title, probabilities) in zip(grid.T, columns, strict=True):
+        _one_diagram(upper, lower, labels, probabilities, title)
+    grid[0, 0].set_ylabel("accuracy")
+    grid[1, 0].set_ylabel("items")
+    return figure
+
+
+def _one_diagram(upper: Axes, lower: Axes, labels: np.ndarray, probabilities: np.ndarray, title: str) -> None:
+    bins = reliability(labels, probabilities)
+    error = expected_calibration_error(labels, probabilities)
+    upper.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8, linestyle="--", label="perfect")
+    upper.vlines(
+        bins.confidence, bins.confidence, bins.accuracy, color=style.VERMILLION, linewidth=2.5, alpha=0.45, label="gap"
+    )
+    upper.plot(bins.confidence, bins.accuracy, color=style.BLUE, linewidth=0.8)
+    sizes = 6 + 60 * bins.count / bins.count.max()
+    upper.scatter(bins.confidence, bins.accuracy, s=sizes, color=style.BLUE, zorder=3, label="bin (size: items)")
+    upper.set(title=f"{title}\nECE {error:.3f} ({BINS} equal-width bins)", xlim=(0, 1.03), ylim=(0, 1.06))
+    upper.legend(loc="lower right", markerscale=0.6)
+    lower.hist(probabilities.max(axis=1), bins=list(bins.edges), color=style.SKY, edgecolor="white", linewidth=0.3)
+    lower.set_xlabel("confidence (probability of the predicted class)")
+
+
+def confidence_figure(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
+    """How sure the model is when right and when wrong, and what abstaining below a threshold would buy."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    figure = style.new_figure(height=2.7)
+    shares, coverage = figure.subplots(1, 2)
+    edges = np.linspace(0, 1, 21)
+    for chosen, name, look in ((right, "right", style.BLUE), (~right, "wrong", style.VERMILLION)):
+        if chosen.any():
+            weights = np.full(int(chosen.sum()), 100 / chosen.sum())
+            label = f"{name} (n = {chosen.sum()}, median {np.median(confidence[chosen]):.2f})"
+            shares.hist(confidence[chosen], bins=edges, weights=weights, color=look, alpha=0.35, linewidth=0)
+            shares.hist(confidence[chosen], bins=edges, weights=weights, color=look, histtype="step", label=label,
+                        linestyle="-" if name == "right" else "--")  # fmt: skip
+    shares.set(
+        title="Confidence of right and wrong", xlabel="confidence", ylabel="percent of the answers", xlim=(0, 1)
+    )
+    shares.margins(y=0.3)
+    shares.legend(loc="upper left")
+    answered, accuracy, _ = coverage_curve(labels, probabilities)
+    coverage.plot(100 * answered, accuracy, color=style.GREEN, drawstyle="steps-post")
+    coverage.set(title="When unsure answers are withheld", xlabel="answered, most certain first (%)",
+                 ylabel="accuracy of the answered", xlim=(0, 101))  # fmt: skip
+    lowest = float(accuracy.min())
+    coverage.set_ylim(lowest - 0.06 * (1.001 - lowest), 1 + 0.06 * (1.001 - lowest))
+    coverage.yaxis.set_major_locator(MaxNLocator(5))
+    return figure
+
+
+def coverage_curve(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share answered, accuracy of the answered, and the confidence asked for, most certain items first: [N] each.
+
+    Items of equal confidence are answered together, so fewer than N points may come back.
+    """
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    right = (probabilities.argmax(axis=1) == labels)[order]
+    ordered = confidence[order]
+    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    return (last + 1) / len(ordered), right.cumsum()[last] / (last + 1), ordered[last]

@@ -1,0 +1,88 @@
+"""One look for every figure: sizes of a thesis page, 8 pt letters, colours that the colour-blind can tell apart.
+
+Names and numbers go in, matplotlib figures come out, and `save` writes them as .png (300 dpi) and .pdf. Figures are
+made without pyplot, so that nothing depends on a display or on global state. Colours: Okabe & Ito (2008), yellow left
+out because it vanishes on white.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from spatial_swin import files
+
+PAGE_WIDTH = 6.3  # inches: the text width of an A4 thesis with 25 mm margins
+PAGE_HEIGHT = 9.4
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS
+GREY, PALE = "#767676", "#E6E6E6"
+LINES = ("-", "--", "-.", ":")
+RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "legend.fontsize": 7,
+    "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "axes.linewidth": 0.6, "lines.linewidth": 1.2,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "axes.titleweight": "bold",
+    "axes.grid": True, "grid.color": PALE, "grid.linewidth": 0.5, "axes.axisbelow": True, "legend.frameon": False,
+    "xtick.major.width": 0.6, "ytick.major.width": 0.6, "pdf.fonttype": 42, "savefig.dpi": 300, "figure.dpi": 100,
+    "axes.unicode_minus": True, "text.parse_math": False, "svg.fonttype": "none",
+}  # fmt: skip
+
+
+@contextmanager
+def thesis_style() -> Iterator[None]:
+    """Everything drawn and saved inside has the house's look; the reader's own matplotlib settings are not used."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC)
+        yield
+
+
+def new_figure(width: float = PAGE_WIDTH, height: float = 3.0) -> Figure:
+    figure = Figure(figsize=(width, min(height, PAGE_HEIGHT)), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write `stem`.png at 300 dpi and `stem`.pdf; neither has a date in it: the same run gives the same bytes."""
+    paths = []
+    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Creator": None})):
+        path = stem.with_name(stem.name + suffix)
+        with files.atomic_path(path) as temporary:
+            figure.savefig(temporary, metadata=metadata)
+        paths.append(path)
+    return paths
+
+
+def shorten(names: Sequence[str], length: int = 22) -> list[str]:
+    """Names cut in the middle to at most `length` characters, still different from one another."""
+    short = [
+        name if len(name) <= length else f"{name[: length // 2]}…{name[-(length - length // 2 - 1) :]}"
+        for name in names
+    ]
+    return [text if short.count(text) == 1 else f"{text} ({k + 1})" for k, text in enumerate(short)]
+
+
+def label_size(pitch: float, largest: float = 7.5) -> float:
+    """Letter size in points for labels that stand `pitch` inches apart."""
+    return max(4.0, min(largest, pitch * 72 * 0.85))
+
+
+def colour(k: int) -> str:
+    return COLOURS[k % len(COLOURS)]
+
+
+def line(k: int) -> str:
+    """A line style that changes when the colours begin again, so that 28 classes stay apart."""
+    return LINES[k // len(COLOURS) % len(LINES)]
+
+
+def whole_epochs(axes: Axes, last: int) -> None:
+    """Whole numbers on an axis of epochs, at most eight of them."""
+    step = max(1, round(last / 8))
+    axes.set_xticks(sorted({1, *range(step, last + 1, step)} if step > 1 else range(1, last + 1)))
