@@ -179,7 +179,7 @@ def make_pictures(root: Path, size: int, count: int) -> list[Sample]:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(generator.integers(0, 256, (size, size), dtype=np.uint8)).save(path, compress_level=1)
         part = "train" if index < count else "validation"
-        samples.append(Sample(f"{label}/{path.name}", label, path.stem, part, f"{index:064x}"))
+        samples.append(Sample(f"{label}/{path.name}", label, path.stem, part, f"{index << 1:016x}{0:048x}"))
     return samples
 
 

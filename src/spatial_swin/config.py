@@ -20,7 +20,7 @@ from transformers import HfArgumentParser, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from spatial_swin.data.augment import AugmentationArguments, augmentation_problems
-from spatial_swin.data.augment_sound import SoundAugmentationArguments
+from spatial_swin.data.augment_sound import SoundAugmentationArguments, sound_augmentation_problems
 from spatial_swin.errors import Problem, RecipeError, UsageError, raise_problems
 
 # What accelerate's launcher asked for; read once, because `resolve` writes its answer into the same variable.
@@ -356,7 +356,7 @@ def resolve_precision(requested: str | None) -> str:
 
 def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTrainingArguments) -> None:
     """Values that do not fit together, all at once."""
-    problems = augmentation_problems(data)
+    problems = augmentation_problems(data) + sound_augmentation_problems(data)
 
     def wrong(key: str, what: str, do: str) -> None:
         problems.append(Problem(key, what, do))

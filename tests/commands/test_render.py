@@ -1,7 +1,12 @@
 """`spatial-swin render`: a paired folder that is resumable, sharded, reproducible, and one list of what is wrong."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +221,39 @@ def test_options_that_cannot_work_are_refused(
     assert render(tmp_path / "out", *options) == 1
     assert reason in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_finished_folder_is_left_as_it_is(rendered: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(rendered)
+    for workers in (1, 2):
+        assert render(rendered, "--listeners", "kemar", "parametric:1", workers=workers) == 0
+        assert "0 renderings of 2 programmes" in capsys.readouterr().out
+    assert contents(rendered) == before
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_command_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "spatial_swin.cli", "render", "--synthetic", "40", "--output_dir", str(tmp_path)]
+    started = subprocess.Popen([*command, *FAST, "--workers", "2"], stdout=subprocess.DEVNULL, start_new_session=True)
+    _wait_for(lambda: any(tmp_path.rglob("*.png")))
+    started.kill()
+    started.wait()
+    _wait_for(lambda: not _is_alive(started.pid))
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "this never came"
+        time.sleep(0.1)
+
+
+def _is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import json
 import math
 import multiprocessing
 import os
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -180,10 +181,19 @@ def _write_sound(path: Path, ears: np.ndarray, sample_rate: int) -> None:
         soundfile.write(temporary, ears.T, sample_rate, format="FLAC", subtype="PCM_24")
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
     import torch
 
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only for worker processes"
+    parent.join()
+    os._exit(1)
 
 
 def run_jobs(
@@ -191,12 +201,12 @@ def run_jobs(
 ) -> Iterator[list[Row] | Problem]:
     """Results in the order of `jobs`, from `workers` processes (1: this one). Raises AudioError when one dies."""
     work = partial(run_job, output=output, layouts=tuple(layouts), settings=settings, sound=sound)
-    if workers == 1 or len(jobs) == 1:
+    if workers == 1 or len(jobs) <= 1:
         yield from map(work, jobs)
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when a spawned process loads its libraries
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin_worker) as pool:
         try:
             yield from pool.map(work, jobs)
         except BrokenProcessPool:

@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.errors import RunError
     from spatial_swin.evaluation.calibration import apply_temperature, fit_temperature
     from spatial_swin.evaluation.metrics import summarise
+    from spatial_swin.reporting.card import model_card
     from spatial_swin.runs import SPLITS, RunFolder
 
     folder = RunFolder(arguments.run).require()
@@ -72,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
                 "nll_before": temperature.nll_before, "nll_after": temperature.nll_after,
             })  # fmt: skip
     folder.write_metrics(metrics)
+    if folder.model.is_dir():
+        files.write_text(folder.model / "README.md", model_card(folder, resamples=arguments.resamples))
     print(table(metrics, found))
     if len(openings) > 1:
         print(f"WARNING: the test part has been opened {len(openings)} times; figures chosen by looking at it flatter")

@@ -4,7 +4,8 @@ report.html.
     spatial-swin report runs/first                # runs/first/thesis_results/
     spatial-swin report runs/a runs/b             # comparison on the same test items, with tests
 
-No model is loaded. What is missing or damaged in a run folder is said, and the rest of the report is made.
+No model is loaded. What is missing or damaged in a run folder is said, and the rest of the report is made; the exit
+code is then 1.
 """
 
 import argparse
@@ -39,4 +40,4 @@ def run(arguments: argparse.Namespace) -> int:
     for note in analyzer.notes:
         print(f"note: {note}")
     print(f"open {folder / 'report.html'}")
-    return 0
+    return 1 if analyzer.problems else 0

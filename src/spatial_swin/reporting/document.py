@@ -30,6 +30,13 @@ class Warnings:
 
 
 @dataclass(frozen=True)
+class Code:
+    """Markdown as it is, for a fenced block; Markdown only."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Table:
     caption: str
     header: Sequence[str]
@@ -45,7 +52,7 @@ class Picture:
     caption: str
 
 
-Block = Text | Bullets | Warnings | Table | Picture
+Block = Text | Code | Bullets | Warnings | Table | Picture
 
 
 @dataclass
@@ -74,6 +81,8 @@ def _block_to_markdown(block: Block) -> str:
     match block:
         case Text(text):
             return _escape(text)
+        case Code(text):
+            return text
         case Bullets(items):
             return "\n".join(f"- {_escape(item)}" for item in items)
         case Warnings(items):
@@ -95,10 +104,10 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Names may hold what Markdown takes as markup."""
-    for letter in "\\`*_<[":
+    """Names may hold what Markdown takes as markup; an underscore within a word is none."""
+    for letter in "\\*<":
         text = text.replace(letter, f"\\{letter}")
-    return text
+    return text.replace("](", "]\\(")
 
 
 def to_html(document: Document, folder: Path) -> str:

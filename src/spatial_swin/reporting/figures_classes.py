@@ -23,14 +23,14 @@ def confusion_matrix(confusion: np.ndarray, class_names: list[str]) -> Figure:
     """Counts, and shares of each true class in percent. confusion: int [K, K], a row a true class."""
     count = len(class_names)
     beside = count <= SIDE_BY_SIDE
-    names = style.shorten(class_names, 14 if count > 3 else 20)
+    names = style.shorten(class_names, 14)
     upright = max(map(len, names)) > 5 or count > 12
     figure = style.new_figure(height=(3.35 if upright else 3.0) if beside else style.PAGE_HEIGHT)
     left, right = figure.subplots(1, 2) if beside else figure.subplots(2, 1)
     totals = confusion.sum(axis=1, keepdims=True)
     shares = 100 * confusion / np.maximum(totals, 1)
     size = style.label_size((2.2 if beside else 3.6) / count)
-    for axes, values, title in ((left, confusion, "Counts"), (right, shares, "Percent of the true class")):
+    for axes, values, title in ((left, confusion, "Counts"), (right, shares, "% of the true class")):
         image = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(1, values.max()) if axes is left else 100)
         axes.set(title=title, xlabel="predicted class", ylabel="true class")
         axes.grid(visible=False)
@@ -39,7 +39,7 @@ def confusion_matrix(confusion: np.ndarray, class_names: list[str]) -> Figure:
         ticks = range(0, count, stride)
         axes.set_xticks(ticks, [names[k] for k in ticks], rotation=90 if upright else 0, fontsize=size)
         axes.set_yticks(ticks, [names[k] for k in ticks], fontsize=size)
-        figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02).outline.set_visible(False)
+        figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02).outline.set_visible(False)
         if count <= WITH_NUMBERS:
             _number_cells(axes, values, (2.2 if beside else 3.2) / count)
     return figure
@@ -95,12 +95,10 @@ def classification_metrics(metrics: dict[str, Any], class_names: list[str]) -> F
 
 def _dot(axes: Axes, entry: dict[str, Any], row: float, colour: str) -> float:
     """Draw one value with its interval; return the lowest number drawn."""
-    value, low, high = entry["value"], entry["low"], entry["high"]
+    value, low = entry["value"], entry["low"]
     if value is None:
         return 1.0
-    if low is not None:
-        axes.plot([low, high], [row, row], color=colour, linewidth=1.1, solid_capstyle="butt")
-    axes.plot(value, row, "o", markersize=3.6, color=colour, markerfacecolor=colour if low is not None else "white")
+    style.interval_dot(axes, value, low, entry["high"], row, colour)
     return min(value, low if low is not None else value)
 
 

@@ -157,10 +157,7 @@ def factor_breakdown(rows: Sequence[FactorRow], overall: float) -> Figure:
         part = shown[factor]
         total = sum(row.factor == factor for row in rows)
         for k, row in enumerate(part):
-            if row.low is not None:
-                axes.plot([row.low, row.high], [k, k], color=style.BLUE, linewidth=1.1, solid_capstyle="butt")
-            axes.plot(row.accuracy, k, "o", markersize=3.6, color=style.BLUE,
-                      markerfacecolor=style.BLUE if row.low is not None else "white")  # fmt: skip
+            style.interval_dot(axes, row.accuracy, row.low, row.high, k, style.BLUE)
         names = style.shorten([row.value for row in part], 26)
         axes.set_yticks(range(len(part)), [f"{name} (n={row.items})" for name, row in zip(names, part, strict=True)],
                         fontsize=7)  # fmt: skip

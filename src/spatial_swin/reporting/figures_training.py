@@ -61,7 +61,12 @@ def training_curves(history: list[dict[str, Any]], class_names: list[str], best_
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         style.whole_epochs(axes, int(epochs[-1]))
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="best", ncols=2 if axes is f1 else 1, columnspacing=1.0, handlelength=1.8)
+            axes.legend(
+                loc="best" if len(history) > 1 else "upper right",
+                ncols=2 if axes is f1 else 1,
+                columnspacing=1.0,
+                handlelength=1.8,
+            )
     marks = ["shaded: phase 1, head only (dashed line: unfreezing)"] if boundary is not None else []
     marks += [f"dotted: best epoch ({best_epoch})"] if best_epoch in epochs else []
     if marks:

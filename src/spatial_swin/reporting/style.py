@@ -86,3 +86,10 @@ def whole_epochs(axes: Axes, last: int) -> None:
     """Whole numbers on an axis of epochs, at most eight of them."""
     step = max(1, round(last / 8))
     axes.set_xticks(sorted({1, *range(step, last + 1, step)} if step > 1 else range(1, last + 1)))
+
+
+def interval_dot(axes: Axes, value: float, low: float | None, high: float | None, row: float, colour: str) -> None:
+    """A value with its interval on one line of a dot plot; an open marker where there is no interval."""
+    if low is not None and high is not None:
+        axes.plot([low, high], [row, row], color=colour, linewidth=1.1, solid_capstyle="butt")
+    axes.plot(value, row, "o", markersize=3.6, color=colour, markerfacecolor=colour if low is not None else "white")

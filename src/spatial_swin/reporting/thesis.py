@@ -48,7 +48,7 @@ class Findings:
 
 def thesis_document(found: Evidence, findings: Findings) -> Document:
     """All chapters, in the order in which a reader asks."""
-    writers = (_summary, _data, _training, _results, _errors, _calibration, _limits, _repetition)
+    writers = (summary_section, data_section, _training, _results, _errors, _calibration, limits_section, _repetition)
     subtitle = f"{len(found.class_names)} classes: {', '.join(found.class_names[:12])}"
     if len(found.class_names) > 12:
         subtitle += f" and {len(found.class_names) - 12} more"
@@ -59,7 +59,7 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else noun + 's'}".replace(",", "\u202f")
 
 
-def _summary(found: Evidence, _: Findings) -> Section:
+def summary_section(found: Evidence, _: Findings) -> Section:
     blocks: list[Block] = []
     if found.metrics:
         m = found.metrics
@@ -78,16 +78,16 @@ def _summary(found: Evidence, _: Findings) -> Section:
     else:
         blocks.append(Text("There are no predictions in this run, so there are no results to report."))
     if found.problems or found.notes:
-        blocks.append(Warnings([_sentence(text) for text in (*found.problems, *found.notes)]))
+        blocks.append(Warnings([sentence(text) for text in (*found.problems, *found.notes)]))
     return Section("Summary", blocks)
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     text = text[0].upper() + text[1:]
     return text if text.endswith((".", ")")) else text + "."
 
 
-def _data(found: Evidence, _: Findings) -> Section:
+def data_section(found: Evidence, _: Findings) -> Section:
     if not found.samples:
         return Section("Data and split", [Text("The split manifest is not there, so the data cannot be described.")])
     counts = Counter((sample.split, sample.label) for sample in found.samples)
@@ -330,7 +330,7 @@ def _abstaining(labels: np.ndarray, probabilities: np.ndarray) -> str:
     )
 
 
-def _limits(found: Evidence, _: Findings) -> Section:
+def limits_section(found: Evidence, _: Findings) -> Section:
     items = []
     if found.metrics:
         items.append(
@@ -340,7 +340,7 @@ def _limits(found: Evidence, _: Findings) -> Section:
         if 1 < found.metrics["groups"] < 20:
             items.append(f"Only {found.metrics['groups']} groups were tested, so the intervals are likely too narrow.")
     items += [
-        _sentence(note) for note in found.notes if "more than one part" in note or "alone gives the class" in note
+        sentence(note) for note in found.notes if "more than one part" in note or "alone gives the class" in note
     ]
     if found.samples and not any("more than one part" in note for note in found.notes):
         split_by = found.key("Data", "split_by", "none")

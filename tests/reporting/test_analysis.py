@@ -1,0 +1,203 @@
+"""Thesis results from made-up runs: all pieces there, text from the run, and a sentence for whatever is missing."""
+
+import csv
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import spatial_swin
+from spatial_swin import ThesisResultsAnalyzer
+from spatial_swin.errors import RunError
+from spatial_swin.reporting.analysis import FIGURES
+from spatial_swin.runs import RunFolder
+
+MakeRun = Callable[..., RunFolder]
+
+
+def analyse(run: RunFolder) -> tuple[Path, ThesisResultsAnalyzer, str]:
+    analyzer = ThesisResultsAnalyzer(run.path, resamples=200)
+    folder = analyzer.run_complete_analysis()
+    return folder, analyzer, (folder / "thesis_report.md").read_text()
+
+
+def test_complete_run_gives_every_figure_table_and_report(made_run: MakeRun) -> None:
+    folder, analyzer, text = analyse(made_run(pictures=True, skill=2.0))
+    for stem in FIGURES:
+        with Image.open(folder / f"{stem}.png") as picture:
+            assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+            assert 1000 < picture.width <= 1900, "no wider than a thesis page"
+            assert np.asarray(picture.convert("L")).std() > 5, f"{stem} is empty"
+        assert (folder / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
+        assert f"]({stem}.png)" in text
+    assert analyzer.problems == []
+    with open(folder / "performance_summary.csv", newline="") as file:
+        rows = {(row["scope"], row["metric"]): row for row in csv.DictReader(file)}
+    accuracy = float(rows["all classes", "accuracy"]["value"])
+    predictions = RunFolder(analyzer.run_dir).read_predictions("test")
+    assert accuracy == pytest.approx(np.mean(predictions.predicted == predictions.labels))
+    assert f"{accuracy:.3f} [" in text, "the text says what this run reached"
+    assert float(rows["after temperature", "nll"]["value"]) < float(rows["all classes", "nll"]["value"])
+
+
+def test_html_page_needs_nothing_from_elsewhere(made_run: MakeRun) -> None:
+    folder, _, _ = analyse(made_run(class_names=("a&b", "<script>alert(1)</script>", "c")))
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 6
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert "http" not in page
+    assert "<script" not in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_tex_tables_balance_and_escape(made_run: MakeRun) -> None:
+    folder, _, _ = analyse(made_run(class_names=("a_b", "50%", "c&d")))
+    tex = (folder / "performance_summary.tex").read_text()
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}") == tex.count(r"\toprule") == 2
+    assert r"a\_b" in tex
+    assert r"50\%" in tex
+    assert r"c\&d" in tex
+    widths = {line.count(" & ") for line in tex.splitlines() if line.strip().startswith((r"a\_b", "Class"))}
+    assert widths == {4}
+
+
+def test_report_is_the_same_bytes_twice(made_run: MakeRun) -> None:
+    run = made_run()
+    folder, _, _ = analyse(run)
+    first = {file.name: file.read_bytes() for file in folder.iterdir()}
+    analyse(run)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
+
+
+@pytest.mark.parametrize(("count", "items"), [(2, 24), (30, 240), (100, 300)])
+def test_two_to_a_hundred_classes_with_long_names(made_run: MakeRun, count: int, items: int) -> None:
+    names = tuple(f"a_rather_long_class_name_number_{k:03d}" for k in range(count))
+    folder, analyzer, _ = analyse(made_run(class_names=names, items=items, per_group=1))
+    assert analyzer.problems == []
+    assert (folder / "confusion_matrix.png").is_file()
+
+
+def test_without_test_predictions_validation_is_shown_and_called_flattering(made_run: MakeRun) -> None:
+    run = made_run()
+    run.predictions_file("test").unlink()
+    folder, analyzer, text = analyse(run)
+    assert any("no test predictions" in problem for problem in analyzer.problems)
+    assert "validation part" in text
+    assert "flattering" in text
+    assert (folder / "confusion_matrix.png").is_file()
+
+
+def test_run_without_any_predictions_still_has_curves(made_run: MakeRun) -> None:
+    run = made_run()
+    for part in ("validation", "test"):
+        run.predictions_file(part).unlink()
+    folder, _, text = analyse(run)
+    assert (folder / "training_curves.png").is_file()
+    assert not (folder / "confusion_matrix.png").exists()
+    assert "no results to report" in text
+
+
+def test_unfinished_run_says_how_far_it_got(made_run: MakeRun) -> None:
+    run = made_run()
+    run.write_progress({"state": "stopped", "epoch": 3, "epochs": 80})
+    _, analyzer, text = analyse(run)
+    assert any("state: stopped, epoch 3 of 80" in problem for problem in analyzer.problems)
+    assert "not finished" in text
+
+
+def test_damaged_files_are_named_and_the_rest_is_made(made_run: MakeRun) -> None:
+    run = made_run()
+    analyse(run)
+    run.history_file.write_text("epoch,phase,step\n1,1\n")
+    run.environment_file.write_text("{")
+    folder, analyzer, text = analyse(run)
+    assert any("history.csv, line 2" in problem for problem in analyzer.problems)
+    assert any("environment.json" in problem for problem in analyzer.problems)
+    assert not (folder / "training_curves.png").exists(), "an earlier figure would contradict the report"
+    assert "no readable history" in text
+    assert (folder / "confusion_matrix.pdf").is_file()
+    assert str(run.path) not in text
+
+
+def test_one_epoch_is_said_and_drawn(made_run: MakeRun) -> None:
+    folder, analyzer, _ = analyse(made_run(epochs=1, head_only_epochs=0))
+    assert any("one epoch" in note for note in analyzer.notes)
+    assert (folder / "training_curves.png").is_file()
+
+
+def test_one_group_has_no_interval_and_the_report_says_why(made_run: MakeRun) -> None:
+    _, analyzer, text = analyse(made_run(items=8, per_group=8, class_names=("a", "b")))
+    assert any("one group" in note for note in analyzer.notes)
+    assert any("no item of class b" in note for note in analyzer.notes)
+    assert "Where no interval is given: " in text
+
+
+def test_group_in_two_parts_twins_and_confounds_are_warned_of(made_run: MakeRun) -> None:
+    from dataclasses import replace
+
+    run = made_run()
+    samples = run.read_split()
+    train = next(s for s in samples if s.split == "train")
+    leaking = [
+        replace(s, group=train.group, sha256=train.sha256) if s.split == "test" and k % 5 == 0 else s
+        for k, s in enumerate(samples)
+    ]
+    tied = [replace(s, factors={**s.factors, "programme": f"{s.label} {s.group[:3]}"}) for s in leaking]
+    run.write_split(tied)
+    _, analyzer, text = analyse(run)
+    notes = " ".join(analyzer.notes)
+    assert "more than one part" in notes
+    assert "byte for byte the same" in notes
+    assert "programme alone gives the class away" in notes
+    assert "No group is in more than one part" not in text
+
+
+def test_clean_split_has_no_warning(made_run: MakeRun) -> None:
+    _, analyzer, text = analyse(made_run(pictures=True))
+    assert analyzer.notes == []
+    assert "No group is in more than one part" in text
+
+
+def test_changed_or_missing_pictures_are_not_shown(made_run: MakeRun) -> None:
+    run = made_run(pictures=True, skill=1.0)
+    data = Path(run.read_recipe()["Data"]["data_dir"])
+    for file in data.rglob("*.png"):
+        Image.new("L", (32, 32)).save(file)
+    folder, analyzer, _ = analyse(run)
+    assert any("missing or have changed" in note for note in analyzer.notes)
+    assert not (folder / "most_confused.png").exists()
+    assert (folder / "most_confused.csv").is_file(), "the rows remain"
+
+
+def test_stale_metrics_are_told_apart_from_the_predictions(made_run: MakeRun) -> None:
+    run = made_run()
+    run.write_metrics({"test": {"accuracy": {"value": 0.1}}, "test_openings": [{"when": "a"}, {"when": "b"}]})
+    _, analyzer, _ = analyse(run)
+    assert any("metrics.json says accuracy 0.1000" in note for note in analyzer.notes)
+    assert any("predicted 2 times" in note for note in analyzer.notes)
+
+
+def test_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run folder"):
+        ThesisResultsAnalyzer(tmp_path).run_complete_analysis()
+
+
+def test_importing_the_package_is_light_and_reports_load_no_torch(made_run: MakeRun) -> None:
+    run = made_run(items=24)
+    code = (
+        "import sys, spatial_swin\n"
+        "assert not {'matplotlib', 'numpy', 'torch'} & set(sys.modules)\n"
+        f"spatial_swin.ThesisResultsAnalyzer({str(run.path)!r}, resamples=50).run_complete_analysis()\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nothing_of_ours"):
+        spatial_swin.nothing_of_ours  # noqa: B018

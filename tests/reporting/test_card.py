@@ -1,0 +1,53 @@
+"""The model card: read back with the Hub's own reader, and nothing in it that is no one else's business."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+
+from spatial_swin.reporting.card import model_card
+from spatial_swin.runs import RunFolder
+
+MakeRun = Callable[..., RunFolder]
+
+
+def test_hub_reads_the_metrics_back(made_run: MakeRun) -> None:
+    run = made_run()
+    card = ModelCard(model_card(run, "someone/spatial", resamples=100))
+    test = run.read_predictions("test")
+    found = {result.metric_name: result.metric_value for result in card.data.eval_results}
+    assert found["accuracy"] == pytest.approx(np.mean(test.predicted == test.labels), abs=1e-4)
+    assert card.data.base_model == "microsoft/swin-base-patch4-window12-384"
+    assert card.data.license == "apache-2.0"
+    assert card.data.pipeline_tag == "image-classification"
+    assert "95 % interval" in card.text
+    assert 'model="someone/spatial"' in card.text
+
+
+def test_no_path_of_this_machine_is_in_the_card(made_run: MakeRun) -> None:
+    run = made_run()
+    recipe = run.read_recipe()
+    recipe["Model"]["model_name_or_path"] = str(run.path / "weights" / "mine")
+    run.write_recipe(recipe)
+    run.environment_file.unlink()
+    text = model_card(run, resamples=100)
+    assert str(run.path.parent) not in text
+    assert "base_model" not in text
+    assert "license: mit" in text
+    assert "binaural_audio_" not in text, "names of the data set's files stay at home"
+
+
+def test_card_warns_of_a_leaking_split_and_of_missing_results(made_run: MakeRun) -> None:
+    from dataclasses import replace
+
+    run = made_run()
+    samples = run.read_split()
+    group = samples[0].group
+    run.write_split([replace(s, group=group) if s.split == "test" else s for s in samples])
+    assert "more than one part" in model_card(run, resamples=100)
+    for part in ("validation", "test"):
+        run.predictions_file(part).unlink()
+    text = model_card(run, resamples=100)
+    assert "model-index" not in text
+    assert "no results to report" in text
