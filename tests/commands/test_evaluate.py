@@ -1,68 +1,117 @@
-"""`evaluate` on a real tiny run: what training predicted is used, predicting again is counted and changes nothing."""
+"""`spatial-swin evaluate`: metrics from kept predictions, and what happens when the test part is opened again."""
 
+import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from transformers import AutoConfig, SwinForImageClassification
 
 from spatial_swin.cli import main
-from spatial_swin.config import load_recipe
+from spatial_swin.data.pictures import build_processor
 from spatial_swin.runs import RunFolder
-from spatial_swin.training import fine_tune
+
+_specification = importlib.util.spec_from_file_location(
+    "made_up_runs", Path(__file__).parents[1] / "reporting" / "conftest.py"
+)
+assert _specification
+assert _specification.loader
+_module = importlib.util.module_from_spec(_specification)
+sys.modules["made_up_runs"] = _module
+_specification.loader.exec_module(_module)
+make_run: Callable[..., RunFolder] = _module.make_run
 
 
 @pytest.fixture
-def run(write_recipe: Callable[..., Path]) -> RunFolder:
-    return fine_tune(load_recipe(write_recipe(num_train_epochs=2, head_only_epochs=1)))
+def run_with_model(tmp_path: Path, tiny_swin: Path) -> RunFolder:
+    """A made-up run of 24 test pictures whose model is a tiny Swin with random weights."""
+    run = make_run(tmp_path / "run", items=24, pictures=True)
+    names = run.read_predictions("test").class_names
+    config = AutoConfig.from_pretrained(
+        tiny_swin, num_labels=4, id2label=dict(enumerate(names)), label2id={name: k for k, name in enumerate(names)}
+    )
+    torch.manual_seed(0)
+    SwinForImageClassification(config).save_pretrained(run.model)
+    build_processor(32).save_pretrained(run.model)
+    run.write_metrics({"best_epoch": 3, "test_openings": [{"when": "2026-01-01T00:00:00+00:00", "by": "training"}]})
+    return run
 
 
-def test_metrics_and_temperature_come_from_the_kept_predictions(
-    run: RunFolder, capsys: pytest.CaptureFixture[str]
+def test_kept_predictions_are_used_and_the_test_part_stays_closed(
+    run_with_model: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = run.predictions_file("test").read_bytes()
-    assert main(["evaluate", str(run.path), "--resamples", "200"]) == 0
-    assert run.predictions_file("test").read_bytes() == before
-    metrics = run.read_metrics()
-    assert [entry["by"] for entry in metrics["test_openings"]] == ["training"]
-    saved = json.loads((run.model / "temperature.json").read_text())
-    assert saved["temperature"] == metrics["temperature"]
-    assert saved["fitted_on"] == "validation"
-    out = capsys.readouterr().out
-    assert "accuracy" in out
-    assert "WARNING" not in out
+    before = run_with_model.predictions_file("test").read_bytes()
+    assert main(["evaluate", str(run_with_model.path), "--resamples", "200"]) == 0
+    metrics = run_with_model.read_metrics()
+    assert run_with_model.predictions_file("test").read_bytes() == before
+    assert len(metrics["test_openings"]) == 1
+    assert metrics["best_epoch"] == 3, "what training noted is kept"
+    assert metrics["test"]["accuracy"]["low"] < metrics["test"]["accuracy"]["value"]
+    stored = json.loads((run_with_model.model / "temperature.json").read_text())
+    assert stored["fitted_on"] == "validation"
+    assert stored["temperature"] == metrics["temperature"]
+    assert "model-index" in (run_with_model.model / "README.md").read_text()
+    shown = capsys.readouterr().out
+    assert f"{metrics['test']['accuracy']['value']:.4f}" in shown
+    assert "WARNING" not in shown
 
 
-def test_predicting_again_agrees_with_training_and_is_counted(
-    run: RunFolder, capsys: pytest.CaptureFixture[str]
+def test_temperature_never_looks_at_the_test_part(run_with_model: RunFolder) -> None:
+    assert main(["evaluate", str(run_with_model.path), "--resamples", "100"]) == 0
+    first = run_with_model.read_metrics()["temperature"]
+    test = run_with_model.read_predictions("test")
+    turned = type(test)(test.paths, test.groups, test.class_names, test.labels, np.roll(test.probabilities, 1, axis=1))
+    run_with_model.write_predictions("test", turned)
+    assert main(["evaluate", str(run_with_model.path), "--resamples", "100"]) == 0
+    assert run_with_model.read_metrics()["temperature"] == first
+
+
+def test_predicting_again_is_counted_and_warned_of(
+    run_with_model: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = {part: run.read_predictions(part) for part in ("validation", "test")}
-    assert main(["evaluate", str(run.path), "--repredict", "true", "--resamples", "200"]) == 0
-    for part, kept in first.items():
-        again = run.read_predictions(part)
-        assert again.paths == kept.paths
-        assert np.allclose(again.probabilities, kept.probabilities, atol=1e-5)
-    assert len(run.read_metrics()["test_openings"]) == 2
+    assert main(["evaluate", str(run_with_model.path), "--repredict", "true", "--resamples", "100"]) == 0
+    assert len(run_with_model.read_metrics()["test_openings"]) == 2
     assert "opened 2 times" in capsys.readouterr().out
+    found = run_with_model.read_predictions("test")
+    assert len(found) == 24
+    model = SwinForImageClassification.from_pretrained(run_with_model.model).eval()
+    data = Path(run_with_model.read_recipe()["Data"]["data_dir"])
+    with Image.open(data / found.paths[0]) as picture:
+        pixels = build_processor(32)(picture.convert("RGB"), return_tensors="pt")
+    with torch.no_grad():
+        expected = model(**pixels).logits.softmax(dim=1)[0].numpy()
+    np.testing.assert_allclose(found.probabilities[0], expected, atol=1e-5)
 
 
-def test_missing_predictions_are_made(run: RunFolder) -> None:
-    run.predictions_file("test").unlink()
-    assert main(["evaluate", str(run.path), "--resamples", "200"]) == 0
-    assert run.predictions_file("test").is_file()
+def test_missing_predictions_are_made(run_with_model: RunFolder) -> None:
+    run_with_model.predictions_file("test").unlink()
+    assert main(["evaluate", str(run_with_model.path), "--resamples", "100"]) == 0
+    assert run_with_model.predictions_file("test").is_file()
+    assert len(run_with_model.read_metrics()["test_openings"]) == 2
 
 
-def test_a_changed_picture_is_refused_before_anything_is_predicted(
-    run: RunFolder, pictures: Path, capsys: pytest.CaptureFixture[str]
+def test_changed_and_missing_pictures_are_all_listed(
+    run_with_model: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sample = next(s for s in run.read_split() if s.split == "test")
-    (pictures / sample.path).write_bytes(b"other")
-    assert main(["evaluate", str(run.path), "--repredict", "true"]) == 1
-    assert "is not the picture of the split" in capsys.readouterr().err
+    data = Path(run_with_model.read_recipe()["Data"]["data_dir"])
+    first, second = run_with_model.read_predictions("test").paths[:2]
+    (data / first).unlink()
+    Image.new("L", (32, 32)).save(data / second)
+    before = run_with_model.predictions_file("test").read_bytes()
+    assert main(["evaluate", str(run_with_model.path), "--repredict", "true"]) == 1
+    message = capsys.readouterr().err
+    assert "2 problems" in message
+    assert first in message
+    assert second in message
+    assert run_with_model.predictions_file("test").read_bytes() == before
 
 
-def test_an_unfinished_run_is_refused(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    run.write_progress({"state": "stopped", "epoch": 1, "epochs": 2})
-    assert main(["evaluate", str(run.path)]) == 1
+def test_unfinished_run_is_refused(run_with_model: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    run_with_model.write_progress({"state": "stopped", "epoch": 1, "epochs": 4})
+    assert main(["evaluate", str(run_with_model.path)]) == 1
     assert "the training is stopped" in capsys.readouterr().err

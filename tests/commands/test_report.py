@@ -1,6 +1,7 @@
 """`spatial-swin report` from the command line: exit codes and sentences."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,15 +10,14 @@ import pytest
 from spatial_swin.cli import main
 from spatial_swin.runs import RunFolder
 
-_file = Path(__file__).parents[1] / "reporting" / "conftest.py"
-_spec = importlib.util.spec_from_file_location("made_up_runs", _file)
-assert _spec
-assert _spec.loader
-_module = importlib.util.module_from_spec(_spec)
-import sys  # noqa: E402
-
+_specification = importlib.util.spec_from_file_location(
+    "made_up_runs", Path(__file__).parents[1] / "reporting" / "conftest.py"
+)
+assert _specification
+assert _specification.loader
+_module = importlib.util.module_from_spec(_specification)
 sys.modules["made_up_runs"] = _module
-_spec.loader.exec_module(_module)
+_specification.loader.exec_module(_module)
 make_run: Callable[..., RunFolder] = _module.make_run
 
 

@@ -75,16 +75,13 @@ def _part(
     probabilities = special.softmax(plan.temperature * logits, axis=1)
     samples = []
     for i in range(count):
-        label, listener, programme = (
-            plan.class_names[labels[i]],
-            f"D{i % 2 + 1}",
-            f"{part[:2]}{group[i] // classes:03d}",
-        )
+        label, programme = plan.class_names[labels[i]], f"{part[:2]}{group[i] // classes:03d}"
+        listener = f"D{group[i] // classes % 2 + 1}"
         recording = f"{programme}_{listener}_{label}_g{group[i]}"
         name = f"binaural_audio_{listener}_48K_24bit_0.3s_FIR_SOFA_{programme}-globo-1_0_g{group[i]}_chunk{i:04d}.png"
         path = f"{label}/{name}"
         content = f"{part} {i}".encode()
-        if plan.pictures and part == "test":
+        if plan.pictures:
             file = data / path
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(generator.integers(0, 255, (32, 32), dtype=np.uint8)).save(file)
@@ -93,7 +90,7 @@ def _part(
             "recording": recording,
             "listener": listener,
             "programme": programme,
-            "source": ("globo", "ac4")[i % 2],
+            "source": ("globo", "ac4")[i // 3 % 2],
         }
         samples.append(Sample(path, label, recording, part, sha256(content).hexdigest(), factors))
     paths, names = [s.path for s in samples], [s.group for s in samples]

@@ -74,7 +74,10 @@ def test_report_is_the_same_bytes_twice(made_run: MakeRun) -> None:
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
 
 
-@pytest.mark.parametrize(("count", "items"), [(2, 24), (30, 240), (100, 300)])
+@pytest.mark.parametrize(
+    ("count", "items"),
+    [(2, 24), pytest.param(30, 240, marks=pytest.mark.slow), pytest.param(100, 300, marks=pytest.mark.slow)],
+)
 def test_two_to_a_hundred_classes_with_long_names(made_run: MakeRun, count: int, items: int) -> None:
     names = tuple(f"a_rather_long_class_name_number_{k:03d}" for k in range(count))
     folder, analyzer, _ = analyse(made_run(class_names=names, items=items, per_group=1))

@@ -56,7 +56,7 @@ def test_three_runs_are_compared_pair_by_pair(made_run: MakeRun, tmp_path: Path)
 
 def test_different_test_parts_are_refused_with_both_names(made_run: MakeRun, tmp_path: Path) -> None:
     first, second = made_run("first"), made_run("second", items=80)
-    with pytest.raises(DataError, match="first and second: .*different items"):
+    with pytest.raises(DataError, match=r"first and second: .*different items"):
         compare_runs([first.path, second.path], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -97,7 +97,10 @@ class ThesisResultsAnalyzer:
         labels, table = shown.labels, shown.probabilities
         yield "confusion_matrix", lambda: figures_classes.confusion_matrix(np.array(metrics["confusion"]), names)
         yield "classification_metrics", lambda: figures_classes.classification_metrics(metrics, names)
-        yield "roc_pr_curves", lambda: figures_classes.roc_and_pr(shown, metrics)
+        if metrics["macro_auc"]["value"] is not None:
+            yield "roc_pr_curves", lambda: figures_classes.roc_and_pr(shown, metrics)
+        else:
+            findings.remarks["roc_pr_curves"] = "Only one class occurs, so there are no ROC curves."
         value = found.temperature.value if found.temperature else 1.0
         after = apply_temperature(table, value) if found.temperature else None
         yield "reliability_diagram", lambda: figures_calibration.reliability_diagram(labels, table, after, value)
