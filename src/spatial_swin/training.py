@@ -391,10 +391,13 @@ def _processor_name() -> str:
 def _about(trainer: TwoPhaseTrainer, recipe: Recipe, model: transformers.SwinForImageClassification) -> str:
     device = trainer.args.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    stages = ", ".join(map(str, recipe.model.unfreeze_stages)) or "none"
+    learning = recipe.model.unfreeze_stages
+    stages = (
+        ("stage " if len(learning) == 1 else "stages ") + " and ".join(map(str, learning)) if learning else "nothing"
+    )
     phases = (
         "all stages from the start" if recipe.model.train_from_scratch
-        else f"head only for {recipe.model.head_only_epochs:g} epochs, then stages {stages} too"
+        else f"head only for {recipe.model.head_only_epochs:g} epochs, then {stages} too"
     )  # fmt: skip
     return (
         f"{recipe.model.model_name_or_path}: {model.num_parameters() / 1e6:.1f} M parameters at "

@@ -31,8 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from accelerate import PartialState
+
+    from spatial_swin import files
     from spatial_swin.config import load_recipe
+    from spatial_swin.reporting.card import model_card
     from spatial_swin.training import fine_tune
 
-    fine_tune(load_recipe(arguments.config, arguments.overrides))
+    done = fine_tune(load_recipe(arguments.config, arguments.overrides))
+    if PartialState().is_main_process:
+        files.write_text(done.model / "README.md", model_card(done))
     return 0
