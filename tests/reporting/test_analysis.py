@@ -14,6 +14,7 @@ from PIL import Image
 import spatial_swin
 from spatial_swin import ThesisResultsAnalyzer
 from spatial_swin.errors import RunError
+from spatial_swin.evaluation.calibration import apply_temperature, fit_temperature, item_nll
 from spatial_swin.reporting.analysis import FIGURES
 from spatial_swin.runs import RunFolder
 
@@ -42,7 +43,10 @@ def test_complete_run_gives_every_figure_table_and_report(made_run: MakeRun) -> 
     predictions = RunFolder(analyzer.run_dir).read_predictions("test")
     assert accuracy == pytest.approx(np.mean(predictions.predicted == predictions.labels))
     assert f"{accuracy:.3f} [" in text, "the text says what this run reached"
-    assert float(rows["after temperature", "nll"]["value"]) < float(rows["all classes", "nll"]["value"])
+    held = RunFolder(analyzer.run_dir).read_predictions("validation")
+    after = apply_temperature(predictions.probabilities, fit_temperature(held.labels, held.probabilities).value)
+    expected = item_nll(predictions.labels, after).mean()
+    assert float(rows["after temperature", "nll"]["value"]) == pytest.approx(expected)
 
 
 def test_html_page_needs_nothing_from_elsewhere(made_run: MakeRun) -> None:

@@ -65,12 +65,13 @@ def confidence_figure(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
         title="Confidence of right and wrong", xlabel="confidence", ylabel="percent of the answers", xlim=(0, 1)
     )
     shares.margins(y=0.3)
+    shares.set_yticks([tick for tick in shares.get_yticks() if 0 <= tick <= 100])
     shares.legend(loc="upper left")
     answered, accuracy, _ = coverage_curve(labels, probabilities)
-    coverage.plot(100 * answered, accuracy, color=style.GREEN, drawstyle="steps-post")
+    coverage.plot([0, *(100 * answered)], [accuracy[0], *accuracy], color=style.GREEN, drawstyle="steps-post")
     coverage.set(title="When unsure answers are withheld", xlabel="answered, most certain first (%)",
                  ylabel="accuracy of the answered", xlim=(0, 101))  # fmt: skip
-    lowest = float(accuracy.min())
+    lowest = min(0.95, float(accuracy.min()))
     coverage.set_ylim(lowest - 0.06 * (1.001 - lowest), 1 + 0.06 * (1.001 - lowest))
     coverage.yaxis.set_major_locator(MaxNLocator(5))
     return figure

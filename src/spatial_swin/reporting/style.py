@@ -92,4 +92,5 @@ def interval_dot(axes: Axes, value: float, low: float | None, high: float | None
     """A value with its interval on one line of a dot plot; an open marker where there is no interval."""
     if low is not None and high is not None:
         axes.plot([low, high], [row, row], color=colour, linewidth=1.1, solid_capstyle="butt")
-    axes.plot(value, row, "o", markersize=3.6, color=colour, markerfacecolor=colour if low is not None else "white")
+    fill = colour if low is not None else "white"
+    axes.plot(value, row, "o", markersize=3.6, color=colour, markerfacecolor=fill, clip_on=False, zorder=3)
