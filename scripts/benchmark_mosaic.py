@@ -3,7 +3,8 @@
     python scripts/benchmark_mosaic.py --repeats 15
 
 Prints median and quartiles in milliseconds for clips of 10 s and 3 s at 48 kHz: the whole picture for every
-arrangement and size, the steps that cues share, and each cue on top of them; then PNG encoding and loudness.
+arrangement and size, the whole way from sound to PNG as `spatial-swin mosaic` goes it, the steps that cues share, each
+cue on top of them; then PNG encoding and loudness.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def timed(what: Callable[[], object], repeats: int) -> np.ndarray:
 
 def show(name: str, milliseconds: np.ndarray) -> None:
     low, median, high = np.percentile(milliseconds, (25, 50, 75))
-    print(f"  {name:<34} {median:8.2f}   {low:8.2f} to {high:.2f}", flush=True)
+    print(f"  {name:<38} {median:8.2f}   {low:8.2f} to {high:.2f}", flush=True)
 
 
 def shared_steps(sound: torch.Tensor, repeats: int) -> None:
@@ -66,12 +67,18 @@ def single_cues(sound: torch.Tensor, repeats: int) -> None:
         show(f"cue: {name}", timed(partial(mosaics._MAPS[name], clip), repeats))
 
 
+def to_png(sound: np.ndarray) -> bytes:
+    matched, _ = match_loudness(sound, RATE)
+    return encode_png(mosaics.mosaic(torch.from_numpy(matched)[None], RATE)[0].numpy())
+
+
 def one_length(seconds: int, repeats: int) -> None:
     sound = 0.1 * torch.randn(1, 2, seconds * RATE, generator=torch.Generator().manual_seed(0))
     print(f"{seconds} s of sound at {RATE} Hz, one thread: median and quartiles of {repeats} runs, ms")
     for arrangement, size in (("4x4", 384), ("4x4", 224), ("4x4", 192), ("4x6", 384)):
         whole = timed(partial(mosaics.mosaic, sound, RATE, arrangement, size), repeats)
         show(f"whole picture {arrangement}, {size} px", whole)
+    show("sound to PNG: loudness, picture, PNG", timed(lambda: to_png(sound[0].numpy()), repeats))
     with torch.no_grad():
         shared_steps(sound, repeats)
         single_cues(sound, repeats)

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import soxr
 
-from spatial_swin.audio.clips import Cut, Recording, clips, duplicate_names, find_recordings, judge
+from spatial_swin.audio.clips import Cut, Recording, clips, duplicate_names, find_recordings, judge, overdriven
 from spatial_swin.errors import AudioError
 
 RATE = 48_000
@@ -82,7 +82,18 @@ def test_empty_and_truncated_files_are_named(tmp_path, suffix, share):
     whole = recording(tmp_path / "510" / f"x{suffix}", noise(2))
     content = whole.path.read_bytes()
     whole.path.write_bytes(content[: int(share * len(content))])
-    assert judge(whole, CUT) is not None
+    problem = judge(whole, CUT)
+    assert problem is not None
+    if share == 0.6:
+        assert "truncated" in problem.what
+
+
+def test_one_full_sample_is_no_overdriven_sound():
+    sound = np.zeros((2, 100), np.float32)
+    sound[1, 50:52] = -1
+    assert not overdriven(sound)
+    sound[1, 52] = -1
+    assert overdriven(sound)
 
 
 def test_what_is_no_sound_is_named_whatever_its_ending(tmp_path):

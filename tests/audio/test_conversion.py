@@ -155,11 +155,13 @@ def test_silent_short_and_clipped_chunks_are_flagged(tmp_path):
     spike = np.random.default_rng(0).standard_normal((RATE // 2, 2)) * 0.003
     spike[100] = 0.9
     soundfile.write(root / "spike.wav", spike, RATE)
+    overdriven = np.clip(np.random.default_rng(0).standard_normal((RATE // 2, 2)) * 4, -1, 1)
+    soundfile.write(root / "overdriven.wav", overdriven, RATE)
     done = convert_folder(tmp_path / "in", tmp_path / "out", Settings(Cut(0.5, 0.5, 0.25), size=192), details)
     flags = {row.path: row.flags for row in done.rows}
     assert flags == {
         "510/x_chunk0000.png": "", "510/x_chunk0001.png": "silent", "510/x_chunk0002.png": "short",
-        "510/spike_chunk0000.png": "clipped",
+        "510/spike_chunk0000.png": "clipped", "510/overdriven_chunk0000.png": "clipped",
     }  # fmt: skip
     silent = next(row for row in done.rows if row.flags == "silent")
     assert (silent.loudness_before, silent.loudness_after) == ("", "")

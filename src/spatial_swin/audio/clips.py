@@ -19,6 +19,7 @@ READABLE = {".wav", ".wave", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".w64", 
 HEADERLESS = {".raw", ".pcm"}
 NOT_READABLE = {".m4a", ".aac", ".mp4", ".wma", ".ac3", ".ac4", ".eac3"}  # like those without a header: named as such
 LOWEST_SAMPLE_RATE = 32_000  # Hz; below it nothing is left at 16 kHz
+FULL_SCALE = 0.999  # what three neighbouring samples at or above it say: the converter was overdriven
 SILENT_PEAK = 1e-4  # -80 dB: nothing but the noise of a converter
 BLOCK = 1 << 16  # frames read at a time
 
@@ -150,6 +151,15 @@ def judge(recording: Recording, cut: Cut) -> Problem | None:
 def _judge_samples(
     file: soundfile.SoundFile, cut: Cut, problem: Callable[[str, str], Problem], again: str
 ) -> Problem | None:
+    try:
+        return _judge_blocks(file, cut, problem, again)
+    except soundfile.SoundFileError as error:  # the header was good: compressed sound shows damage only here
+        return problem(f"damaged or truncated ({str(error).removeprefix('Error : ').rstrip('.')})", again)
+
+
+def _judge_blocks(
+    file: soundfile.SoundFile, cut: Cut, problem: Callable[[str, str], Problem], again: str
+) -> Problem | None:
     peak, count, promised = 0.0, 0, file.frames
     for block in file.blocks(BLOCK, dtype="float32"):
         bad = np.count_nonzero(~np.isfinite(block))
@@ -168,6 +178,12 @@ def _judge_samples(
             f"{seconds:.3f} s, shorter than a chunk", f"use --minimum_seconds {max(0.25, seconds // 0.25 * 0.25):g}"
         )
     return None
+
+
+def overdriven(sound: np.ndarray) -> bool:
+    """Whether three neighbouring samples of an ear [2, N] stand at or beyond full scale: flat tops, not one peak."""
+    full = np.abs(sound) >= FULL_SCALE
+    return bool((full[:, :-2] & full[:, 1:-1] & full[:, 2:]).any())
 
 
 def _resampled(file: soundfile.SoundFile, sample_rate: int) -> Iterator[np.ndarray]:

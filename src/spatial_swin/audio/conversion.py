@@ -8,7 +8,7 @@ bytes.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from spatial_swin import files
-from spatial_swin.audio.clips import Clip, Cut, Recording, clips, duplicate_names, find_recordings, judge
+from spatial_swin.audio.clips import Clip, Cut, Recording, clips, duplicate_names, find_recordings, judge, overdriven
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.manifest import MANIFEST, Row, merge, read_rows, shard_name, write_rows
 from spatial_swin.audio.mosaic import mosaic
@@ -193,7 +193,11 @@ def _picture(recording: Recording, clip: Clip, folder: Path, settings: Settings,
     picture = mosaic(torch.from_numpy(matched)[None], rate, settings.arrangement, settings.size)[0].numpy()
     name = f"{recording.name}_chunk{clip.index:04d}.png"
     files.write_bytes(folder / name, encode_png(picture))
-    flags: Iterable[str] = (*level.flags, *(["short"] if clip.short else []))
+    flags = list(level.flags)
+    if overdriven(clip.sound) and "clipped" not in flags:
+        flags.append("clipped")
+    if clip.short:
+        flags.append("short")
     return Row(
         path=f"{recording.label}/{name}",
         label=recording.label,
