@@ -115,7 +115,7 @@ class ThesisResultsAnalyzer:
                 found.notes.append(f"the gallery of wrong answers is not complete: {remark}")
             if pictures:
                 yield "most_confused", lambda: figures_errors.gallery(chosen, pictures)
-        if findings.factors:
+        if figures_errors.comparable(findings.factors):
             overall = metrics["accuracy"]["value"]
             yield "factor_breakdown", lambda: figures_errors.factor_breakdown(findings.factors, overall)
 

@@ -4,7 +4,7 @@ Predictions and factors go in; rows for tables and matplotlib figures come out. 
 where it is there and only when their content is still what the model saw; without it the rows remain.
 """
 
-import textwrap
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,10 +105,20 @@ def gallery(chosen: Sequence[Sequence[Confused]], pictures: dict[str, Path]) -> 
             axes = figure.add_axes((left / width, (top - title - side) / height, side / width, side / height))
             axes.set_axis_off()
             _show_picture(axes, pictures.get(item.path))
-            name = "\n".join(textwrap.wrap(Path(item.path).name, 28)[:4])
+            name = "\n".join(_in_lines(Path(item.path).name))
             text = f"{item.confidence:.2f} against {item.true_probability:.2f}\n{name}"
             axes.text(0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top", fontsize=6, linespacing=1.2)
     return figure
+
+
+def _in_lines(name: str, length: int = 29) -> list[str]:
+    """A file name in lines of at most `length` letters, cut after an underscore, hyphen or dot where it has one."""
+    lines = [""]
+    for piece in re.findall(rf"[^_\-.]{{0,{length - 1}}}[_\-.]|[^_\-.]{{1,{length}}}", name):
+        if len(lines[-1]) + len(piece) > length:
+            lines.append("")
+        lines[-1] += piece
+    return lines
 
 
 def _show_picture(axes: Any, file: Path | None) -> None:
@@ -145,9 +155,18 @@ def factor_table(
     return rows
 
 
+def comparable(rows: Sequence[FactorRow]) -> list[str]:
+    """Factors with more than one value: only there is something to compare."""
+    names = [row.factor for row in rows]
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+
+
 def factor_breakdown(rows: Sequence[FactorRow], overall: float) -> Figure:
-    """Accuracy by value, one panel a factor; long factors show their worst values only and say so."""
-    factors = list(dict.fromkeys(row.factor for row in rows))
+    """Accuracy by value, one panel a factor; long factors show their worst values only and say so.
+
+    Factors with one value are left out; at least one must have more (`comparable`).
+    """
+    factors = comparable(rows)
     shown = {factor: _worst([row for row in rows if row.factor == factor]) for factor in factors}
     lengths = [len(shown[factor]) + 1.6 for factor in factors]
     figure = style.new_figure(height=0.5 + 0.2 * sum(lengths))

@@ -63,11 +63,13 @@ def summary_section(found: Evidence, _: Findings) -> Section:
     blocks: list[Block] = []
     if found.metrics:
         m = found.metrics
+        methods = m["accuracy"]["method"]
+        if m["macro_f1"]["method"] != methods:
+            methods = f"{methods} for the accuracy, {m['macro_f1']['method']} for F1"
         text = (
             f"On {counted(m['items'], 'item')} of the {found.part} part, from {counted(m['groups'], 'group')}, the "
             f"model reaches an accuracy of {with_interval(m['accuracy'])} and a "
-            f"macro F1 of {with_interval(m['macro_f1'])} (95 % intervals; "
-            f"{m['accuracy']['method']} for the accuracy, {m['macro_f1']['method']} for F1)."
+            f"macro F1 of {with_interval(m['macro_f1'])} (95 % intervals: {methods})."
         )
         present = {name: c["f1"]["value"] for name, c in m["per_class"].items() if c["f1"]["value"] is not None}
         best, worst = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
@@ -253,10 +255,8 @@ def _errors(found: Evidence, findings: Findings) -> Section:
         wrong = Counter(np.asarray(shown.groups)[shown.predicted != shown.labels])
         if found.metrics["groups"] < len(shown):
             worst, count = wrong.most_common(1)[0]
-            text += (
-                f" The errors come from {len(wrong)} of {counted(found.metrics['groups'], 'group')}; the most "
-                f"({count}) from {worst}."
-            )
+            text += f" The errors come from {len(wrong)} of {counted(found.metrics['groups'], 'group')}"
+            text += f"; the most ({count}) from {worst}." if count > 1 else ", one from each."
         rows = [[t, p, str(n), f"{n / total:.0%}"] for (t, p), n in pairs.most_common(10)]
         blocks = [Text(text), Table("Most frequent confusions", ["True", "Predicted", "Items", "Of all errors"], rows)]
         blocks += findings.figure(
