@@ -8,6 +8,7 @@ trains.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
 
 
 def hide(pixels: Tensor, mask: Tensor, usual: Tensor) -> Tensor:
-    """`pixels` [B, 3, S, S] with the region `mask` bool [S, S] taken from `usual` [3, S, S]."""
+    """`pixels` [..., 3, S, S] with the region `mask` bool [S, S] taken from `usual` [3, S, S]."""
     return torch.where(mask, usual, pixels.float())
 
 
@@ -54,23 +55,25 @@ def occlude(
     """
     assert not model.training
     device = model.device
-    regions = torch.from_numpy(masks).to(device)
-    usual = usual.to(device)
+    shown = _variants(pictures, torch.from_numpy(masks).to(device), usual.to(device))
     rows: list[np.ndarray] = []
-    with torch.inference_mode(), tqdm(
-        total=len(pictures) * (1 + len(masks)), desc="occlusion", unit="picture", disable=None
-    ) as bar:  # fmt: skip
-        for batch in batches(pictures, batch_size):
-            pixels = batch.to(device)
-            answers = []
-            for mask in [None, *regions]:
-                shown = pixels if mask is None else hide(pixels, mask, usual)
-                with autocast(device, precision):
-                    logits = model(pixel_values=normalise(shown, mean, std)).logits
-                answers.append(logits.double().log_softmax(dim=-1).cpu().numpy())
-                bar.update(len(batch))
-            rows.append(np.stack(answers))
-    return np.concatenate(rows, axis=1)
+    total = len(pictures) * (1 + len(masks))
+    with torch.inference_mode(), tqdm(total=total, desc="occlusion", unit="picture", disable=None) as bar:
+        while batch := list(islice(shown, batch_size)):
+            with autocast(device, precision):
+                logits = model(pixel_values=normalise(torch.stack(batch), mean, std)).logits
+            rows.append(logits.double().log_softmax(dim=-1).cpu().numpy())
+            bar.update(len(batch))
+    return np.concatenate(rows).reshape(len(pictures), 1 + len(masks), -1).transpose(1, 0, 2)
+
+
+def _variants(pictures: Sequence[Tensor], regions: Tensor, usual: Tensor) -> Iterator[Tensor]:
+    """Each picture whole, then without each region: together they fill batches even where the picture is one."""
+    for k in range(len(pictures)):
+        picture = pictures[k].to(usual.device)
+        yield picture.float()
+        for mask in regions:
+            yield hide(picture, mask, usual)
 
 
 def batches(pictures: Sequence[Tensor], size: int) -> Iterator[Tensor]:

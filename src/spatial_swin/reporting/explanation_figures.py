@@ -73,7 +73,7 @@ def class_maps(
     """
     shown = [k for k in range(len(maps)) if items[k]][: SHOWN_CLASSES + 1]
     rows = -(-(len(shown) + 1) // MAPS_A_ROW)
-    figure = style.new_figure(height=0.35 + 1.72 * rows)
+    figure = style.new_figure(height=0.15 + 1.5 * rows)
     panels = figure.subplots(rows, MAPS_A_ROW, squeeze=False).ravel()
     size = picture.shape[0]
     panels[0].imshow(picture, cmap="gray", vmin=0, vmax=255, extent=(0, size, size, 0))
