@@ -10,21 +10,19 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import numpy as np
 import torch
-from datasets import DatasetDict
-from datasets import Image as ImageFeature
-from datasets.data_files import DataFilesDict, DataFilesList
-from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
 from PIL import Image, ImageOps
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.errors import DataError
 from spatial_swin.runs import Sample
+
+if TYPE_CHECKING:  # `datasets` takes most of a second to import, and those who only read a picture need none of it
+    from datasets import DatasetDict
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of the pictures the checkpoints were trained on, RGB in 0..1
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -62,7 +60,7 @@ def sample_key(sha256: str) -> int:
 
 def load_pictures(
     root: str | os.PathLike[str], samples: Sequence[Sample], class_names: Sequence[str], image_size: int
-) -> DatasetDict:
+) -> "DatasetDict":
     """The parts of a split as datasets of {"pixel_values": uint8 [3, S, S], "labels": int, "sample_key": int}.
 
     Rows come in the order of `samples`.
@@ -70,6 +68,8 @@ def load_pictures(
     Raises:
         DataError: a sample that is not in the folder, or no place for temporary files.
     """
+    from datasets import DatasetDict
+
     folder = pictures_folder(Path(root)).resolve()
     missing = [sample.path for sample in samples if not (folder / sample.path).is_file()]
     if missing:
@@ -81,7 +81,7 @@ def load_pictures(
     return DatasetDict({part: rows.with_transform(decode) for part, rows in listed.items()})
 
 
-def _list_by_imagefolder(folder: Path, samples: Sequence[Sample]) -> DatasetDict:
+def _list_by_imagefolder(folder: Path, samples: Sequence[Sample]) -> "DatasetDict":
     """The pictures as imagefolder lists them, undecoded, in memory, with the labels of their class folders.
 
     The builder is given the files themselves. `load_dataset` would take each of them for a pattern and search the
@@ -89,6 +89,10 @@ def _list_by_imagefolder(folder: Path, samples: Sequence[Sample]) -> DatasetDict
     (`test`, `train`) and leave the rest out. What it writes goes to a folder of this process and is removed: no cache
     in the user's home that could be stale, shared by ranks, or not writable.
     """
+    import datasets
+    from datasets.data_files import DataFilesDict, DataFilesList
+    from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
+
     by_part: dict[str, list[str]] = {}
     for sample in samples:
         by_part.setdefault(sample.split, []).append(str(folder / sample.path))
@@ -110,7 +114,7 @@ def _list_by_imagefolder(folder: Path, samples: Sequence[Sample]) -> DatasetDict
     finally:
         if bars:
             datasets.enable_progress_bars()
-    found = loaded.cast_column("image", ImageFeature(decode=False))
+    found = loaded.cast_column("image", datasets.Image(decode=False))
     names = next(iter(found.values())).features["label"].names
     assert set(names) == {sample.label for sample in samples}, "imagefolder lost the labels"
     return found
