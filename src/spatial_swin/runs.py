@@ -159,6 +159,8 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
         self.thesis_results = self.path / "thesis_results"
+        self.explanations = self.path / "explanations"
+        self.explanations_file = self.explanations / "explanations.json"
 
     def require(self) -> "RunFolder":
         """Return self if this is a run folder at all, else raise RunError saying what is missing."""
@@ -229,6 +231,10 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, Any]:
         return self._read_json(self.metrics_file)
+
+    def read_explanations(self) -> dict[str, Any]:
+        """What `spatial-swin explain` left: settings, regions, rank correlations, names of figures."""
+        return self._read_json(self.explanations_file)
 
     # -- split, history, confusion, predictions --
 

@@ -25,8 +25,9 @@ from spatial_swin.reporting import (
 )
 from spatial_swin.reporting.evidence import Evidence, breakdown_factors, gather
 from spatial_swin.reporting.figures_errors import Confused, FactorRow
+from spatial_swin.reporting.findings import Findings
 from spatial_swin.reporting.tables import SUMMARY_COLUMNS, class_table, overall_table, summary_rows, tex_table
-from spatial_swin.reporting.thesis import Findings, thesis_document
+from spatial_swin.reporting.thesis import thesis_document
 
 FIGURES = ("training_curves", "confusion_matrix", "classification_metrics", "roc_pr_curves", "reliability_diagram",
            "confidence_distribution", "most_confused", "factor_breakdown")  # fmt: skip

@@ -9,17 +9,13 @@ from typing import Any
 
 import yaml
 
+from spatial_swin.reporting.chapters_training import data_section
 from spatial_swin.reporting.document import Code, Document, Section, Table, Text, Warnings, to_markdown
 from spatial_swin.reporting.evidence import Evidence, gather
+from spatial_swin.reporting.findings import Findings
 from spatial_swin.reporting.tables import class_table, overall_table
-from spatial_swin.reporting.thesis import (
-    Findings,
-    data_section,
-    limits_section,
-    sentence,
-    shown_value,
-    summary_section,
-)
+from spatial_swin.reporting.thesis import limits_section, summary_section
+from spatial_swin.reporting.wording import sentence, shown_value
 from spatial_swin.runs import RunFolder
 
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "macro_precision": "precision", "macro_recall": "recall",

@@ -40,6 +40,7 @@ class Evidence:
     metrics: dict[str, Any] = field(default_factory=dict)
     temperature: Temperature | None = None
     calibrated: dict[str, Any] = field(default_factory=dict)
+    explanations: dict[str, Any] = field(default_factory=dict)  # what `spatial-swin explain` left, if it was run
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -90,6 +91,8 @@ def gather(path: str | Path, resamples: int = 10_000, seed: int = 0) -> Evidence
     found.history = read(run.read_history, [])
     if run.metrics_file.is_file():
         found.stored = read(run.read_metrics, {})
+    if run.explanations_file.is_file():
+        found.explanations = read(run.read_explanations, {})
     found.test = read(lambda: run.read_predictions("test"), None)
     found.validation = read(lambda: run.read_predictions("validation"), None)
     found.problems += _state_problems(found)

@@ -1,0 +1,92 @@
+"""The chapter on where the model looks: what `spatial-swin explain` found, with the check that keeps it honest.
+
+Reads nothing: an `Evidence` that holds explanations.json goes in, a section comes out, empty when nothing was
+explained.
+"""
+
+from typing import Any
+
+from spatial_swin.reporting.document import Block, Bullets, Picture, Section, Table, Text
+from spatial_swin.reporting.evidence import Evidence
+from spatial_swin.reporting.findings import Findings
+from spatial_swin.reporting.wording import counted, sentence
+
+SHOWN_TILES = 20
+CAPTIONS = {
+    "relevance_per_tile": "Relevance of each region, its share of the area marked, and what hiding it costs.",
+    "relevance_per_class": "The same for each class.",
+    "mean_maps": "Mean relevance on the picture, over all and for each class.",
+}
+
+
+def explanations_section(found: Evidence, _: Findings) -> Section:
+    """Relevance and occlusion by region, their rank correlation, and the mean figures."""
+    told = found.explanations
+    section = Section("Where the model looks")
+    if not told or not told.get("tiles"):
+        return section
+    section.blocks.append(Text(_said(told)))
+    section.blocks.append(_table(told))
+    if told.get("notes"):
+        section.blocks.append(Bullets([sentence(note) for note in told["notes"]]))
+    section.blocks += _figures(found, told)
+    return section
+
+
+def _said(told: dict[str, Any]) -> str:
+    tiles = sorted(told["tiles"], key=lambda tile: -tile["relevance"])
+    first = tiles[0]
+    text = (
+        f"`spatial-swin explain` went over {counted(told['items'], 'picture')} of the {told['part']} part "
+        f"({told['relevance']}). Most relevance falls on {first['title']} ({first['relevance']:.1%} on "
+        f"{first['area']:.1%} of the area)."
+    )
+    if told.get("occlusion"):
+        costly = max(tiles, key=lambda tile: tile["likelihood_fall"])
+        text += (
+            f" Hiding a region (its mean over the training part in its place) costs most for {costly['title']}: "
+            f"{costly['likelihood_fall']:.3f} nats of log-likelihood and {costly['accuracy_fall']:.3f} of accuracy."
+        )
+        rank = told.get("rank_correlation") or {}
+        if rank.get("rho") is not None:
+            text += (
+                f" Spearman's rank correlation of relevance and that cost over {rank['n']} regions is "
+                f"{rank['rho']:+.2f}: {_trust(rank['rho'])}."
+            )
+    else:
+        text += " Nothing was hidden, so nothing says whether the model needs what it attends to."
+    return text
+
+
+def _trust(rho: float) -> str:
+    if rho >= 0.5:
+        return "the maps agree with what the model needs"
+    if rho >= 0.2:
+        return "the maps agree only loosely with what the model needs; trust the cost of hiding"
+    return "the maps do not say what the model needs; trust the cost of hiding"
+
+
+def _table(told: dict[str, Any]) -> Table:
+    tiles = sorted(told["tiles"], key=lambda tile: -tile["relevance"])[:SHOWN_TILES]
+    header, keys = ["Region", "Share of the area", "Relevance"], ["area", "relevance"]
+    if told.get("occlusion"):
+        header += ["Fall in log-likelihood", "Fall in accuracy"]
+        keys += ["likelihood_fall", "accuracy_fall"]
+    rows = [[tile["title"], *(f"{tile[key]:.3f}" for key in keys)] for tile in tiles]
+    return Table("Regions by relevance (explanations/tiles.csv has all, by class)", header, rows)
+
+
+def _figures(found: Evidence, told: dict[str, Any]) -> list[Block]:
+    """The mean figures and one sample of each kind, where they lie beside the report's own folder."""
+    blocks: list[Block] = [
+        Picture(f"../explanations/{stem}", caption)
+        for stem, caption in CAPTIONS.items()
+        if (found.run.path / "explanations" / f"{stem}.png").is_file()
+    ]
+    first = {sample["kind"]: sample for sample in reversed(told.get("samples", []))}
+    blocks += [
+        Picture(f"../explanations/{sample['figure']}", f"{kind.capitalize()}: {sample['path']}.")
+        for kind, sample in sorted(first.items())
+        if (found.run.path / "explanations" / f"{sample['figure']}.png").is_file()
+    ]
+    return blocks

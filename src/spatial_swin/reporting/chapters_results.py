@@ -1,0 +1,141 @@
+"""The chapters on what came out of a run: results, errors, calibration.
+
+An `Evidence` and its `Findings` go in, sections come out; no sentence claims what the run folder does not show.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from spatial_swin.evaluation.calibration import BINS
+from spatial_swin.reporting.document import Block, Bullets, Section, Table, Text
+from spatial_swin.reporting.evidence import Evidence
+from spatial_swin.reporting.figures_calibration import coverage_curve
+from spatial_swin.reporting.findings import Findings
+from spatial_swin.reporting.tables import class_table, overall_table, with_interval
+from spatial_swin.reporting.wording import counted
+
+
+def results_section(found: Evidence, findings: Findings) -> Section:
+    if not found.metrics:
+        return Section("Results", [Text("Without predictions there is nothing to measure.")])
+    m = found.metrics
+    reasons = sorted({entry["reason"] for entry in _entries(m) if entry.get("reason")})
+    notes = sorted({entry["note"] for entry in _entries(m) if entry.get("note")})
+    blocks: list[Block] = [
+        Text(
+            f"All figures are of the {found.part} part. Intervals are at the 95 % level: "
+            f"{m['bootstrap']['resamples']} resamples of whole groups (cluster bootstrap), Wilson's interval for "
+            "shares of independent items, DeLong "
+            "components summed over groups for the AUC, which is no function of sums and is not bootstrapped."
+        ),
+        Table(f"Performance on the {found.part} part", *overall_table(m, found.calibrated)),
+        Table("Each class", *class_table(m)),
+    ]
+    if reasons:
+        blocks.append(Text("Where no interval is given: " + "; ".join(reasons) + "."))
+    if notes:
+        blocks.append(Text("Cautions: " + "; ".join(notes) + "."))
+    blocks += findings.figure("classification_metrics", "Precision, recall and F1 of each class with 95 % intervals.")
+    blocks += findings.figure("confusion_matrix", "Confusion matrix: counts, and percent of each true class.")
+    return Section(
+        "Results",
+        blocks + findings.figure("roc_pr_curves", "ROC and precision-recall curves, each class against the rest."),
+    )
+
+
+def _entries(metrics: dict) -> list[dict]:
+    entries = [value for value in metrics.values() if isinstance(value, dict) and "low" in value]
+    return entries + [e for c in metrics["per_class"].values() for e in c.values() if isinstance(e, dict)]
+
+
+def errors_section(found: Evidence, findings: Findings) -> Section:
+    shown = found.predictions
+    if shown is None:
+        return Section("Errors", [Text("Without predictions there are no errors to look at.")])
+    if not findings.confused:
+        blocks: list[Block] = [Text(f"Every one of the {counted(len(shown), 'item')} was classified rightly.")]
+    else:
+        pairs = Counter((row.true, row.predicted) for row in findings.confused)
+        (true, said), most = pairs.most_common(1)[0]
+        total = len(findings.confused)
+        text = f"{counted(total, 'item')} of {len(shown)} were classified wrongly. "
+        back = pairs.get((said, true), 0)
+        text += f"Most often {true} was taken for {said} ({most} of {total}"
+        text += f"; the other way round {back})." if back else ")."
+        wrong = Counter(np.asarray(shown.groups)[shown.predicted != shown.labels])
+        if found.metrics["groups"] < len(shown):
+            worst, count = wrong.most_common(1)[0]
+            text += f" The errors come from {len(wrong)} of {counted(found.metrics['groups'], 'group')}"
+            text += f"; the most ({count}) from {worst}." if count > 1 else ", one from each."
+        rows = [[t, p, str(n), f"{n / total:.0%}"] for (t, p), n in pairs.most_common(10)]
+        blocks = [Text(text), Table("Most frequent confusions", ["True", "Predicted", "Items", "Of all errors"], rows)]
+        blocks += findings.figure(
+            "most_confused",
+            "Wrong answers of the most frequent confusions, the most certain first: probability of the predicted "
+            "against that of the true class, and the file name. most_confused.csv lists all.",
+        )
+    blocks += findings.figure("factor_breakdown", "Accuracy by factor; factor_breakdown.csv has every value.")
+    return Section("Errors", blocks + _factor_text(findings))
+
+
+def _factor_text(findings: Findings) -> list[Block]:
+    sentences = []
+    for factor in dict.fromkeys(row.factor for row in findings.factors):
+        rows = [row for row in findings.factors if row.factor == factor]
+        worst = min(rows, key=lambda row: row.accuracy)
+        best = max(rows, key=lambda row: row.accuracy)
+        if len(rows) > 1:
+            sentences.append(
+                f"{factor}: from {worst.accuracy:.3f} ({worst.value}, {counted(worst.items, 'item')}) to "
+                f"{best.accuracy:.3f} ({best.value}, {counted(best.items, 'item')}) over {len(rows)} values"
+            )
+        else:
+            sentences.append(f"{factor}: one value only ({worst.value}), so nothing can be compared")
+    return [Bullets(sentences)] if sentences else []
+
+
+def calibration_section(found: Evidence, findings: Findings) -> Section:
+    shown = found.predictions
+    if shown is None:
+        return Section("Calibration", [Text("Without predictions there is no confidence to judge.")])
+    confidence, right = shown.probabilities.max(axis=1), shown.predicted == shown.labels
+    mean, accuracy = float(confidence.mean()), float(right.mean())
+    lean = "is about right" if abs(mean - accuracy) < 0.01 else "too little" if mean < accuracy else "too much"
+    trusting = "its confidence is about right" if lean == "is about right" else f"it trusts itself {lean}"
+    text = f"The mean confidence is {mean:.3f} and the accuracy {accuracy:.3f}: on the whole {trusting}. "
+    text += f"The ECE is {with_interval(found.metrics['ece'])} in {BINS} equal-width bins."
+    if found.temperature:
+        t = found.temperature
+        text += (
+            f" A temperature of {t.value:.3f}, fitted on the {counted(t.items, 'item')} of the validation part alone, "
+            f"takes the ECE to {with_interval(found.calibrated['ece'])} and the NLL from "
+            f"{found.metrics['nll']['value']:.4f} to {found.calibrated['nll']['value']:.4f} "
+            f"on the {found.part} part. It changes no predicted class."
+        )
+        if t.at_limit:
+            text += " The fit stopped at its limit, so the validation part says too little about confidence."
+    else:
+        text += " No temperature is fitted: that takes validation predictions beside those of the test part."
+    blocks: list[Block] = [Text(text)]
+    blocks += findings.figure(
+        "reliability_diagram", "Reliability before and after the temperature, and the items in each bin."
+    )
+    if right.any() and not right.all():
+        blocks.append(
+            Text(
+                f"The median confidence of right answers is {np.median(confidence[right]):.3f}, of wrong ones "
+                f"{np.median(confidence[~right]):.3f}. {_abstaining(shown.labels, shown.probabilities)}"
+            )
+        )
+    caption = "Confidence of right and wrong answers, and the accuracy when unsure answers are withheld."
+    return Section("Calibration", blocks + findings.figure("confidence_distribution", caption))
+
+
+def _abstaining(labels: np.ndarray, probabilities: np.ndarray) -> str:
+    answered, accuracy, asked = coverage_curve(labels, probabilities)
+    at = int(np.searchsorted(answered, 0.9))
+    return (
+        f"Withholding answers with a confidence below {asked[at]:.2f} leaves {answered[at]:.0%} answered with an "
+        f"accuracy of {accuracy[at]:.3f} (a threshold chosen on these very items: take one from the validation part)."
+    )

@@ -1,0 +1,123 @@
+"""The chapters on what went into a run: data and split, recipe, hardware, the course of the training.
+
+An `Evidence` and its `Findings` go in, sections come out; no sentence claims what the run folder does not show.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import PurePath
+
+import numpy as np
+
+from spatial_swin.reporting.document import Block, Section, Table, Text
+from spatial_swin.reporting.evidence import Evidence
+from spatial_swin.reporting.findings import Findings
+from spatial_swin.reporting.wording import counted, duration, shown_value
+from spatial_swin.runs import SPLITS
+
+RECIPE_KEYS = {
+    "Model": ("model_name_or_path", "model_revision", "image_size", "unfreeze_stages", "head_only_epochs",
+              "drop_path_rate", "train_from_scratch"),
+    "Data": ("data_dir", "split_by", "train_share", "validation_share", "test_share", "split_seed", "class_weights"),
+    "Trainer": ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate",
+                "backbone_learning_rate", "minimum_learning_rate", "lr_scheduler_type", "warmup_epochs", "optim",
+                "weight_decay", "max_grad_norm", "label_smoothing_factor", "early_stopping_patience",
+                "metric_for_best_model", "seed"),
+}  # fmt: skip
+
+
+def data_section(found: Evidence, _: Findings) -> Section:
+    if not found.samples:
+        return Section("Data and split", [Text("The split manifest is not there, so the data cannot be described.")])
+    counts = Counter((sample.split, sample.label) for sample in found.samples)
+    groups = {part: len({s.group for s in found.samples if s.split == part}) for part in SPLITS}
+    names = sorted({sample.label for sample in found.samples}, key=_class_order(found))
+    rows = [[name, *(str(counts[part, name]) for part in SPLITS)] for name in names]
+    rows.append(["all", *(str(sum(counts[part, name] for name in names)) for part in SPLITS)])
+    rows.append(["groups", *(str(groups[part]) for part in SPLITS)])
+    split_by = found.key("Data", "split_by", "none")
+    how = (
+        f"keeping every {split_by} in one part"
+        if split_by not in (None, "none")
+        else "by picture, stratified by class"
+    )
+    shared = any("more than one part" in note for note in found.notes)
+    seed = found.key("Data", "split_seed")
+    seed = found.key("Trainer", "seed") if seed is None else seed
+    text = (
+        f"The data folder {PurePath(str(found.key('Data', 'data_dir', '?'))).name!r} holds "
+        f"{counted(len(found.samples), 'picture')} of {counted(len(names), 'class').replace('classs', 'classes')}. "
+        f"They were divided {how}" + (f" (seed {seed})" if seed is not None else "") + ". "
+        + (f"{'Some groups are' if shared else 'No group is'} in more than one part"
+           f"{'; see the notes above' if shared else ''}. ")
+        + "What is recorded together (a group) is treated as one in every interval."
+    )  # fmt: skip
+    return Section("Data and split", [Text(text), Table("Pictures in each part", ["Class", *SPLITS], rows)])
+
+
+def _class_order(found: Evidence) -> Callable[[str], tuple[int, str]]:
+    places = {name: k for k, name in enumerate(found.class_names)}
+    return lambda name: (places.get(name, len(places)), name)
+
+
+def training_section(found: Evidence, findings: Findings) -> Section:
+    blocks: list[Block] = []
+    rows = []
+    for section, keys in RECIPE_KEYS.items():
+        for key in keys:
+            value = found.key(section, key)
+            if value is not None:
+                rows.append([section, key, shown_value(value)])
+    if rows:
+        blocks.append(
+            Table("Recipe (the values that matter; recipe.yaml has all)", ["Part", "Key", "Value"], rows, texts=True)
+        )
+    if found.environment:
+        blocks.append(Text(_hardware(found)))
+    if found.history:
+        blocks.append(Text(_course(found)))
+    caption = "Training curves: losses, validation accuracy and F1, and the learning rates of head and backbone."
+    return Section("Recipe, hardware and training", blocks + findings.figure("training_curves", caption))
+
+
+def _hardware(found: Evidence) -> str:
+    environment = found.environment
+    text = f"Trained on {environment.get('device', 'an unknown device')}"
+    if environment.get("precision"):
+        text += f" in {environment['precision']}"
+    if (environment.get("processes") or 1) > 1:
+        text += f" with {environment['processes']} processes"
+    if environment.get("seconds_total"):
+        text += f", in {duration(environment['seconds_total'])}"
+    text += "."
+    speed = [row["images_per_second"] for row in found.history if np.isfinite(row.get("images_per_second", np.nan))]
+    if speed:
+        text += f" The median speed was {np.median(speed):.1f} pictures a second"
+        memory = [row["memory_gb"] for row in found.history if np.isfinite(row.get("memory_gb", np.nan))]
+        text += f", the peak memory {max(memory):.1f} GB." if memory and max(memory) > 0 else "."
+    versions = environment.get("versions") or {}
+    if versions:
+        text += f" Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}."
+    if environment.get("git_revision"):
+        text += f" Revision of the code: {str(environment['git_revision'])[:12]}."
+    return text
+
+
+def _course(found: Evidence) -> str:
+    rows = {row["epoch"]: row for row in found.history}
+    head_only = sum(row.get("phase") == 1 for row in found.history)
+    text = f"The history has {counted(len(rows), 'epoch')}"
+    planned = found.key("Trainer", "num_train_epochs")
+    if planned and len(rows) < float(planned):
+        text += f" of {float(planned):g} planned"
+    text += f", of which {head_only} with the head alone." if head_only else "."
+    best = rows.get(found.best_epoch) if found.best_epoch else None
+    if best and np.isfinite(best.get("validation_accuracy", np.nan)):
+        text += (
+            f" The weights kept are those of epoch {best['epoch']}, with a validation accuracy of "
+            f"{best['validation_accuracy']:.4f} and losses of {best.get('train_loss', np.nan):.3f} (training) and "
+            f"{best.get('validation_loss', np.nan):.3f} (validation)."
+        )
+        if best["epoch"] == max(rows) and len(rows) > 1:
+            text += " It is the last epoch: longer training might still have helped."
+    return text
