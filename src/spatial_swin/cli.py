@@ -5,7 +5,7 @@ No logic here: each verb is a module of `spatial_swin.commands` with `add_argume
 every key of a recipe says TAKES_RECIPE_KEYS and finds what its parser does not know in `arguments.overrides`.
 
 Exit codes: 0 done, 1 error in what was given, 2 usage, 3 audit alarm (strict), 4 verdict differs from --expect,
-143 stopped by SIGTERM with a checkpoint.
+130 interrupted at the keyboard, 143 stopped by SIGTERM with a checkpoint.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from spatial_swin.errors import SpatialSwinError
 
 TERMINATED = 143
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 VERBS = {
     "render": "programmes -> every layout for every listener: sound, pictures, manifest",
     "mosaic": "binaural recordings -> pictures of binaural cues, with a manifest",
@@ -68,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SpatialSwinError as error:
         print(f"spatial-swin {verb}: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\nspatial-swin {verb}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # `spatial-swin ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

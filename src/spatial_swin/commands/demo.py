@@ -6,14 +6,18 @@ same command continues; finished, it shows the result again (--overwrite true st
 """
 
 import argparse
+import json
 import shutil
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-NEEDED_BYTES = (
-    1_000_000_000  # pictures and checkpoints take far less; a full disk in the middle costs more than asking
-)
+if TYPE_CHECKING:
+    from spatial_swin.runs import RunFolder
+
+NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take less; a disk full in the middle costs more than asking
+SHORT = ("--num_train_epochs", "6", "--warmup_epochs", "1", "--head_only_epochs", "1")
 RECIPE = Path("recipes") / "swin-nano-192" / "demo.yaml"
 
 
@@ -47,6 +51,12 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
     if arguments.overwrite == "true":
         shutil.rmtree(data, ignore_errors=True)
         shutil.rmtree(run_folder.path, ignore_errors=True)
+        (output / "demo.json").unlink(missing_ok=True)
+    require_same(output, {"programmes": programmes, "seed": arguments.seed, "short": arguments.short})
+    if (run_folder.thesis_results / "report.html").is_file():  # its test part was opened once, and stays so
+        print(f"{output}: this demo is done; --overwrite true starts anew", flush=True)
+        show_result(run_folder)
+        return 0
     render = [
         "render", "--synthetic", str(programmes), "--seed", str(arguments.seed), "--listeners", "kemar",
         "--seconds", "3", "--size", "192", "--sound", "false", "--output_dir", str(data),
@@ -71,14 +81,24 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
-SHORT = ("--num_train_epochs", "6", "--warmup_epochs", "1", "--head_only_epochs", "1")
+def require_same(output: Path, wanted: dict[str, object]) -> None:
+    """Remember what this demo is made of; raise RunError when the folder was begun with something else."""
+    from spatial_swin import files
+    from spatial_swin.errors import RunError
+
+    noted = output / "demo.json"
+    begun = json.loads(noted.read_text()) if noted.is_file() else wanted
+    if begun != wanted:
+        told = " ".join(f"--{key} {value}" for key, value in begun.items())
+        raise RunError(
+            f"{output}: this demo was begun with {told}; pass the same to continue it, --overwrite true to start "
+            "anew, or another --output_dir"
+        )
+    files.write_json(noted, wanted)
 
 
-def show_result(run_folder, seconds: float) -> None:  # type: ignore[no-untyped-def]
+def show_result(run_folder: "RunFolder", seconds: float | None = None) -> None:
     """Accuracy on programmes never heard, the confusion matrix, and what to open."""
-    from spatial_swin.runs import RunFolder
-
-    assert isinstance(run_folder, RunFolder)
     metrics = run_folder.read_metrics()
     test, names = metrics["test"], metrics["class_names"]
     accuracy = test["accuracy"]
@@ -89,7 +109,8 @@ def show_result(run_folder, seconds: float) -> None:  # type: ignore[no-untyped-
     print("  true, predicted:" + "".join(f"{name:>7}" for name in names))
     for name, row in zip(names, test["confusion"], strict=True):
         print(f"  {name:<16}" + "".join(f"{count:>7}" for count in row))
-    print(f"\n{seconds:.0f} s; report: {run_folder.thesis_results / 'report.html'}")
+    took = "" if seconds is None else f"{seconds:.0f} s; "
+    print(f"\n{took}report: {run_folder.thesis_results / 'report.html'}")
 
 
 def find_recipe() -> Path:
