@@ -31,7 +31,7 @@ CARRIED_OUT = frozenset({
     "config", "output_dir", "overwrite", "resume_from_checkpoint", "dataloader_num_workers", "dataloader_pin_memory",
     "dataloader_persistent_workers", "dataloader_prefetch_factor", "preflight_workers", "report_to", "run_name",
     "logging_steps", "logging_strategy", "disable_tqdm", "save_total_limit", "push_to_hub", "hub_model_id",
-    "ddp_backend",
+    "ddp_backend", "trunk_cache_dir", "trunk_cache_max_gb",
     "per_device_eval_batch_size", "project", "hub_private_repo", "hub_token",
 })  # fmt: skip
 
@@ -87,9 +87,36 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
         ["none"],
         "Weights of the classes in the loss: none, balanced, or one number a class in the order of the classes.",
     )
+    augmentation_views: int = option(
+        0,
+        "Show every picture in so many fixed draws, in turn, each once before any comes again; 0 draws anew every "
+        "epoch.",
+    )
+    augmentation_views_seed: int = option(
+        0, "Seed of those fixed draws; not the training's, so that folds, seeds and repeats share one trunk cache."
+    )
+    trunk_cache_views: int = option(
+        0,
+        "Compute what the frozen stages make of every picture once for so many views (sets augmentation_views), keep "
+        "it on disk, and train from there; 0 is off.",
+    )
+    trunk_cache_dir: str | None = option(
+        None, "Folder of the trunk cache; spatial-swin/trunk in the user's cache folder when not given."
+    )
+    trunk_cache_max_gb: float = option(50.0, "Most that folder may hold, in GB; more is refused before starting.")
+    trunk_cache_precision: str = option(
+        "auto",
+        "How trunk output is stored: fp16, bf16, fp32, or auto: exactly as it is computed where that takes 16 bits, "
+        "else the 16 bits with the lesser measured error.",
+    )
     preflight_workers: int | None = option(
         None, "Threads that check every file before training; one a core when not given."
     )
+
+    @property
+    def views(self) -> int:
+        """How many fixed draws each picture is shown in; 0 draws anew every epoch."""
+        return self.trunk_cache_views or self.augmentation_views
 
 
 @dataclass
@@ -371,6 +398,23 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
         if set(model.unfreeze_stages) < wanted and all(1 <= s <= 4 for s in model.unfreeze_stages):
             wrong("unfreeze_stages", f"{sorted(model.unfreeze_stages)} leaves a frozen stage behind a learning one",
                   f"use {sorted(wanted)}")  # fmt: skip
+    for key in ("augmentation_views", "trunk_cache_views"):
+        if getattr(data, key) < 0:
+            wrong(key, f"is {getattr(data, key)}", "give a number of views, or 0")
+    if data.trunk_cache_views > 0:
+        if data.augmentation_views not in (0, data.trunk_cache_views):
+            wrong("augmentation_views", f"is {data.augmentation_views}, trunk_cache_views is {data.trunk_cache_views}",
+                  "leave it out: the cached views are the views")  # fmt: skip
+        if model.train_from_scratch:
+            wrong("trunk_cache_views", "asks to store what frozen stages give, and train_from_scratch freezes none",
+                  "set it to 0")  # fmt: skip
+        if 1 in model.unfreeze_stages:
+            wrong("trunk_cache_views", "asks to store what frozen stages give, and unfreeze_stages reaches down to "
+                  "stage 1", "set it to 0, or let fewer stages learn, e.g. [4]")  # fmt: skip
+    if data.trunk_cache_precision not in ("auto", "fp16", "bf16", "fp32"):
+        wrong("trunk_cache_precision", f"is {data.trunk_cache_precision}", "use auto, fp16, bf16 or fp32")
+    if data.trunk_cache_max_gb <= 0:
+        wrong("trunk_cache_max_gb", f"is {data.trunk_cache_max_gb}", "give gigabytes above 0")
     if model.head_only_epochs < 0 or model.head_only_epochs != int(model.head_only_epochs):
         wrong("head_only_epochs", f"is {model.head_only_epochs}", "give a whole number of epochs, 0 or more")
     shares = (data.train_share, data.validation_share, data.test_share)

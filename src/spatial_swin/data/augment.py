@@ -24,6 +24,7 @@ from torch.nn import functional
 from spatial_swin.errors import Problem
 from spatial_swin.keyed_random import keyed_uniforms
 
+View = int | Sequence[int]  # which draw: of the whole batch, or of each sample
 DRAWS = 24  # uniforms a sample; each operation has its own columns, so switching one off changes no other
 AREA, RATIO, RIGHT, DOWN, MIRROR, ANGLE = range(6)
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(6, 10)
@@ -86,14 +87,22 @@ def augmentation_problems(arguments: AugmentationArguments) -> list[Problem]:
     return problems
 
 
-def draw(sample_keys: Sequence[int], view: int, seed: int, purpose: str = "picture") -> np.ndarray:
-    """Uniforms [B, DRAWS] for one view of each sample (the epoch is the view when nothing is cached)."""
-    return keyed_uniforms(DRAWS, [(seed, purpose, view, sample) for sample in sample_keys])
+def draw(sample_keys: Sequence[int], view: View, seed: int, purpose: str = "picture") -> np.ndarray:
+    """Uniforms [B, DRAWS] for one view of each sample (the epoch is the view when no number of views is set)."""
+    views = views_of(sample_keys, view)
+    return keyed_uniforms(
+        DRAWS, [(seed, purpose, view, sample) for view, sample in zip(views, sample_keys, strict=True)]
+    )
+
+
+def views_of(sample_keys: Sequence[int], view: View) -> Sequence[int]:
+    """The view of each sample, where one number stands for all of them."""
+    return [view] * len(sample_keys) if isinstance(view, int) else view
 
 
 @torch.no_grad()
 def augment(
-    pixels: torch.Tensor, sample_keys: Sequence[int], view: int, seed: int, arguments: AugmentationArguments
+    pixels: torch.Tensor, sample_keys: Sequence[int], view: View, seed: int, arguments: AugmentationArguments
 ) -> torch.Tensor:
     """uint8 or float [B, 3, S, S] -> float32 [B, 3, S, S] in 0..1, augmented; all switches off gives pixels / 255."""
     if not arguments.augmentation:

@@ -17,7 +17,7 @@ import torch
 
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import Tile, TileMap
-from spatial_swin.data.augment import AugmentationArguments, augment, between, draw, key
+from spatial_swin.data.augment import AugmentationArguments, View, augment, between, draw, key, views_of
 from spatial_swin.errors import DataError, Problem
 from spatial_swin.keyed_random import keyed_uniforms
 
@@ -76,7 +76,7 @@ def read_tile_map(root: str | os.PathLike[str], arguments: SoundAugmentationArgu
 def augment_batch(
     pixels: torch.Tensor,
     sample_keys: Sequence[int],
-    view: int,
+    view: View,
     seed: int,
     arguments: AugmentationArguments | SoundAugmentationArguments,
     tile_map: TileMap | None = None,
@@ -102,7 +102,7 @@ def augment_batch(
 def augment_sound(
     pixels: torch.Tensor,
     sample_keys: Sequence[int],
-    view: int,
+    view: View,
     seed: int,
     arguments: SoundAugmentationArguments,
     tile_map: TileMap,
@@ -124,7 +124,8 @@ def augment_sound(
     if arguments.sound_gain_db:
         change_level(done, between(uniforms[:, GAIN], -1, 1) * arguments.sound_gain_db, tiles)
     if arguments.sound_mask:
-        drawn = keyed_uniforms(len(tiles) * MASK_DRAWS, [(seed, "mask", view, sample) for sample in sample_keys])
+        each = zip(views_of(sample_keys, view), sample_keys, strict=True)
+        drawn = keyed_uniforms(len(tiles) * MASK_DRAWS, [(seed, "mask", view, sample) for view, sample in each])
         mask_bands(done, drawn.reshape(-1, len(tiles), MASK_DRAWS), tiles, arguments)
     return done.expand_as(pixels)
 

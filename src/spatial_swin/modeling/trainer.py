@@ -1,7 +1,7 @@
 """The Trainer of two phases: transformers' Trainer with what a half-frozen Swin needs.
 
 Batches come in as uint8 pictures with their samples' keys; augmentation and normalisation happen here, on the device,
-keyed by (seed, epoch, sample). One Trainer, one `train()`. What differs from transformers' Trainer, and why:
+keyed by (seed, epoch or view, sample). One Trainer, one `train()`. What differs from transformers' Trainer, and why:
 
 - named parameter groups with their own schedules, made while everything that will ever learn requires gradients;
 - frozen stages stay in eval mode although `model.train()` is called every step;
@@ -13,6 +13,7 @@ import json
 import math
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from torch.nn import functional
 from transformers import SwinForImageClassification, Trainer
 
 from spatial_swin.config import Recipe, TwoPhaseTrainingArguments
+from spatial_swin.data.augment import View
 from spatial_swin.data.augment_sound import augment_batch
+from spatial_swin.data.views import view_of
 from spatial_swin.errors import RunError
 from spatial_swin.modeling import schedule, swin
 
@@ -70,13 +73,27 @@ class TwoPhaseTrainer(Trainer):
 
     def prepared_pixels(self, inputs: dict[str, torch.Tensor], training: bool) -> torch.Tensor:
         """uint8 [B, 3, S, S] -> normalised float32 [B, 3, S, S], augmented when training."""
-        pixels = inputs["pixel_values"]
-        if training:
-            keys, epoch = inputs["sample_key"].tolist(), self.state.global_step // self.updates_per_epoch
-            pixels = augment_batch(pixels, keys, epoch, self.args.seed, self.recipe.data, self.tile_map)
-        else:
+        keys: list[int] = inputs["sample_key"].tolist() if training else []
+        return self.shown(inputs["pixel_values"], keys, self.view_now(keys) if training else None)
+
+    def shown(self, pixels: torch.Tensor, keys: Sequence[int], view: View | None) -> torch.Tensor:
+        """One view of each picture, normalised: uint8 [B, 3, S, S] -> float32; None shows them plain."""
+        if view is None:
             pixels = pixels.float() / 255
+        else:
+            data = self.recipe.data
+            seed = data.augmentation_views_seed if data.views else self.args.seed
+            pixels = augment_batch(pixels, keys, view, seed, data, self.tile_map)
         return (pixels - self.mean) / self.std
+
+    def view_now(self, keys: Sequence[int]) -> View:
+        """The view of each sample in this epoch; the epoch itself when every epoch draws anew."""
+        epoch, views = self.epoch_now(), self.recipe.data.views
+        return [view_of(key, epoch, views, self.args.seed) for key in keys] if views else epoch
+
+    def epoch_now(self) -> int:
+        """Whole epochs done, by the step: exact, also when resumed in the middle of an epoch."""
+        return self.state.global_step // self.updates_per_epoch
 
     def compute_loss(
         self,
