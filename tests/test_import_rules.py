@@ -19,6 +19,7 @@ ALLOWED = {
     "modeling": LEAVES | {"data", "runs", "config"},
     "reporting": LEAVES | {"evaluation", "runs"},
     "training": LEAVES | {"config", "data", "modeling", "evaluation", "runs"},
+    "publishing": LEAVES | {"reporting", "runs"},
     "__init__": {"reporting"},
 }
 USED_BY_NONE = {"cli", "commands"}  # may import everything; commands may import commands' shared options

@@ -32,7 +32,7 @@ CARRIED_OUT = frozenset({
     "dataloader_persistent_workers", "dataloader_prefetch_factor", "preflight_workers", "report_to", "run_name",
     "logging_steps", "logging_strategy", "disable_tqdm", "save_total_limit", "push_to_hub", "hub_model_id",
     "ddp_backend", "trunk_cache_dir", "trunk_cache_max_gb",
-    "per_device_eval_batch_size", "project", "hub_private_repo", "hub_token",
+    "per_device_eval_batch_size", "project", "hub_private_repo", "hub_revision", "hub_strategy", "hub_always_push",
 })  # fmt: skip
 
 
@@ -440,6 +440,10 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
         if getattr(trainer, key) < trainer.minimum_learning_rate and trainer.lr_scheduler_type == "cosine":
             wrong(key, f"{getattr(trainer, key)} is below minimum_learning_rate {trainer.minimum_learning_rate}",
                   "lower minimum_learning_rate")  # fmt: skip
+    if trainer.hub_token is not None:
+        wrong("hub_token", "is a secret, and recipes are written down", "set HF_TOKEN, or log in with `hf auth login`")
+    if trainer.push_to_hub and not trainer.hub_model_id:
+        wrong("push_to_hub", "is true and hub_model_id is missing", "add e.g. hub_model_id: your-name/your-model")
     if trainer.early_stopping_patience is not None and trainer.early_stopping_patience < 1:
         wrong("early_stopping_patience", f"is {trainer.early_stopping_patience}", "use 1 or more, or leave it out")
     raise_problems(RecipeError, problems, "The recipe cannot be used")

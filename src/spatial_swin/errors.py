@@ -33,6 +33,10 @@ class RunError(SpatialSwinError):
     """A run folder is unfinished, damaged, in use, or of another recipe."""
 
 
+class HubError(SpatialSwinError):
+    """The Hub could not be reached, or it said no."""
+
+
 class UsageError(SpatialSwinError):
     """The command line itself is wrong."""
 

@@ -6,7 +6,8 @@ keyed by (seed, epoch or view, sample). One Trainer, one `train()`. What differs
 - named parameter groups with their own schedules, made while everything that will ever learn requires gradients;
 - frozen stages stay in eval mode although `model.train()` is called every step;
 - checkpoints are loaded by `from_pretrained` and strictly (`swin.restore`), for resume and for the best model;
-- a loss that is not finite stops the run before anything is saved over the last good checkpoint.
+- a loss that is not finite stops the run before anything is saved over the last good checkpoint;
+- it never pushes to the Hub: it would upload its whole output_dir, `spatial_swin.publishing` uploads what is on a list.
 """
 
 import json
@@ -173,6 +174,17 @@ class TwoPhaseTrainer(Trainer):
     def _load_best_model(self) -> None:
         assert self.state.best_model_checkpoint is not None
         swin.restore(self.model, self.state.best_model_checkpoint)
+
+    # -- the Hub: with push_to_hub true these would be called at the start, at every save and at the end --
+
+    def init_hf_repo(self, *_: Any, **__: Any) -> None:
+        return
+
+    def push_to_hub(self, *_: Any, **__: Any) -> None:
+        return
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        return
 
     # -- losses that are not finite --
 
