@@ -7,7 +7,7 @@ keyed by (seed, epoch or view, sample). One Trainer, one `train()`. What differs
 - frozen stages stay in eval mode although `model.train()` is called every step;
 - checkpoints are loaded by `from_pretrained` and strictly (`swin.restore`), for resume and for the best model;
 - a loss that is not finite stops the run before anything is saved over the last good checkpoint;
-- it never pushes to the Hub: it would upload its whole output_dir, `spatial_swin.publishing` uploads what is on a list.
+- it never pushes to the Hub, because it would upload its whole output_dir; `spatial_swin.publishing` does.
 """
 
 import json
