@@ -82,8 +82,8 @@ def test_interrupted_demo_continues_finishes_and_is_not_made_twice(tmp_path: Pat
     """Stopped once while rendering and once while training; then whole; then only shown, and not mixed with others."""
     first = demo(tmp_path)
     wait_for(tmp_path / "data" / "pictures" / "100", first)
-    first.send_signal(signal.SIGINT)
-    assert first.wait(WAIT) != 0
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(WAIT) == 143
     second = demo(tmp_path)
     wait_for(tmp_path / "run" / "history.csv", second)
     second.send_signal(signal.SIGTERM)

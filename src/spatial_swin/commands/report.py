@@ -3,6 +3,7 @@ report.html.
 
     spatial-swin report runs/first                # runs/first/thesis_results/
     spatial-swin report runs/a runs/b             # comparison on the same test items, with tests
+    spatial-swin report runs/a_crossval runs/b_crossval    # comparison fold by fold, with the corrected t
 
 No model is loaded. What is missing or damaged in a run folder is said, and the rest of the report is made; the exit
 code is then 1.
@@ -11,9 +12,13 @@ code is then 1.
 import argparse
 from pathlib import Path
 
+from spatial_swin.errors import UsageError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", type=Path, nargs="+", help="one run folder, or several to compare")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", help="one run folder, or several to compare (runs, or cross-validations)"
+    )
     parser.add_argument("--output_dir", type=Path, help="where to write (RUN/thesis_results; comparison/ for several)")
     parser.add_argument("--data_dir", type=Path, help="where the pictures are now, for the gallery of wrong answers")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (10000)")
@@ -21,6 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from spatial_swin.reporting.fold_comparison import compare_crossvals, is_crossval
+
+    folded = [path for path in arguments.runs if is_crossval(path)]
+    if folded:
+        if len(folded) < len(arguments.runs) or len(folded) == 1:
+            raise UsageError(
+                f"{folded[0]} is a cross-validation: give two or more of them to compare; its own summary is "
+                f"{folded[0] / 'summary.json'} and crossval.png, and each of its folds is a run of its own"
+            )
+        print(compare_crossvals(folded, arguments.output_dir or Path("comparison")))
+        return 0
     if len(arguments.runs) > 1:
         from spatial_swin.reporting.comparison import compare_runs
 

@@ -18,7 +18,7 @@ from spatial_swin.errors import DataError
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.evaluation.significance import COMPARED, exact_mcnemar, holm, matching_order, paired_bootstrap
 from spatial_swin.reporting import document, style
-from spatial_swin.reporting.tables import METRIC_NAMES, tex_table, with_interval
+from spatial_swin.reporting.tables import METRIC_NAMES, p_text, tex_table, with_interval
 from spatial_swin.runs import Predictions, RunFolder
 
 COLUMNS = ("first", "second", "metric", "difference", "low", "high", "p", "p_holm", "only_first_right",
@@ -118,10 +118,6 @@ def _write_summary(path: Path, summaries: dict[str, dict[str, Any]]) -> None:
     files.write_csv(path, rows, ("run", "metric", "value", "low", "high", "method"))
 
 
-def _p(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}" if value >= 1e-4 else f"{value:.1e}"
-
-
 def _run_table(summaries: dict[str, dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     rows = [[run, *(with_interval(summary[metric]) for metric in SHOWN)] for run, summary in summaries.items()]
     return ["Run", *(METRIC_NAMES[metric] for metric in SHOWN)], rows
@@ -132,7 +128,9 @@ def _difference_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[l
     cells = []
     for row in rows:
         difference = with_interval({"value": row["difference"], "low": row["low"], "high": row["high"]}, 4)
-        cells.append([f"{row['second']} − {row['first']}", METRIC_NAMES[row["metric"]], difference, _p(row["p_holm"])])
+        cells.append(
+            [f"{row['second']} − {row['first']}", METRIC_NAMES[row["metric"]], difference, p_text(row["p_holm"])]
+        )
     return header, cells
 
 
@@ -141,7 +139,7 @@ def _mcnemar_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list
     keys = ("first", "second", "only_first_right", "only_second_right")
     once = [row for row in rows if row["metric"] == "accuracy"]
     return header, [
-        [*(str(row[key]) for key in keys), _p(row["mcnemar_p"]), _p(row["mcnemar_p_holm"])] for row in once
+        [*(str(row[key]) for key in keys), p_text(row["mcnemar_p"]), p_text(row["mcnemar_p_holm"])] for row in once
     ]
 
 
@@ -151,7 +149,7 @@ def _document(summaries: dict[str, dict[str, Any]], rows: Sequence[dict[str, Any
     verdict = [
         f"{row['second' if row['difference'] > 0 else 'first']} is more accurate than "
         f"{row['first' if row['difference'] > 0 else 'second']} by {abs(row['difference']):.4f} "
-        f"(p {_p(row['p_holm'])} after Holm)."
+        f"(p {p_text(row['p_holm'])} after Holm)."
         for row in clear
     ] or [
         "No pair differs in accuracy at the 5 % level after Holm's correction; that is no proof that they are equal."

@@ -84,3 +84,8 @@ def class_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         for label, entries in metrics["per_class"].items()
     ]
     return ["Class", *CLASS_METRICS.values(), "Items"], rows
+
+
+def p_text(value: float | None) -> str:
+    """A p-value for a table: four places, a power of ten where they would all be 0, a dash where there is none."""
+    return "–" if value is None else f"{value:.4f}" if value >= 1e-4 else f"{value:.1e}"
