@@ -26,7 +26,8 @@ RECIPE_KEYS = {
 }  # fmt: skip
 
 
-def data_section(found: Evidence, _: Findings) -> Section:
+def data_section(found: Evidence, _: Findings, subject: str | None = None) -> Section:
+    """How many pictures there are and how they were divided; `subject` stands in for the data folder's name."""
     if not found.samples:
         return Section("Data and split", [Text("The split manifest is not there, so the data cannot be described.")])
     counts = Counter((sample.split, sample.label) for sample in found.samples)
@@ -44,8 +45,10 @@ def data_section(found: Evidence, _: Findings) -> Section:
     shared = any("more than one part" in note for note in found.notes)
     seed = found.key("Data", "split_seed")
     seed = found.key("Trainer", "seed") if seed is None else seed
+    if subject is None:
+        subject = f"The data folder {PurePath(str(found.key('Data', 'data_dir', '?'))).name!r}"
     text = (
-        f"The data folder {PurePath(str(found.key('Data', 'data_dir', '?'))).name!r} holds "
+        f"{subject} holds "
         f"{counted(len(found.samples), 'picture')} of {counted(len(names), 'class').replace('classs', 'classes')}. "
         f"They were divided {how}" + (f" (seed {seed})" if seed is not None else "") + ". "
         + (f"{'Some groups are' if shared else 'No group is'} in more than one part"

@@ -72,8 +72,11 @@ class Evidence:
         return (self.recipe.get(section) or {}).get(name, default)
 
 
-def gather(path: str | Path, resamples: int = 10_000, seed: int = 0) -> Evidence:
-    """Read one run folder. Raises RunError only when it is no run folder at all."""
+def gather(path: str | Path, resamples: int = 10_000, seed: int = 0, examples: bool = True) -> Evidence:
+    """Read one run folder. Raises RunError only when it is no run folder at all.
+
+    examples: whether cautions may name a recording as an example; names of the data set's files can be private.
+    """
     run = RunFolder(path).require()
     found = Evidence(run, run.path.resolve().name)
 
@@ -103,7 +106,7 @@ def gather(path: str | Path, resamples: int = 10_000, seed: int = 0) -> Evidence
             "and is therefore flattering; `spatial-swin evaluate` predicts the test part"
         )
     _compute(found, resamples, seed)
-    found.notes += _cautions(found)
+    found.notes += _cautions(found, examples)
     return found
 
 
@@ -129,7 +132,7 @@ def _compute(found: Evidence, resamples: int, seed: int) -> None:
         found.calibrated = summarise(shown.labels, scaled, shown.groups, shown.class_names, resamples, seed)
 
 
-def _cautions(found: Evidence) -> list[str]:
+def _cautions(found: Evidence, examples: bool) -> list[str]:
     notes = []
     stored = (found.stored.get(found.part) or {}).get("accuracy", {}).get("value")
     computed = found.metrics.get("accuracy", {}).get("value")
@@ -150,10 +153,10 @@ def _cautions(found: Evidence) -> list[str]:
             f"the test part has been predicted {len(found.openings)} times: choosing anything by looking at it makes "
             "its result flattering"
         )
-    return notes + split_warnings(found.samples)
+    return notes + split_warnings(found.samples, examples)
 
 
-def split_warnings(samples: list[Sample]) -> list[str]:
+def split_warnings(samples: list[Sample], examples: bool = True) -> list[str]:
     """What the split manifest itself says against a result: shared groups, twin files, classes tied to a factor."""
     warnings = []
     parts = defaultdict(set)
@@ -163,8 +166,9 @@ def split_warnings(samples: list[Sample]) -> list[str]:
     if shared:
         tested = [sample.group in set(shared) for sample in samples if sample.split == "test"]
         share = sum(tested) / max(1, len(tested))
+        example = f" (for example {shared[0]})" if examples else ""
         warnings.append(
-            f"{len(shared)} of {len(parts)} groups are in more than one part (for example {shared[0]}), and "
+            f"{len(shared)} of {len(parts)} groups are in more than one part{example}, and "
             f"{share:.0%} of the test items belong to them: the result says how "
             "well known recordings are recognised, not how well new ones are; train with --split_by recording"
         )
