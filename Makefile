@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+CORE := $(VENV)/.installed
+STAMP := $(VENV)/.installed-dev
 CONSTRAINTS ?= constraints.txt
 
 .DEFAULT_GOAL := help
@@ -16,13 +17,23 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; run make with PYTHON=python3.12, say")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[dev]'
-	@touch $(STAMP)
+# The demo needs none of what tests, trackers, app and export need, and should not wait for it.
+$(CORE): pyproject.toml constraints.txt
+	$(call install_into_venv,.)
+	@touch $(CORE)
 
-demo: $(STAMP)
+$(STAMP): pyproject.toml constraints.txt
+	$(call install_into_venv,.[dev])
+	@touch $(CORE) $(STAMP)
+
+define install_into_venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; run make with PYTHON=python3.12, say")'
+	@echo "installing $(1) into $(VENV); this takes some minutes the first time"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '$(1)'
+endef
+
+demo: $(CORE)
 	$(BIN)/spatial-swin demo $(DEMO)
 
 test: $(STAMP)
