@@ -156,6 +156,8 @@ class RunFolder:
         self.history_file = self.path / "history.csv"
         self.progress_file = self.path / "progress.json"
         self.metrics_file = self.path / "metrics.json"
+        self.log_file = self.path / "training.log"  # of `spatial-swin start`, as is the next
+        self.pid_file = self.path / "pid"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
         self.thesis_results = self.path / "thesis_results"

@@ -51,6 +51,7 @@ from spatial_swin.modeling.callbacks import (
 from spatial_swin.modeling.metrics import LayoutMetrics
 from spatial_swin.modeling.tracking import choose_tracking
 from spatial_swin.modeling.trainer import TwoPhaseTrainer, last_checkpoint, remove_broken
+from spatial_swin.modeling.trunk_filling import FillingStopped, train_from_cache
 from spatial_swin.runs import SPLITS, Predictions, RunFolder, Sample
 
 # What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.
@@ -93,23 +94,35 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
         if state.is_main_process:
             run.write_environment(environment(trainer, recipe))
             print("\n".join(filter(None, [_about(trainer, recipe, model), tracking])), flush=True)
+        locks: list[int] = []
         try:
+            if recipe.data.trunk_cache_views:
+                locks = train_from_cache(trainer, recipe, split, class_names, callbacks["diary"].tell_filling)
             checkpoint = last_checkpoint(run.checkpoints)
             if checkpoint and state.is_main_process:
                 print(f"continuing from {checkpoint}", flush=True)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        except KeyboardInterrupt:
+            if not callbacks["termination"].terminated:
+                _finish(run, recipe, trainer, split, class_names, time.monotonic() - began)
+        except (
+            KeyboardInterrupt,
+            SystemExit,
+            FillingStopped,
+        ):  # SIGTERM outside the steps: the last checkpoint holds all there is
             callbacks["diary"].write_progress(trainer.state, "stopped")
             raise
         except BaseException as error:
             callbacks["diary"].write_progress(trainer.state, "failed", error=str(error))
             raise
+        finally:
+            for lock in locks:
+                os.close(lock)
         if callbacks["termination"].terminated:
             callbacks["diary"].write_progress(trainer.state, "stopped")
+            state.wait_for_everyone()  # the first process to leave makes the launcher end the others
             raise Stopped(
                 f"stopped by SIGTERM at step {trainer.state.global_step}; the same command continues the run"
             )
-        _finish(run, recipe, trainer, split, class_names, time.monotonic() - began)
         if state.is_main_process:
             callbacks["diary"].write_progress(trainer.state, "finished")
         state.wait_for_everyone()

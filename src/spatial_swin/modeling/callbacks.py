@@ -92,6 +92,7 @@ class DiaryCallback(TrainerBound):
         self.began = self.epoch_began = self.last_written = time.monotonic()
         self.first_step = 0
         self.train_seconds = 0.0
+        self.running = False
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.began, self.first_step = time.monotonic(), state.global_step
@@ -107,7 +108,16 @@ class DiaryCallback(TrainerBound):
             torch.cuda.reset_peak_memory_stats()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if time.monotonic() - self.last_written > PROGRESS_EVERY:
+        self._beat(state)
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._beat(state)
+
+    def _beat(self, state: TrainerState) -> None:
+        """Show that the run lives, in the steps of training, of evaluation and of the predictions at the end."""
+        if self.running and time.monotonic() - self.last_written > PROGRESS_EVERY:
             self.write_progress(state, "running")
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -161,15 +171,21 @@ class DiaryCallback(TrainerBound):
         sign = 1 if self.recipe.trainer.greater_is_better else -1
         return max(self.rows, key=lambda row: sign * row.get(key, 0.0))
 
+    def tell_filling(self, done: int, total: int) -> None:
+        """Note in progress.json how far this process has filled the trunk cache, before the first step."""
+        assert self.trainer is not None
+        self.write_progress(self.trainer.state, "running", trunk_cache={"done": done, "outputs": total})
+
     def write_progress(self, state: TrainerState, name: str, **more: Any) -> None:
         """Write progress.json (main process only): state, epoch, step, ETA, best so far, pid."""
         if not state.is_world_process_zero:
             return
         self.last_written = time.monotonic()
+        self.running = name == "running"
         done = state.global_step - self.first_step
         per_step = (time.monotonic() - self.began) / done if done else None
         best = self._best() if self.rows else None
-        self.run.write_progress({
+        progress = {
             "state": name,
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -184,7 +200,11 @@ class DiaryCallback(TrainerBound):
             },
             "last": self.rows[-1] if self.rows else None,
             **more,
-        })  # fmt: skip
+        }  # fmt: skip
+        try:
+            self.run.write_progress(progress)
+        except OSError as error:  # a full disk: hours of training are worth more than a note about them
+            print(f"{self.run.progress_file} cannot be written ({error.strerror}); going on", file=sys.stderr)
 
 
 class ConsoleCallback(TrainerBound):
