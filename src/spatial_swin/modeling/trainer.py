@@ -21,14 +21,16 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 from transformers import SwinForImageClassification, Trainer
 
 from spatial_swin.config import Recipe, TwoPhaseTrainingArguments
 from spatial_swin.data.augment import View
 from spatial_swin.data.augment_sound import augment_batch
+from spatial_swin.data.trunk_dataset import TrunkDataset, ViewSampler
 from spatial_swin.data.views import view_of
 from spatial_swin.errors import RunError
-from spatial_swin.modeling import schedule, swin
+from spatial_swin.modeling import schedule, swin, trunk
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 
@@ -67,10 +69,19 @@ class TwoPhaseTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         self.loss_is_scaled_for_ga = False
         self.updates_per_epoch = 1
+        self.trunk_fingerprint: tuple[int, str] | None = None  # the cut and the weights of a stored trunk
         self.epoch_loss = torch.zeros((), device=self.args.device)
         self.epoch_batches = 0
 
     # -- what a step computes --
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The Trainer's own, in its own order; from the trunk cache each row is asked for in the view of the epoch."""
+        loader: Any = super().get_train_dataloader()
+        if isinstance(self.train_dataset, TrunkDataset):
+            keys, views = self.train_dataset.keys, self.recipe.data.views
+            loader.set_sampler(ViewSampler(loader.get_sampler(), keys, views, self.args.seed, self.epoch_now))
+        return loader
 
     def prepared_pixels(self, inputs: dict[str, torch.Tensor], training: bool) -> torch.Tensor:
         """uint8 [B, 3, S, S] -> normalised float32 [B, 3, S, S], augmented when training."""
@@ -107,7 +118,10 @@ class TwoPhaseTrainer(Trainer):
         training = model.training
         if training:
             swin.rest_frozen(self.accelerator.unwrap_model(model))
-        logits = model(pixel_values=self.prepared_pixels(inputs, training)).logits
+        if "trunk" in inputs:  # from the trunk cache
+            logits = model(trunk=inputs["trunk"]).logits
+        else:
+            logits = model(pixel_values=self.prepared_pixels(inputs, training)).logits
         loss = functional.cross_entropy(
             logits.float(),
             inputs["labels"],
@@ -170,6 +184,14 @@ class TwoPhaseTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         swin.restore(self.model, resume_from_checkpoint)
+        if self.trunk_fingerprint is not None:
+            cut, fingerprint = self.trunk_fingerprint
+            if trunk.trunk_fingerprint(self.model, cut) != fingerprint:
+                raise RunError(
+                    f"{resume_from_checkpoint}: its frozen stages are no longer those of "
+                    f"{self.recipe.model.model_name_or_path}; continue with the model the run "
+                    "began with, or choose a new --output_dir"
+                )
 
     def _load_best_model(self) -> None:
         assert self.state.best_model_checkpoint is not None
