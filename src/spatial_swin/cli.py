@@ -32,6 +32,7 @@ VERBS = {
     "evaluate": "predictions and metrics with intervals for a finished run",
     "report": "thesis results of one run, or the comparison of several",
     "explain": "where the model looks, cue by cue, and the occlusion check that keeps it honest",
+    "push": "put a finished run's model on the Hugging Face Hub: weights, processor, card, figure",
     "demo": "render, train, evaluate and report in a few minutes on a laptop",
 }
 

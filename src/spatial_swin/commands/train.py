@@ -35,10 +35,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     from spatial_swin import files
     from spatial_swin.config import load_recipe
+    from spatial_swin.publishing import check_model_id, foreseen, push_after_training
     from spatial_swin.reporting.card import model_card
     from spatial_swin.training import fine_tune
 
-    done = fine_tune(load_recipe(arguments.config, arguments.overrides))
+    recipe = load_recipe(arguments.config, arguments.overrides)
+    if recipe.trainer.push_to_hub:
+        check_model_id(str(recipe.trainer.hub_model_id))
+        if PartialState().is_main_process and (trouble := foreseen()):
+            print(f"WARNING: the push at the end of this training will fail: {trouble}\n", flush=True)
+    done = fine_tune(recipe)
     if PartialState().is_main_process:
         files.write_text(done.model / "README.md", model_card(done))
+        if recipe.trainer.push_to_hub:
+            push_after_training(done)
     return 0
