@@ -30,6 +30,7 @@ VERBS = {
     "crossval": "k-fold cross-validation, resumable fold by fold",
     "generalise": "random against leave-recording, -listener, -content: the generalisation matrix",
     "evaluate": "predictions and metrics with intervals for a finished run",
+    "cache": "list or remove what the trunk cache holds",
     "report": "thesis results of one run, or the comparison of several",
     "explain": "where the model looks, cue by cue, and the occlusion check that keeps it honest",
     "push": "put a finished run's model on the Hugging Face Hub: weights, processor, card, figure",

@@ -250,6 +250,42 @@ def list_stores(root: Path) -> list[Path]:
     return sorted(stores, key=_last_used, reverse=True)
 
 
+@dataclass(frozen=True)
+class StoreSummary:
+    """What a person wants to know of a store, in words."""
+
+    name: str
+    model: str
+    cut: str  # where training begins
+    stored: str
+    draws: str
+    entries: int
+    size: int  # bytes
+    used: str
+
+
+def describe_store(folder: Path) -> StoreSummary:
+    """Read a store's description and count its entries; a damaged description is said to be one."""
+    described = read_store(folder) or {"key": {}, "about": {}}
+    key, about = described["key"], described["about"]
+    entries = 0
+    for index in folder.glob("[!.]*.json"):
+        if index.name != STORE_FILE:
+            with contextlib.suppress(DamagedShard):
+                entries += len(read_index(index, folder.name).entries)
+    used = _last_used(folder)
+    return StoreSummary(
+        name=folder.name,
+        model=str(about.get("model", "description damaged")),
+        cut=f"stage {key['cut']}" if key.get("cut", 5) < 5 else "head",
+        stored=str(key.get("stored", "?")),
+        draws="views" if key.get("draws") else "plain",
+        entries=entries,
+        size=folder_bytes(folder),
+        used=datetime.fromtimestamp(used).isoformat(" ", "minutes") if used else "never",
+    )
+
+
 def remove_store(folder: Path) -> int:
     """Remove a store that nobody uses; return its bytes. Raises RunError while a run fills it or trains from it."""
     handles = []
