@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from accelerate import PartialState
 
     from spatial_swin import files
+    from spatial_swin.commands.lasting_output import make_output_lasting
     from spatial_swin.config import load_recipe
     from spatial_swin.publishing import check_model_id, foreseen, push_after_training
     from spatial_swin.reporting.card import model_card
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_model_id(str(recipe.trainer.hub_model_id))
         if PartialState().is_main_process and (trouble := foreseen()):
             print(f"WARNING: the push at the end of this training will fail: {trouble}\n", flush=True)
+    make_output_lasting()
     done = fine_tune(recipe)
     if PartialState().is_main_process:
         files.write_text(done.model / "README.md", model_card(done))
