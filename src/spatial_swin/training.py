@@ -28,6 +28,7 @@ import numpy as np
 import torch
 import transformers
 from accelerate import PartialState
+from PIL import Image
 from transformers import set_seed
 
 from spatial_swin.config import Recipe
@@ -40,6 +41,7 @@ from spatial_swin.data.splits import describe_split, shared_groups, split_sample
 from spatial_swin.errors import DataError, Problem, RecipeError, RunError, SpatialSwinError, raise_problems
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.modeling import swin
+from spatial_swin.modeling.cached_training import train_from_cache
 from spatial_swin.modeling.callbacks import (
     ConsoleCallback,
     DiaryCallback,
@@ -49,9 +51,11 @@ from spatial_swin.modeling.callbacks import (
     TrainerBound,
 )
 from spatial_swin.modeling.metrics import LayoutMetrics
-from spatial_swin.modeling.tracking import choose_tracking
+from spatial_swin.modeling.tracker import Trackers, tracked_config
+from spatial_swin.modeling.tracking import choose_tracking, remove_theirs
+from spatial_swin.modeling.tracking_callback import TrackingCallback, track_results
 from spatial_swin.modeling.trainer import TwoPhaseTrainer, last_checkpoint, remove_broken
-from spatial_swin.modeling.trunk_filling import FillingStopped, train_from_cache
+from spatial_swin.modeling.trunk_filling import FillingStopped
 from spatial_swin.runs import SPLITS, Predictions, RunFolder, Sample
 
 # What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.
@@ -78,22 +82,28 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
     """
     state = PartialState()
     run = RunFolder(recipe.output_dir)
-    with _quiet_libraries(), run.lock() if state.is_main_process else contextlib.nullcontext():
+    with (
+        _quiet_libraries(),
+        run.lock() if state.is_main_process else contextlib.nullcontext(),
+        contextlib.ExitStack() as leaving,
+    ):
         began = time.monotonic()
+        trackers = Trackers()  # the main process alone has any
         if state.is_main_process:
             _open(run, recipe)
+            trackers = leaving.enter_context(choose_tracking(recipe, run))
             _prepare_split(run, recipe, samples)
             remove_broken(run.checkpoints)
         state.wait_for_everyone()
         split = run.read_split()
         class_names = _class_names(split)
-        tracking = choose_tracking(recipe)
         set_seed(recipe.trainer.seed)
         model = swin.build_model(recipe.model, class_names)
-        trainer, callbacks = build_trainer(recipe, run, split, model)
+        trainer, callbacks = build_trainer(recipe, run, split, model, trackers)
         if state.is_main_process:
             run.write_environment(environment(trainer, recipe))
-            print("\n".join(filter(None, [_about(trainer, recipe, model), tracking])), flush=True)
+            print(_about(trainer, recipe, model), flush=True)
+            trackers.start(tracked_config(recipe, run.read_environment()))
         locks: list[int] = []
         try:
             if recipe.data.trunk_cache_views:
@@ -104,6 +114,7 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             if not callbacks["termination"].terminated:
                 _finish(run, recipe, trainer, split, class_names, time.monotonic() - began)
+                track_results(trackers, recipe, run, trainer.state.global_step)
         except (
             KeyboardInterrupt,
             SystemExit,
@@ -130,7 +141,11 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
 
 
 def build_trainer(
-    recipe: Recipe, run: RunFolder, split: Sequence[Sample], model: transformers.SwinForImageClassification
+    recipe: Recipe,
+    run: RunFolder,
+    split: Sequence[Sample],
+    model: transformers.SwinForImageClassification,
+    trackers: Trackers | None = None,
 ) -> tuple[TwoPhaseTrainer, dict[str, Any]]:
     """The Trainer with its data and callbacks, ready for `train()`."""
     class_names = _class_names(split)
@@ -142,7 +157,8 @@ def build_trainer(
         "phase": PhaseCallback(recipe),
         "patience": PatienceCallback(recipe),
         "console": console,
-        "diary": DiaryCallback(recipe, run, metrics, console),
+        "diary": (diary := DiaryCallback(recipe, run, metrics, console)),
+        "tracking": TrackingCallback(recipe, trackers or Trackers(), diary, _draw_confusion),
         "termination": TerminationCallback(recipe),
     }
     trainer = TwoPhaseTrainer(
@@ -161,9 +177,19 @@ def build_trainer(
     )
     for theirs in (transformers.ProgressCallback, transformers.PrinterCallback):
         trainer.remove_callback(theirs)  # the console is ours: one line an epoch
+    remove_theirs(trainer)
     for callback in callbacks.values():
         callback.trainer = trainer
     return trainer, callbacks
+
+
+def _draw_confusion(counts: np.ndarray, class_names: list[str]) -> Image.Image:
+    """The confusion matrix as the report draws it, for the trackers; matplotlib is imported only where one tracks."""
+    from spatial_swin.reporting.figures_classes import confusion_matrix
+    from spatial_swin.reporting.style import picture, thesis_style
+
+    with thesis_style():
+        return picture(confusion_matrix(counts, class_names))
 
 
 def class_weights(recipe: Recipe, split: Sequence[Sample], class_names: Sequence[str]) -> list[float] | None:
@@ -206,6 +232,7 @@ def _clear(run: RunFolder) -> None:
     """Remove what a training wrote, and nothing else that may lie there."""
     for folder in ("checkpoints", "model", "predictions", "confusion", "thesis_results", "explanations"):
         shutil.rmtree(run.path / folder, ignore_errors=True)
+    shutil.rmtree(run.tensorboard, ignore_errors=True)
     for file in (
         run.recipe_file,
         run.environment_file,
@@ -213,6 +240,7 @@ def _clear(run: RunFolder) -> None:
         run.history_file,
         run.progress_file,
         run.metrics_file,
+        run.tracking_file,  # a new run for the trackers too; what wandb recorded of the old one stays
     ):
         file.unlink(missing_ok=True)
 

@@ -62,7 +62,7 @@ def write_shard(folder: Path, store: str, entries: Sequence[Entry], array: np.nd
     file = folder / f"{uuid.uuid4().hex}.bin"
     shard = Shard(file, store, tuple(entries), array.shape[1:], array.dtype.str, 0)
     checksum = _checksum(shard, array)
-    _write_synchronised(file, memoryview(array).cast("B"))
+    _write_synchronised(file, _bytes_of(array))
     index = {
         "store": store, "entries": [list(entry) for entry in entries], "shape": list(shard.shape),
         "dtype": shard.dtype, "checksum": checksum,
@@ -111,11 +111,15 @@ def check(shard: Shard) -> None:
         raise DamagedShard("the checksum is another")
 
 
+def _bytes_of(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
 def _checksum(shard: Shard, array: np.ndarray) -> int:
     """CRC-32 of the store's name, the entries, the shape and the numbers; it lets other threads run meanwhile."""
     about = json.dumps([shard.store, [list(entry) for entry in shard.entries], list(shard.shape), shard.dtype])
     checksum = zlib.crc32(about.encode())
-    content = memoryview(array.reshape(-1)).cast("B")
+    content = _bytes_of(array)
     for start in range(0, len(content), CHECKED_AT_ONCE):
         checksum = zlib.crc32(content[start : start + CHECKED_AT_ONCE], checksum)
     return checksum

@@ -53,6 +53,7 @@ def _through(
 
 
 def _pooled(model: SwinForImageClassification, hidden: torch.Tensor) -> torch.Tensor:
+    assert model.swin.pooler is not None, "a classifier pools"
     return torch.flatten(model.swin.pooler(model.swin.layernorm(hidden).transpose(1, 2)), 1)
 
 
