@@ -32,6 +32,8 @@ CARRIED_OUT = frozenset({
     "dataloader_persistent_workers", "dataloader_prefetch_factor", "preflight_workers", "report_to", "run_name",
     "logging_steps", "logging_strategy", "disable_tqdm", "save_total_limit", "push_to_hub", "hub_model_id",
     "ddp_backend", "trunk_cache_dir", "trunk_cache_max_gb",
+    "tags", "track_model", "track_split", "logging_first_step", "trackio_space_id", "trackio_bucket_id",
+    "trackio_static_space_id",
     "per_device_eval_batch_size", "project", "hub_private_repo", "hub_revision", "hub_strategy", "hub_always_push",
 })  # fmt: skip
 
@@ -146,7 +148,14 @@ class TwoPhaseTrainingArguments(TrainingArguments):
     load_best_model_at_end: bool = option(True, "End with the best epoch's weights.")
     metric_for_best_model: str | None = option("accuracy", "Validation metric that chooses the best epoch.")
     greater_is_better: bool | None = option(True, "Whether that metric is better when greater.")
-    logging_strategy: str = option("epoch", "When to log to the trackers.")
+    logging_strategy: str = option(
+        "epoch", "When the trackers hear of the loss within an epoch: epoch, or steps (with logging_steps)."
+    )
+    project: str = option("spatial-audio-classification-phd", "Project of wandb and trackio.")
+    run_name: str | None = option(None, "Name of the run for wandb and trackio; the run folder's when not given.")
+    tags: list[str] = option([], "Tags of the run for wandb and trackio.")
+    track_split: bool = option(True, "Keep split.csv with the wandb run, as an artifact; never the pictures.")
+    track_model: bool = option(True, "Keep the best model with the wandb run, as an artifact.")
     logging_nan_inf_filter: bool = option(
         False, "Off: a loss that is not finite stops the run, it is not averaged away."
     )

@@ -7,6 +7,7 @@
       checkpoints/          Trainer checkpoints            model/             best model, plain Hugging Face format
       predictions/{validation,test}.csv                    confusion/epoch_NNN.csv
       metrics.json          final figures with intervals   thesis_results/    what `spatial-swin report` makes
+      tracking.json         under which ids it is tracked  tensorboard/, wandb/   what trackers keep here
 
 Nothing here imports torch, so that reports work on a machine without it. Damaged files raise RunError, naming file and
 row.
@@ -161,6 +162,8 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
         self.thesis_results = self.path / "thesis_results"
+        self.tracking_file = self.path / "tracking.json"
+        self.tensorboard = self.path / "tensorboard"
         self.explanations = self.path / "explanations"
         self.explanations_file = self.explanations / "explanations.json"
 
@@ -233,6 +236,14 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, Any]:
         return self._read_json(self.metrics_file)
+
+    def write_tracking(self, tracker: str, identity: Mapping[str, str]) -> None:
+        """Keep the id and names under which `tracker` knows this run, so that a continuation is the same run."""
+        files.write_json(self.tracking_file, {**self.read_tracking(), tracker: dict(identity)})
+
+    def read_tracking(self) -> dict[str, Any]:
+        """{tracker: {"id" or "name", "project"}}; empty for a run that is not tracked."""
+        return self._read_json(self.tracking_file) if self.tracking_file.is_file() else {}
 
     def read_explanations(self) -> dict[str, Any]:
         """What `spatial-swin explain` left: settings, regions, rank correlations, names of figures."""

@@ -1,37 +1,44 @@
-"""Decide how wandb works before anything starts it: online with a key, offline without, never a question on a
-terminal.
+"""Choose a run's trackers from `report_to`, before anything is computed, so that what cannot work is said at once.
 
-Only environment variables are set here; the Trainer's own integration does the tracking.
+`wandb`, `tensorboard` and `trackio` are tracked by our own classes, which know phases, classes and the run folder; the
+Trainer's integrations of the same name are taken out. Any other word of `report_to` stays the Trainer's.
 """
 
-import netrc
-import os
-from pathlib import Path
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from transformers import Trainer
+from transformers.integrations.integration_utils import TensorBoardCallback, TrackioCallback, WandbCallback
 
 from spatial_swin.config import Recipe
+from spatial_swin.errors import Problem, RecipeError, raise_problems
+from spatial_swin.modeling.tracker import Tracker, Trackers
+from spatial_swin.modeling.tracking_boards import TensorBoardTracker, TrackioTracker
+from spatial_swin.modeling.tracking_wandb import WandbTracker
+from spatial_swin.runs import RunFolder
+
+OURS: dict[str, Callable[[Recipe, RunFolder], Tracker]] = {
+    "wandb": WandbTracker, "tensorboard": TensorBoardTracker, "trackio": TrackioTracker,
+}  # fmt: skip
 
 
-def choose_tracking(recipe: Recipe) -> str | None:
-    """Set wandb's mode, project and folder for this run; return what was chosen in a sentence, None without wandb."""
-    if "wandb" not in (recipe.trainer.report_to or []):
-        os.environ["WANDB_DISABLED"] = "true"
-        return None
-    os.environ.pop("WANDB_DISABLED", None)
-    os.environ.setdefault("WANDB_MODE", "online" if has_key() else "offline")
-    os.environ.setdefault("WANDB_PROJECT", recipe.trainer.project)
-    os.environ.setdefault("WANDB_DIR", str(recipe.output_dir))
-    os.environ.setdefault("WANDB_SILENT", "true")
-    mode = os.environ["WANDB_MODE"]
-    hint = "" if mode != "offline" else f"; `wandb sync {recipe.output_dir}/wandb/offline-run-*` sends it later"
-    return f"wandb: {mode}, project {os.environ['WANDB_PROJECT']}{hint}"
+def choose_tracking(recipe: Recipe, run: RunFolder) -> Trackers:
+    """The trackers of this run, not yet started.
+
+    Raises:
+        RecipeError: a tracker is not installed, or wandb's server refuses the key.
+    """
+    asked = [name for name in OURS if name in (recipe.trainer.report_to or [])]
+    missing = [
+        Problem("report_to", f"{name} is not installed", "pip install 'spatial-swin[track]', or leave it out")
+        for name in asked
+        if find_spec(name) is None
+    ]
+    raise_problems(RecipeError, missing, "The run cannot be tracked")
+    return Trackers([OURS[name](recipe, run) for name in asked])
 
 
-def has_key() -> bool:
-    """Whether wandb finds a key without asking: in the environment or in ~/.netrc."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        hosts = netrc.netrc(Path.home() / ".netrc").hosts
-    except (OSError, netrc.NetrcParseError):
-        return False
-    return any("wandb" in host for host in hosts)
+def remove_theirs(trainer: Trainer) -> None:
+    """Take the Trainer's own callbacks of these trackers out: they send absolute paths, and no classes."""
+    for callback in (WandbCallback, TensorBoardCallback, TrackioCallback):
+        trainer.remove_callback(callback)

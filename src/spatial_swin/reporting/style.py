@@ -5,6 +5,7 @@ made without pyplot, so that nothing depends on a display or on global state. Co
 out because it vanishes on white.
 """
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from spatial_swin import files
 
@@ -57,6 +59,13 @@ def save(figure: Figure, stem: Path) -> list[Path]:
             figure.savefig(temporary, metadata=metadata)
         paths.append(path)
     return paths
+
+
+def picture(figure: Figure, dpi: int = 150) -> Image.Image:
+    """The figure as an RGB picture in memory, for trackers and pages."""
+    memory = io.BytesIO()
+    figure.savefig(memory, format="png", dpi=dpi)
+    return Image.open(memory).convert("RGB")
 
 
 def shorten(names: Sequence[str], length: int = 22) -> list[str]:
