@@ -151,6 +151,7 @@ class TwoPhaseTrainingArguments(TrainingArguments):
     logging_strategy: str = option(
         "epoch", "When the trackers hear of the loss within an epoch: epoch, or steps (with logging_steps)."
     )
+    report_to: list[str] = option(["none"], "Trackers: wandb, tensorboard, trackio; several are possible, or none.")
     project: str = option("spatial-audio-classification-phd", "Project of wandb and trackio.")
     run_name: str | None = option(None, "Name of the run for wandb and trackio; the run folder's when not given.")
     tags: list[str] = option([], "Tags of the run for wandb and trackio.")
