@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -198,7 +199,10 @@ def push(destination: Destination, uploads: Sequence[Upload]) -> str:
     Raises HubError, one sentence: offline, no token, token refused, not allowed, the Hub failing again and again.
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_session
+    from huggingface_hub.utils import disable_progress_bars
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     api = HfApi()
     if not _token():
         raise HubError(
