@@ -19,7 +19,7 @@ from pathlib import Path
 
 from spatial_swin.commands.lasting_output import make_output_lasting
 from spatial_swin.errors import RunError
-from spatial_swin.reporting.monitoring import look
+from spatial_swin.reporting.monitoring import process_is
 from spatial_swin.runs import RunFolder
 
 STOPPED = 143
@@ -75,11 +75,11 @@ def settle(run: RunFolder, code: int, began: float) -> tuple[str, int]:
             return f"{fallback} before the first step" if code else fallback, code
         progress = run.read_progress()
         state = progress.get("state", fallback)
-        if look(run).state == "died":
+        if state == "running" and not process_is(progress["pid"], before=run.progress_file.stat().st_mtime):
             state = fallback if code else "failed"
             error = {} if state == "stopped" else {"error": cause(code)}
             run.write_progress({**progress, "state": state, **error})
-    except (OSError, RunError) as error:
+    except (OSError, RunError, KeyError) as error:
         return f"{fallback} ({error})", code
     return state, STOPPED if state == "stopped" else code
 

@@ -67,7 +67,7 @@ def look(run: RunFolder, now: float | None = None) -> Status:
     heard = _seconds(progress.get("updated"), run.progress_file)
     silent = max(0.0, now - heard)
     here = host in (None, socket.gethostname())
-    about: dict[str, Any] = {"progress": progress, "pid": pid, "host": host, "here": here, "silent": silent}
+    about: dict[str, Any] = {"progress": progress, "pid": keeper or pid, "host": host, "here": here, "silent": silent}
     there = here and pid is not None and process_is(pid, before=heard)
     if keeper is not None and not there and _newer(run.pid_file, run.progress_file):
         return Status(run.path, "preparing", progress, keeper, socket.gethostname(), note="to continue")
@@ -77,6 +77,8 @@ def look(run: RunFolder, now: float | None = None) -> Status:
     if not here:
         note = f"on {host}; its process cannot be seen from {socket.gethostname()}"
         return Status(run.path, "stalled" if silent > quiet else "running", **about, note=note)
+    if not there and keeper is not None:
+        return Status(run.path, "running", **about, note="ending")
     if not there:
         return Status(run.path, "died", **about, note="its process is gone and nobody wrote why")
     if silent > quiet:
@@ -90,7 +92,7 @@ def _before_progress(run: RunFolder, keeper: int | None, now: float) -> Status:
     """A run that has not written progress.json: it reads the data, or it failed before the first step."""
     if keeper is not None:
         return Status(run.path, "preparing", pid=keeper, host=socket.gethostname(), note="reading data and model")
-    if run.log_file.is_file():
+    if run.log_file.is_file() or not run.recipe_file.is_file():
         return Status(run.path, "failed", note="before the first step")
     silent = max(0.0, now - run.recipe_file.stat().st_mtime)
     if silent < QUIET_UNBORN:
@@ -100,9 +102,7 @@ def _before_progress(run: RunFolder, keeper: int | None, now: float) -> Status:
 
 def is_run(path: Path) -> bool:
     run = RunFolder(path)
-    return any(file.is_file() for file in (run.recipe_file, run.progress_file, run.log_file, run.pid_file)) or (
-        run.log_file.is_symlink()
-    )
+    return any(file.is_file() for file in (run.recipe_file, run.progress_file, run.log_file, run.pid_file))
 
 
 def find_runs(folder: Path) -> list[RunFolder]:
@@ -170,4 +170,7 @@ def _seconds(updated: Any, file: Path) -> float:
 
 
 def _newer(one: Path, other: Path) -> bool:
-    return one.stat().st_mtime_ns > other.stat().st_mtime_ns
+    try:
+        return one.stat().st_mtime_ns > other.stat().st_mtime_ns
+    except OSError:  # the keeper took its pid file away just now
+        return False
