@@ -19,6 +19,7 @@ from huggingface_hub import HfApi, ModelCard, snapshot_download
 from PIL import Image
 from transformers import AutoConfig, SwinForImageClassification, pipeline
 
+from spatial_swin import publishing
 from spatial_swin.data.pictures import build_processor
 from spatial_swin.errors import HubError, RunError, UsageError
 from spatial_swin.publishing import Destination, collect, describe, push
@@ -227,6 +228,18 @@ def test_no_network_is_one_sentence_at_once(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(HubError, match=r"HF_HUB_OFFLINE .* is set, so nothing is sent"):
         push(TO, gathered(run))
+
+
+def test_a_hub_that_never_answers_is_not_waited_for_for_ever(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        point_at(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+        monkeypatch.setattr(publishing, "TIMEOUT", (0.2, 0.2, 0.2, 0.2))
+        with pytest.raises(HubError, match=r"cannot be reached \(ReadTimeout"):
+            push(TO, gathered(run))
 
 
 def test_pushing_again_sends_only_what_changed(run: RunFolder, hub: Any) -> None:

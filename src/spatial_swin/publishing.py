@@ -29,7 +29,8 @@ WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.
 FRONT_END = ("tiles.json", "front_end.json")  # how sound becomes the pictures, where training left it beside the model
 WAITS = (1.0, 2.0, 4.0, 8.0, 8.0)  # seconds, as huggingface_hub's own backoff
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another one a moment later
-TIMEOUT = 120.0  # seconds of silence; the library's client would wait for ever
+# Seconds to connect, to read, to write, to wait for a connection; the library's client would wait for ever.
+TIMEOUT = (10.0, 120.0, 120.0, 120.0)
 LONGEST_HEAD = 100_000_000  # bytes; what the safetensors format allows
 SECRET_NAMES = re.compile(r"(TOKEN|API_KEY|SECRET|PASSWORD)$")
 TOKEN_LIKE = re.compile(rb"\bhf_[A-Za-z0-9]{20,}")

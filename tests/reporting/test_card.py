@@ -1,5 +1,6 @@
 """The model card: read back with the Hub's own reader, and nothing in it that is no one else's business."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -36,6 +37,19 @@ def test_no_path_of_this_machine_is_in_the_card(made_run: MakeRun) -> None:
     assert "base_model" not in text
     assert "license: mit" in text
     assert "binaural_audio_" not in text, "names of the data set's files stay at home"
+
+
+def test_card_says_how_the_pictures_were_made_when_that_is_known(made_run: MakeRun) -> None:
+    run = made_run()
+    assert "is not known here" in model_card(run, resamples=50)
+    run.model.mkdir()
+    front_end = {"version": 1, "arrangement": "2x2", "size": [192, 192], "sample_rate": 48000, "seconds": 3.0}
+    (run.model / "tiles.json").write_text(json.dumps(front_end))
+    text = model_card(run, resamples=50)
+    assert "mosaic recordings pictures --seconds 3 --sample_rate 48000 --arrangement 2x2 --size 384`" in text
+    assert "is not known here" not in text
+    (run.model / "tiles.json").write_text('["of another kind"]')
+    assert "is not known here" in model_card(run, resamples=50)
 
 
 def test_card_warns_of_a_leaking_split_and_of_missing_results(made_run: MakeRun) -> None:

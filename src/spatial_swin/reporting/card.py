@@ -4,6 +4,7 @@ What it says is computed from the run, as the thesis report is. It names no path
 token, no file, recording or folder of the data set; it writes nothing and loads no model.
 """
 
+import json
 import re
 from collections.abc import Collection
 from typing import Any
@@ -120,9 +121,9 @@ def _document(
         Section("What it does", [Text(_about(found, base)), *warnings]),
         Section("How to use it", _use(found, model_id, beside)),
         results,
+        limits_section(found, Findings()),
         data_section(found, Findings(), "The data set, which is not published here,"),
         _training(found),
-        limits_section(found, Findings()),
         Section("Licence", [Text(sentence(f"the weights are under {license_name}"))]),
     ]
     return Document(model_id.rpartition("/")[2], "", sections)
@@ -152,15 +153,33 @@ def _use(found: Evidence, model_id: str, beside: Collection[str]) -> list[Block]
             "changes no answer, only how sure it is):"
         ))  # fmt: skip
         blocks.append(Code(USE_CALIBRATED.format(model_id=model_id)))
+    options = _front_end(found) if "tiles.json" in beside else {}
     size = found.key("Model", "image_size")
+    command = " ".join(
+        ["spatial-swin mosaic recordings pictures", *(f"--{key} {value}" for key, value in options.items()),
+         *([f"--size {size}"] if size else [])]
+    )  # fmt: skip
     text = (
-        "The pictures must be made as those it was trained with: `spatial-swin mosaic recordings pictures"
-        f"{f' --size {size}' if size else ''}` turns class folders of binaural recordings into them, with "
-        "fixed scales. Other pictures of sound mean nothing to this model."
+        f"The pictures must be made as those it was trained with: `{command}` turns class folders of binaural "
+        "recordings into them, with fixed scales. Other pictures of sound mean nothing to this model. "
     )
-    if "tiles.json" in beside:
-        text += " tiles.json says which cue lies where, for how many seconds, and at which sample rate."
+    text += (
+        "tiles.json says which cue lies where." if options
+        else "How many seconds a training picture held, and with which cues, is not known here: ask who trained it."
+    )  # fmt: skip
     return [*blocks, Text(text)]
+
+
+def _front_end(found: Evidence) -> dict[str, str]:
+    """The options that made the training pictures, where tiles.json lies beside the model."""
+    try:
+        stored = json.loads((found.run.model / "tiles.json").read_text(encoding="utf-8"))
+        return {
+            "seconds": f"{stored['seconds']:g}", "sample_rate": str(stored["sample_rate"]),
+            "arrangement": str(stored["arrangement"]),
+        }  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _training(found: Evidence) -> Section:
