@@ -9,6 +9,7 @@ set to stopped or failed here. Exit code: the training's, 143 after a stop with 
 """
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, pass_on)
     began = time.time()
-    say(f"training starts on {socket.gethostname()}, pid {os.getpid()}: {' '.join(command)}")
+    say(f"training starts on {socket.gethostname()}, pid {os.getpid()}: {shlex.join(command)}")
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment())
     except OSError as error:
