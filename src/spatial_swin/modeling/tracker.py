@@ -23,6 +23,7 @@ from spatial_swin.runs import Predictions
 INTERRUPTED = 130  # what a shell says after Ctrl-C
 # Facts of environment.json that say how a figure came about; host and command line are nobody else's business.
 FACTS = ("versions", "device", "processes", "precision", "git_revision", "cpu_count", "threads")
+FINAL = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "brier", "ece")
 SPEED = {"seconds": "epoch_seconds", "images_per_second": "pictures_per_second", "memory_gb": "memory_gb"}
 
 
@@ -143,14 +144,14 @@ def epoch_scalars(row: Mapping[str, Any], class_names: Sequence[str]) -> dict[st
 
 
 def final_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The single figures of metrics.json, with their intervals: test/accuracy, test/accuracy/low ..."""
+    """The main figures of metrics.json with their intervals: final/test_accuracy, final/test_accuracy_low ..."""
     figures: dict[str, float] = {"best_epoch": metrics["best_epoch"]}
     for part in ("validation", "test"):
-        for name, entry in metrics.get(part, {}).items():
-            values = {"value": entry} if isinstance(entry, (int, float)) else entry if isinstance(entry, dict) else {}
-            for key in ("value", "low", "high"):
-                if isinstance(number := values.get(key), (int, float)):
-                    figures[f"final/{part}_{name}" + ("" if key == "value" else f"_{key}")] = number
+        for name in FINAL:
+            entry = metrics.get(part, {}).get(name) or {}
+            for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
+                if entry.get(key) is not None:
+                    figures[f"final/{part}_{name}{suffix}"] = entry[key]
     return figures
 
 

@@ -10,6 +10,7 @@ import base64
 import json
 import netrc
 import os
+import secrets
 import threading
 import urllib.error
 import urllib.request
@@ -44,11 +45,15 @@ class WandbTracker(Tracker):
     def __init__(self, recipe: Recipe, run: RunFolder) -> None:
         self.recipe, self.folder = recipe, run
         self.run: Any = None
+        self.data_dir: str | None = None
+        # read by wandb when it first wakes: our sentences are enough, and error reports would name local folders
+        os.environ.setdefault("WANDB_SILENT", "true")
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self.key, self.key_from = find_key()
         self.mode, self.why = choose_mode(self.key, self.key_from)
         self.root: Path | None = None
         if self.mode != OFF:
-            self.root, remark = writable_folder(run.path)
+            self.root, remark = writable_folder(run.path.resolve())
             self.why = "; ".join(filter(None, [self.why, remark]))
             if self.root is None:
                 self.mode = OFF
@@ -57,18 +62,23 @@ class WandbTracker(Tracker):
         if self.mode == OFF:
             self.active = False
             return f"wandb: not used ({self.why})"
-        stored = self.folder.read_tracking().get("wandb", {})
+        assert self.root is not None
+        # Artifacts wait beside the run until they are sent: the home folder may be read-only or small.
+        self.data_dir = os.environ.get("WANDB_DATA_DIR")
+        os.environ["WANDB_DATA_DIR"] = self.data_dir or str(self.root / "wandb")
         import wandb
 
+        run_id = self.folder.read_tracking().get("wandb", {}).get("id") or secrets.token_hex(4)
         try:
-            self.run = self._init(wandb, config, stored.get("id"))
+            self.run = self._init(wandb, config, run_id)
         except wandb.errors.AuthenticationError as error:
             raise RecipeError(refusal(self.key_from, str(error))) from None
         except (wandb.Error, TimeoutError) as error:
             if self.mode == OFFLINE:
                 raise
+            wandb.teardown()  # its service holds on to the id of the run that failed
             self.mode, self.why = OFFLINE, f"the server could not be used: {first_sentence(error)}"
-            self.run = self._init(wandb, config, stored.get("id"))
+            self.run = self._init(wandb, config, run_id)
         self.folder.write_tracking("wandb", {"id": self.run.id, "project": self.run.project, "name": self.run.name})
         for axis in ("epoch", "step"):
             self.run.define_metric(axis, hidden=True)
@@ -76,16 +86,14 @@ class WandbTracker(Tracker):
         self.run.define_metric("step/*", step_metric="step")
         return self._about()
 
-    def _init(self, wandb: Any, config: Mapping[str, Any], run_id: str | None) -> Any:
+    def _init(self, wandb: Any, config: Mapping[str, Any], run_id: str) -> Any:
         trainer = self.recipe.trainer
         online = self.mode == ONLINE
-        # Artifacts wait beside the run until they are sent; the home folder may be read-only or small.
-        os.environ.setdefault("WANDB_DATA_DIR", str(Path(self.root or ".").resolve() / "wandb"))
         settings = wandb.Settings(
             mode=self.mode,
             api_key=self.key if online else None,
             base_url=base_url(),
-            root_dir=str(Path(self.root or ".").resolve()),
+            root_dir=str(self.root),
             silent=True, console="off", save_code=False, disable_git=True, disable_job_creation=True,
             label_disable=True, x_disable_meta=True, reinit="create_new",
             init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT,
@@ -105,8 +113,13 @@ class WandbTracker(Tracker):
         where = f"project {self.run.project}, run {self.run.name}"
         if self.mode == ONLINE:
             return f"wandb: online{why}, {where}: {self.run.url}"
+        return f"wandb: offline{why}, {where}; `{self._sync()}` sends it"
+
+    def _sync(self) -> str:
+        """The command that sends every part of this run that is not sent yet, however often it was continued."""
         assert self.root is not None
-        return f"wandb: offline{why}, {where}; `wandb sync {self.root}/wandb/offline-run-*-{self.run.id}` sends it"
+        which = "--include-online {}/wandb/*run-*-{}" if self.mode == ONLINE else "{}/wandb/offline-run-*-{}"
+        return "wandb sync " + which.format(os.path.relpath(self.root), self.run.id)
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         self.run.log({**scalars, "step": step}, step=step)
@@ -119,11 +132,11 @@ class WandbTracker(Tracker):
             for i, true in enumerate(class_names)
             for j, predicted in enumerate(class_names)
         ]
-        names = ["Actual", "Predicted", "nPredictions"]
+        names: list[str | int] = ["Actual", "Predicted", "nPredictions"]
         plot = wandb.plot_table(  # what wandb.plot.confusion_matrix makes, from counts instead of every prediction
             vega_spec_name="wandb/confusion_matrix/v1",
             data_table=wandb.Table(columns=names, data=cells),
-            fields={name: name for name in names},
+            fields={str(name): str(name) for name in names},
             string_fields={"title": "Validation confusion matrix"},
         )
         self.run.log({"confusion/plot": plot, "confusion/image": wandb.Image(image)}, step=step)
@@ -132,7 +145,14 @@ class WandbTracker(Tracker):
         import wandb
 
         names = predictions.class_names
-        columns = ["file", "group", "label", "prediction", "correct", *(f"p_{name}" for name in names)]
+        columns: list[str | int] = [
+            "file",
+            "group",
+            "label",
+            "prediction",
+            "correct",
+            *(f"p_{name}" for name in names),
+        ]
         rows = [
             [path, group, names[y], names[z], bool(y == z), *map(float, probabilities)]
             for path, group, y, z, probabilities in zip(
@@ -155,10 +175,13 @@ class WandbTracker(Tracker):
         self.run.log_artifact(artifact)
 
     def finish(self, exit_code: int) -> str:
-        url = self.run.url
+        if self.mode == ONLINE:
+            minutes = f"{FINISH_TIMEOUT / 60:.0f} minutes"
+            print(f"wandb: sending what is left, for {minutes} at most; `{self._sync()}` sends what stays", flush=True)
         self.run.finish(exit_code=exit_code)
-        self.run = None
-        return f"wandb: {url}" if self.mode == ONLINE else ""
+        if self.data_dir is None:
+            os.environ.pop("WANDB_DATA_DIR", None)
+        return ""
 
 
 # -- chosen before wandb starts --
