@@ -5,11 +5,13 @@ asks nothing of any other place. What the text says is decided elsewhere.
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,12 @@ def to_html(document: Document, folder: Path) -> str:
     environment = Environment(
         loader=PackageLoader("spatial_swin.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["prose"] = _prose
     return environment.get_template("report.html.j2").render(
         document=document, embedded=embedded, kind=lambda block: type(block).__name__
     )
+
+
+def _prose(text: str) -> Markup:
+    """Text for a page: escaped, and what stands between backticks, as commands do, set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
