@@ -19,7 +19,8 @@ ALLOWED = {
     "modeling": LEAVES | {"data", "runs", "config"},
     "reporting": LEAVES | {"evaluation", "runs"},
     # training draws the confusion matrix of each epoch for the trackers, with the report's own function
-    "training": LEAVES | {"config", "data", "modeling", "evaluation", "reporting", "runs"},
+    "training": LEAVES | {"audio", "config", "data", "modeling", "evaluation", "reporting", "runs"},
+    "prediction": LEAVES | {"config", "data", "audio", "modeling", "evaluation", "runs"},
     "publishing": LEAVES | {"reporting", "runs"},
     "__init__": {"reporting"},
 }

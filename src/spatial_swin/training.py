@@ -31,6 +31,7 @@ from accelerate import PartialState
 from PIL import Image
 from transformers import set_seed
 
+from spatial_swin.audio.manifest import TILES, pictures_folder
 from spatial_swin.config import Recipe
 from spatial_swin.data.augment_sound import read_tile_map
 from spatial_swin.data.factors import factor_table, find_factors
@@ -339,7 +340,7 @@ def _finish(
         summaries[part] = summarise(predictions.labels, predictions.probabilities, predictions.groups, class_names)
     if not trainer.is_world_process_zero():
         return
-    save_model(run, trainer)
+    save_model(run, trainer, recipe.data.data_dir)
     best_step = trainer.state.best_global_step or trainer.state.global_step
     best_epoch = -(-best_step // trainer.updates_per_epoch)
     when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -363,14 +364,20 @@ def as_predictions(logits: Any, members: Sequence[Sample], class_names: list[str
     )
 
 
-def save_model(run: RunFolder, trainer: TwoPhaseTrainer) -> None:
-    """model/: weights, config and processor in plain Hugging Face format, in place only when whole."""
+def save_model(run: RunFolder, trainer: TwoPhaseTrainer, data_dir: str | os.PathLike[str]) -> None:
+    """model/: weights, config and processor in plain Hugging Face format, in place only when whole.
+
+    tiles.json goes with them where the data has one: with it the model alone can hear a recording.
+    """
     temporary = run.path / ".model"
     shutil.rmtree(temporary, ignore_errors=True)
     trainer.model.save_pretrained(temporary)
     processor = trainer.processing_class
     assert processor is not None
     processor.save_pretrained(temporary)
+    tiles = pictures_folder(data_dir) / TILES
+    if tiles.is_file():
+        shutil.copyfile(tiles, temporary / TILES)
     shutil.rmtree(run.model, ignore_errors=True)
     os.replace(temporary, run.model)
 

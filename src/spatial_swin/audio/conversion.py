@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from spatial_swin import files
 from spatial_swin.audio.clips import Clip, Cut, Recording, clips, duplicate_names, find_recordings, judge, overdriven
-from spatial_swin.audio.loudness import match_loudness
+from spatial_swin.audio.loudness import Level, match_loudness
 from spatial_swin.audio.manifest import MANIFEST, Row, merge, read_rows, shard_name, write_rows
 from spatial_swin.audio.mosaic import mosaic
 from spatial_swin.audio.tiles import FILE_NAME, TileMap, tile_map
@@ -186,18 +186,34 @@ def _convert(recording: Recording, output: Path, settings: Settings, details: De
     ]
 
 
-def _picture(recording: Recording, clip: Clip, folder: Path, settings: Settings, known: Mapping[str, str]) -> Row:
-    """Write one picture and tell its row. One gain for both ears; a silent clip is not boosted but flagged."""
+@dataclass(frozen=True)
+class Drawn:
+    """A clip as the model sees it: grey pixels uint8 [H, W], its levels, and what was noticed (Row.flags)."""
+
+    picture: np.ndarray
+    level: Level
+    flags: tuple[str, ...]
+
+
+def draw(clip: Clip, settings: Settings) -> Drawn:
+    """The picture of a clip. One gain for both ears; a silent clip is not boosted but flagged."""
     rate = settings.cut.sample_rate
     matched, level = match_loudness(clip.sound, rate)
     picture = mosaic(torch.from_numpy(matched)[None], rate, settings.arrangement, settings.size)[0].numpy()
-    name = f"{recording.name}_chunk{clip.index:04d}.png"
-    files.write_bytes(folder / name, encode_png(picture))
     flags = list(level.flags)
     if overdriven(clip.sound) and "clipped" not in flags:
         flags.append("clipped")
     if clip.short:
         flags.append("short")
+    return Drawn(picture, level, tuple(flags))
+
+
+def _picture(recording: Recording, clip: Clip, folder: Path, settings: Settings, known: Mapping[str, str]) -> Row:
+    """Write one picture and tell its row."""
+    drawn = draw(clip, settings)
+    level = drawn.level
+    name = f"{recording.name}_chunk{clip.index:04d}.png"
+    files.write_bytes(folder / name, encode_png(drawn.picture))
     return Row(
         path=f"{recording.label}/{name}",
         label=recording.label,
@@ -209,7 +225,7 @@ def _picture(recording: Recording, clip: Clip, folder: Path, settings: Settings,
         seed="",
         loudness_before=_level(level.before),
         loudness_after=_level(level.after),
-        flags="+".join(flags),
+        flags="+".join(drawn.flags),
     )
 
 

@@ -47,7 +47,12 @@ def read_pixels(path: str | os.PathLike[str], image_size: int) -> torch.Tensor:
     The same three steps, in the same order, as `transformers.pipeline` and the saved processor take.
     """
     with Image.open(path) as picture:
-        colours = ImageOps.exif_transpose(picture).convert("RGB")
+        return as_pixels(picture, image_size)
+
+
+def as_pixels(picture: Image.Image, image_size: int) -> torch.Tensor:
+    """An open picture as uint8 [3, S, S], in the steps of `read_pixels`."""
+    colours = ImageOps.exif_transpose(picture).convert("RGB")
     if colours.size != (image_size, image_size):
         colours = colours.resize((image_size, image_size), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(colours)).permute(2, 0, 1).contiguous()
