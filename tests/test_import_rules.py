@@ -21,6 +21,7 @@ ALLOWED = {
     # training draws the confusion matrix of each epoch for the trackers, with the report's own function
     "training": LEAVES | {"audio", "config", "data", "modeling", "evaluation", "reporting", "runs"},
     "prediction": LEAVES | {"config", "data", "audio", "modeling", "evaluation", "runs"},
+    "app": LEAVES | {"audio", "data", "modeling", "evaluation", "reporting", "prediction"},
     "publishing": LEAVES | {"reporting", "runs"},
     "__init__": {"reporting"},
 }

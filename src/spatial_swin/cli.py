@@ -37,6 +37,7 @@ VERBS = {
     "report": "thesis results of one run, or the comparison of several",
     "explain": "where the model looks, cue by cue, and the occlusion check that keeps it honest",
     "push": "put a finished run's model on the Hugging Face Hub: weights, processor, card, figure",
+    "app": "a page on this machine: drop a recording, see layout, cues and where the model looked",
     "demo": "render, train, evaluate and report in a few minutes on a laptop",
 }
 

@@ -1,0 +1,56 @@
+"""A page on this machine: drop a recording, see layout probabilities, the cue mosaic and where the model looked.
+
+    spatial-swin app runs/first
+    spatial-swin app runs/first --port 8000 --host 0.0.0.0
+
+Takes a run folder or a model folder. Works without a network and sends nothing anywhere; others reach the page only
+with --host 0.0.0.0 (the local network) or --share true (a public tunnel of Gradio's). Needs `pip install
+'spatial-swin[app]'`.
+"""
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+PORT = 7860
+NEEDS_GRADIO = "the page needs Gradio, which is not installed: pip install 'spatial-swin[app]'"
+
+
+def boolean(text: str) -> bool:
+    """`true` or `false` as the command line writes them."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 for any that is free."""
+    if not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
+    return int(text)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="a finished run folder, or a model folder")
+    parser.add_argument("--tiles", type=Path, help="a tiles.json, or the data folder it lies in, for a model folder "
+                        "that has none: without it a model judges pictures only")  # fmt: skip
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1: this machine only)")
+    parser.add_argument("--port", type=port, default=PORT, help=f"port to listen at, 0 for a free one ({PORT})")
+    parser.add_argument("--share", type=boolean, default=False, metavar="true|false",
+                        help="open a public tunnel through Gradio's servers: needs a network (false)")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from spatial_swin.errors import SpatialSwinError
+
+    if importlib.util.find_spec("gradio") is None:
+        raise SpatialSwinError(NEEDS_GRADIO)  # before the model is loaded, which takes seconds
+    from spatial_swin.app.page import build_page, serve
+    from spatial_swin.prediction import load_predictor
+
+    predictor = load_predictor(arguments.model, tiles=arguments.tiles)
+    page = build_page(predictor, arguments.model.resolve().name)
+    address = serve(page, arguments.host, arguments.port, arguments.share, block=False, only_here=not arguments.share)
+    print(f"open {page.share_url or address}   (Ctrl-C ends it)", flush=True)
+    page.block_thread()
+    return 0
