@@ -31,10 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from spatial_swin.commands.lasting_output import make_output_lasting
+
+    make_output_lasting()  # before the imports: libraries print too
     from accelerate import PartialState
 
     from spatial_swin import files
-    from spatial_swin.commands.lasting_output import make_output_lasting
     from spatial_swin.config import load_recipe
     from spatial_swin.publishing import check_model_id, foreseen, push_after_training
     from spatial_swin.reporting.card import model_card
@@ -45,7 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
         check_model_id(str(recipe.trainer.hub_model_id))
         if PartialState().is_main_process and (trouble := foreseen()):
             print(f"WARNING: the push at the end of this training will fail: {trouble}\n", flush=True)
-    make_output_lasting()
     done = fine_tune(recipe)
     if PartialState().is_main_process:
         files.write_text(done.model / "README.md", model_card(done))
