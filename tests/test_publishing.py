@@ -325,6 +325,23 @@ def test_destination_falls_back_on_the_recipe_and_its_line_says_everything(run: 
         Destination.of(run, "a/b/c")
 
 
+@pytest.mark.parametrize("error", [HubError("the Hub said no"), OSError("disk full"), ValueError("a bug of ours")])
+def test_no_trouble_with_a_push_looks_like_a_failed_training(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    recipe = run.read_recipe()
+    recipe["Trainer"]["hub_model_id"] = "me/x"
+    run.write_recipe(recipe)
+    monkeypatch.setattr(publishing, "collect", broken)
+    publishing.push_after_training(run)
+    shown = capsys.readouterr().out
+    assert f"NOT PUSHED: {error}" in shown
+    assert shown.endswith(f"spatial-swin push {run.path} --hub_model_id me/x\n")
+
+
 def test_sizes_are_listed_with_their_sum(run: RunFolder) -> None:
     lines = describe(gathered(run)).splitlines()
     assert [line.split()[0] for line in lines] == [*NAMES, "together"]
