@@ -39,14 +39,18 @@ def confusion_matrix(confusion: np.ndarray, class_names: list[str]) -> Figure:
         ticks = range(0, count, stride)
         axes.set_xticks(ticks, [names[k] for k in ticks], rotation=90 if upright else 0, fontsize=size)
         axes.set_yticks(ticks, [names[k] for k in ticks], fontsize=size)
-        figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02).outline.set_visible(False)
+        bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02, ticks=MaxNLocator(5, integer=True))
+        bar.outline.set_visible(False)
         if count <= WITH_NUMBERS:
-            _number_cells(axes, values, (2.2 if beside else 3.2) / count)
+            _number_cells(axes, values, (2.2 if beside else 3.2) / count, darkest=image.get_clim()[1])
     return figure
 
 
-def _number_cells(axes: Axes, values: np.ndarray, pitch: float) -> None:
-    """Write the numbers so large that the longest fits into a cell of `pitch` inches; a digit is 0.64 letters wide."""
+def _number_cells(axes: Axes, values: np.ndarray, pitch: float, darkest: float) -> None:
+    """Write the numbers so large that the longest fits into a cell of `pitch` inches; a digit is 0.64 letters wide.
+
+    White stands on cells near `darkest`, the value of the darkest colour, black on all others.
+    """
     top = max(1.0, float(values.max()))
     many = len(values) > 12
     longest = len(f"{top:.0f}") if many or values.dtype.kind == "i" else len(f"{top:.1f}")
@@ -62,7 +66,7 @@ def _number_cells(axes: Axes, values: np.ndarray, pitch: float) -> None:
             ha="center",
             va="center",
             fontsize=size,
-            color="white" if value > 0.55 * top else "black",
+            color="white" if value > 0.55 * darkest else "black",
         )
 
 
