@@ -22,6 +22,7 @@ from transformers import AutoConfig, SwinForImageClassification, pipeline
 from spatial_swin import publishing
 from spatial_swin.data.pictures import build_processor
 from spatial_swin.errors import HubError, RunError, UsageError
+from spatial_swin.prediction import load_predictor
 from spatial_swin.publishing import Destination, collect, describe, push
 from spatial_swin.runs import RunFolder
 
@@ -107,6 +108,8 @@ def test_what_is_pushed_comes_back_byte_for_byte(run: RunFolder, hub: Any, tmp_p
         2: "510",
         3: "514",
     }
+    heard = load_predictor(folder, "cpu")
+    assert heard.temperature == json.loads((folder / "temperature.json").read_text())["temperature"]
     assert hub.repositories["me/spatial"].commits == ["Model, card and figure of a Spatial Swin run"]
 
 

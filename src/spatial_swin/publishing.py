@@ -26,7 +26,7 @@ from spatial_swin.runs import RunFolder
 T = TypeVar("T")
 NEEDED = ("config.json", "preprocessor_config.json")
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
-FRONT_END = ("tiles.json", "front_end.json")  # how sound becomes the pictures, where training left it beside the model
+FRONT_END = "tiles.json"  # how sound became the pictures; training leaves it beside the model where the data has one
 WAITS = (1.0, 2.0, 4.0, 8.0, 8.0)  # seconds, as huggingface_hub's own backoff
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another one a moment later
 # Seconds to connect, to read, to write, to wait for a connection; the library's client would wait for ever.
@@ -116,7 +116,7 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
 
     found = gather(run.path, resamples, examples=False)
     names = sorted(path.name for path in run.model.iterdir() if WEIGHTS.fullmatch(path.name))
-    names += [*NEEDED, *(name for name in FRONT_END if (run.model / name).is_file())]
+    names += [*NEEDED, *([FRONT_END] if (run.model / FRONT_END).is_file() else [])]
     uploads = [Upload(name, run.model / name) for name in names]
     if found.temperature:
         t = found.temperature

@@ -48,6 +48,10 @@ def test_card_says_how_the_pictures_were_made_when_that_is_known(made_run: MakeR
     text = model_card(run, resamples=50)
     assert "mosaic recordings pictures --seconds 3 --sample_rate 48000 --arrangement 2x2 --size 384`" in text
     assert "is not known here" not in text
+    assert (
+        "hf download your-name/your-model --local-dir your-model\nspatial-swin predict your-model recording.wav"
+        in text
+    )
     (run.model / "tiles.json").write_text('["of another kind"]')
     assert "is not known here" in model_card(run, resamples=50)
 

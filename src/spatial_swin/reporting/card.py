@@ -29,6 +29,10 @@ from transformers import pipeline
 classify = pipeline("image-classification", model="{model_id}")
 print(classify("picture.png"))
 ```"""
+USE_SOUND = """```bash
+hf download {model_id} --local-dir {name}
+spatial-swin predict {name} recording.wav
+```"""
 USE_CALIBRATED = """```python
 import json
 import math
@@ -159,9 +163,15 @@ def _use(found: Evidence, model_id: str, beside: Collection[str]) -> list[Block]
         ["spatial-swin mosaic recordings pictures", *(f"--{key} {value}" for key, value in options.items()),
          *([f"--size {size}"] if size else [])]
     )  # fmt: skip
+    if options:
+        blocks.append(Text(
+            "A recording is judged by Spatial Swin itself, which makes the pictures as they were made for training "
+            "and applies the temperature:"
+        ))  # fmt: skip
+        blocks.append(Code(USE_SOUND.format(model_id=model_id, name=model_id.rpartition("/")[2])))
     text = (
-        f"The pictures must be made as those it was trained with: `{command}` turns class folders of binaural "
-        "recordings into them, with fixed scales. Other pictures of sound mean nothing to this model. "
+        f"Pictures must be made as those it was trained with: `{command}` turns class folders of binaural recordings "
+        "into them, with fixed scales. Other pictures of sound mean nothing to this model. "
     )
     text += (
         "tiles.json says which cue lies where." if options
