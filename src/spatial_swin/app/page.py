@@ -63,9 +63,7 @@ def build_page(predictor: Predictor, name: str) -> gr.Blocks:
         state = gr.State(None)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
-                upload = gr.File(
-                    label="Drop a binaural recording, or a picture of its cues", elem_id="upload", height=190
-                )
+                upload = gr.File(label="Recording, or picture of its cues", elem_id="upload", height=190)
                 player = gr.Audio(
                     label="Listen (headphones)", interactive=False, visible=False, buttons=[], elem_id="player"
                 )

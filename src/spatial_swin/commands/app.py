@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.prediction import load_predictor
 
     predictor = load_predictor(arguments.model, tiles=arguments.tiles)
-    page = build_page(predictor, arguments.model.resolve().name)
+    page = build_page(predictor, "/".join(arguments.model.resolve().parts[-2:]))
     address = serve(page, arguments.host, arguments.port, arguments.share, block=False, only_here=not arguments.share)
     print(f"open {page.share_url or address}   (Ctrl-C ends it)", flush=True)
     page.block_thread()

@@ -1,0 +1,87 @@
+"""Answers are the predictor's own, look into the window asked for, and name what is wrong with a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spatial_swin.app.answers import answer, at_window
+from spatial_swin.errors import SpatialSwinError
+from spatial_swin.prediction import Predictor, load_predictor
+
+
+@pytest.fixture
+def predictor(model_folder: Path) -> Predictor:
+    return load_predictor(model_folder, "cpu")
+
+
+def test_a_recording_gets_the_verdict_of_the_predictor(predictor: Predictor, make_sound: Callable[..., Path]) -> None:
+    path = make_sound("long.wav", 3.0)
+    told: list[int] = []
+    given = answer(predictor, path, told.append)
+    expected = predictor.of_sound(path)
+    np.testing.assert_array_equal(given.windows, expected.windows)
+    np.testing.assert_array_equal(given.probabilities, expected.probabilities)
+    assert sum(told) == 3
+    assert (
+        given.windows[given.shown, given.probabilities.argmax()]
+        == given.windows.max(axis=0)[given.probabilities.argmax()]
+    )
+    assert given.picture.shape == (32, 32, 3)
+    assert given.relevance.sum() == pytest.approx(1)
+    assert given.shares.sum() == pytest.approx(1)
+    assert [r.name for r in given.regions][:2] == ["magnitude_left", "magnitude_right"]
+
+
+def test_another_window_changes_the_look_and_not_the_verdict(
+    predictor: Predictor, make_sound: Callable[..., Path]
+) -> None:
+    given = answer(predictor, make_sound("long.flac", 3.0))
+    other = at_window(predictor, given, (given.shown + 1) % 3)
+    assert not np.array_equal(other.picture, given.picture)
+    np.testing.assert_array_equal(other.probabilities, given.probabilities)
+    np.testing.assert_array_equal(at_window(predictor, other, given.shown).picture, given.picture)
+
+
+def test_a_picture_of_the_same_cues_gets_the_same_verdict(
+    predictor: Predictor, make_sound: Callable[..., Path], tmp_path: Path
+) -> None:
+    of_sound = answer(predictor, make_sound("clip.wav"))
+    Image.fromarray(of_sound.picture[..., 0]).save(tmp_path / "clip.png")
+    of_picture = answer(predictor, tmp_path / "clip.png")
+    np.testing.assert_allclose(of_picture.probabilities, of_sound.probabilities, atol=1e-6)
+    assert not of_picture.is_sound
+
+
+def test_a_last_piece_of_half_a_window_is_judged_and_told(
+    predictor: Predictor, make_sound: Callable[..., Path]
+) -> None:
+    given = answer(predictor, make_sound("odd.wav", 1.6))
+    assert len(given.starts) == 2
+    assert any("1 of 2 windows" in note and "silence" in note for note in given.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("mono.wav", {"channels": 1}, "1 channel"),
+        ("surround.wav", {"channels": 6}, "6 channels"),
+        ("silent.wav", {"gain": 0.0}, "digital silence"),
+        ("short.wav", {"seconds": 0.3}, "needs at least 0.5 s"),
+        ("telephone.wav", {"rate": 16_000}, "16000 Hz"),
+    ],
+)
+def test_a_recording_that_cannot_be_judged_is_told(
+    predictor: Predictor, make_sound: Callable[..., Path], name: str, options: dict, said: str
+) -> None:
+    with pytest.raises(SpatialSwinError, match=said):
+        answer(predictor, make_sound(name, **options))
+
+
+@pytest.mark.parametrize("name", ["letter.wav", "letter.flac", "letter.png", "letter.txt", "letter.m4a", "letter"])
+def test_what_is_neither_sound_nor_picture_is_told(predictor: Predictor, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("Dear reader, " * 50)
+    with pytest.raises(SpatialSwinError, match="letter"):
+        answer(predictor, tmp_path / name)
