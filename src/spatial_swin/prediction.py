@@ -7,7 +7,7 @@ hours need no more memory than a minute. Nothing here trains, and no file is wri
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -263,12 +263,6 @@ def read_picture(path: str | os.PathLike[str], image_size: int) -> tuple[torch.T
         raise DataError(f"{path}: cannot be read ({reason}); copy or export it again") from None
 
 
-def batches(items: Iterator[torch.Tensor], size: int = BATCH) -> Iterator[torch.Tensor]:
-    """Pictures [3, S, S] stacked in groups of at most `size`."""
-    while batch := list(islice(items, size)):
-        yield torch.stack(batch)
-
-
 # -- loading --
 
 
@@ -297,11 +291,15 @@ def load_predictor(
         raise RunError(f"{folder}: the model cannot be loaded ({reason}); copy it again or train again") from None
     size = _require_our_processing(folder, model, processor)
     temperature = _temperature(folder)
-    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     found = _tile_map(root, folder, tiles)
+    try:
+        model.eval().to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RunError(f"the model cannot be put on the device {device} ({reason}); use cpu") from None
     labels: Mapping[Any, str] = model.config.id2label or {}
     return Predictor(
-        model.eval().to(target),
+        model,
         [labels[index] for index in range(len(labels))],
         size,
         [float(v) for v in processor.image_mean],

@@ -1,0 +1,136 @@
+"""Say which layout recordings were mixed for: sound or pictures of cues in, probabilities and one verdict a file out.
+
+    spatial-swin predict runs/first take.wav mosaic.png folder 'archive/**/*.flac'
+    spatial-swin predict runs/first concert.wav --timeline true              # where in the recording it says what
+    spatial-swin predict runs/first folder --format csv --output verdicts.csv
+    spatial-swin predict runs/first delivery --expect 514 --minimum_confidence 0.8 --format json    # quality control
+
+Takes a run folder or a model folder. Sound goes through the windows, loudness and cues of training, streamed; the
+verdict of a recording is the label with the highest mean probability over its windows (silent ones have no say).
+Probabilities are calibrated when `spatial-swin evaluate` has fitted a temperature. Below --minimum_confidence there is
+no verdict (unsure).
+
+Exit codes: 0 all judged (and as declared); 4 with --expect, when a verdict differs or is missing, whatever else
+happened; 1 when a file could not be judged (the others were); 2 wrong usage, such as a label the model does not know.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spatial_swin.commands.audit import boolean
+
+if TYPE_CHECKING:
+    from spatial_swin.commands.prediction_tables import Outcome
+
+DIFFERS = 4
+UNREADABLE = 1
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def counted(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="a run folder, or a model folder (as downloaded from the Hub)")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="sound, pictures, folders, or a quoted pattern")
+    parser.add_argument("--top_k", type=counted, default=3, help="labels shown for each file (3)")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="(table)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of printing")
+    parser.add_argument("--timeline", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
+                        help="show the windows of recordings; the table joins those that agree (false)")  # fmt: skip
+    parser.add_argument("--minimum_confidence", type=probability, default=0.0, metavar="P",
+                        help="no verdict below this probability (0: always one)")  # fmt: skip
+    parser.add_argument("--expect", metavar="LABEL", help="the declared label: exit 4 when a verdict is another")
+    parser.add_argument("--hop_seconds", type=float, help="from one window to the next (the windows of training)")
+    parser.add_argument("--minimum_seconds", type=float,
+                        help="judge recordings, or last pieces, this short, filled with silence (a window)")  # fmt: skip
+    parser.add_argument("--tiles", type=Path, metavar="PATH",
+                        help="data folder or tiles.json, for a model without one")  # fmt: skip
+    parser.add_argument("--batch_size", type=counted, default=16, help="windows or pictures at a time (16)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (a GPU when there is one)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from spatial_swin import files
+    from spatial_swin.commands.predicting import Judge, find_files
+    from spatial_swin.commands.prediction_tables import Outcome, as_csv, as_json, as_table
+    from spatial_swin.errors import UsageError
+    from spatial_swin.prediction import SOUND, load_predictor
+
+    predictor = load_predictor(arguments.run, arguments.device, arguments.tiles)
+    names = predictor.class_names
+    if arguments.expect is not None and arguments.expect not in names:
+        raise UsageError(f"--expect {arguments.expect}: the model knows {', '.join(names)}; choose one of them")
+    found = find_files(arguments.files)
+    if predictor.front_end is not None and any(path.suffix.lower() in SOUND for path in found.paths):
+        predictor.sound_settings(arguments.hop_seconds, arguments.minimum_seconds)  # a bad option: said before all
+    judge = Judge(
+        predictor, arguments.minimum_confidence, arguments.hop_seconds, arguments.minimum_seconds, arguments.batch_size
+    )
+    with tqdm(total=judge.units(found.paths), desc="judging", unit="window", disable=None) as bar:
+        judgements, problems = judge.judge(found.paths, bar.update)
+    outcome = Outcome(
+        str(arguments.run), names, predictor.temperature, predictor.calibrated, judgements,
+        found.problems + problems, arguments.minimum_confidence, arguments.expect,
+    )  # fmt: skip
+    table = arguments.format == "table"
+    if table:
+        text = as_table(outcome, arguments.top_k, arguments.timeline) + "\n"
+    elif arguments.format == "csv":
+        text = as_csv(outcome, arguments.timeline)
+    else:
+        text = as_json(outcome, arguments.top_k, arguments.timeline)
+    if arguments.output is not None:
+        try:
+            files.write_text(arguments.output, text)
+        except OSError as error:
+            raise UsageError(f"--output {arguments.output}: cannot be written ({error.strerror})") from None
+        print(f"open {arguments.output}")
+    elif judgements or not table:
+        print(text, end="", flush=True)
+    print(summary(outcome, found.passed_by), file=sys.stdout if table else sys.stderr)
+    if outcome.differing:
+        return DIFFERS
+    return UNREADABLE if outcome.problems else 0
+
+
+def summary(outcome: "Outcome", passed_by: int) -> str:
+    """What a person wants to know at the end; what could not be judged, each with what to do."""
+    count = len(outcome.judgements)
+    unsure = sum(judgement.verdict is None for judgement in outcome.judgements)
+    parts = [f"{count} file{'s' * (count != 1)} judged"]
+    if unsure:
+        parts.append(f"{unsure} without a verdict")
+    if passed_by:
+        parts.append(f"{passed_by} neither sound nor picture passed by")
+    if outcome.expect is not None:
+        differing = len(outcome.differing)
+        parts.append(f"{differing} of {count} not {outcome.expect}" if differing else f"all {outcome.expect}")
+    how = (
+        f"probabilities calibrated (temperature {outcome.temperature:.3f})"
+        if outcome.calibrated
+        else "probabilities NOT calibrated: run `spatial-swin evaluate` on the run first"
+    )
+    lines = [f"\n{', '.join(parts)}; {how}"]
+    if outcome.problems:
+        lines.append(f"could not be judged ({len(outcome.problems)}):")
+        lines += [f"  - {problem}" for problem in outcome.problems]
+    return "\n".join(lines)
