@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expect", metavar="LABEL", help="the declared label: exit 4 when a verdict is another")
     parser.add_argument("--hop_seconds", type=float, help="from one window to the next (the windows of training)")
     parser.add_argument("--minimum_seconds", type=float,
-                        help="judge recordings, or last pieces, this short, filled with silence (a window)")  # fmt: skip
+                        help="judge recordings and last pieces this short; silence fills them (a window)")  # fmt: skip
     parser.add_argument("--tiles", type=Path, metavar="PATH",
                         help="data folder or tiles.json, for a model without one")  # fmt: skip
     parser.add_argument("--batch_size", type=counted, default=16, help="windows or pictures at a time (16)")
