@@ -242,6 +242,8 @@ def _patiently(call: Callable[[], T]) -> T:
         except Exception as error:
             if not _is_passing(error):
                 raise
+            told = (str(error).strip().splitlines() or [""])[0]
+            print(f"the Hub fails ({told}); trying again in {wait:g} s", file=sys.stderr, flush=True)
             time.sleep(wait)
     return call()
 
