@@ -28,6 +28,8 @@ WRITE = """
 import os, signal, socket, sys, time
 from spatial_swin.runs import RunFolder
 run = RunFolder({path!r})
+lock = run.lock()
+lock.__enter__()  # as training does
 def progress(state):
     run.write_progress({{"state": state, "pid": os.getpid(), "host": socket.gethostname(), "step": 1, "steps": 9,
                          "epoch": 1, "epochs": 9, "phase": 1, "eta_seconds": 9.0, "best": None, "last": None}})

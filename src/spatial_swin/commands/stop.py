@@ -7,6 +7,7 @@ another machine, or it did not end within --wait seconds.
 """
 
 import argparse
+import math
 import os
 import signal
 import time
@@ -34,7 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
     pid = monitoring.keeper_pid(folder) or (status.pid if status.state in ("running", "stalled") else None)
     if pid is None:
         raise RunError(f"{folder.path}: nothing runs here ({monitoring_lines.headline(status)})")
-    since = time.time()
     try:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:  # it ended between the look and the signal
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise RunError(f"{folder.path}: pid {pid} belongs to somebody else; only they can stop it") from None
     print(f"sent SIGTERM to pid {pid}; it ends its step and saves a checkpoint", flush=True)
     deadline = time.monotonic() + arguments.wait
-    while monitoring.process_is(pid, before=since):
+    while monitoring.process_is(pid, before=math.inf):
         if time.monotonic() > deadline:
             raise RunError(
                 f"{folder.path}: pid {pid} has not ended after {arguments.wait:g} s; it may still be saving"

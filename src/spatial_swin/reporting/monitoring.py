@@ -68,7 +68,7 @@ def look(run: RunFolder, now: float | None = None) -> Status:
     silent = max(0.0, now - heard)
     here = host in (None, socket.gethostname())
     about: dict[str, Any] = {"progress": progress, "pid": keeper or pid, "host": host, "here": here, "silent": silent}
-    there = here and pid is not None and process_is(pid, before=heard)
+    there = here and pid is not None and is_training(run, pid, before=heard)
     if keeper is not None and not there and _newer(run.pid_file, run.progress_file):
         return Status(run.path, "preparing", progress, keeper, socket.gethostname(), note="to continue")
     if state != "running":
@@ -131,18 +131,25 @@ def process_is(pid: int, before: float) -> bool:
         return True
 
 
+def is_training(run: RunFolder, pid: int, before: float) -> bool:
+    """Whether `pid` lives and holds the lock of `run` open; where that cannot be seen, whether it is old enough."""
+    lock = run.path / ".lock"
+    try:
+        if lock.is_file():
+            return any(Path(file.path) == lock.resolve() for file in psutil.Process(pid).open_files())
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+    except psutil.AccessDenied:
+        pass
+    return process_is(pid, before)
+
+
 def keeper_pid(run: RunFolder) -> int | None:
     """The pid in the run folder when it is the living keeper of this very folder; None for a stale pid file."""
     try:
         pid = int(run.pid_file.read_text().split()[0])
-        written = run.pid_file.stat().st_mtime
-    except (OSError, ValueError, IndexError):
-        return None
-    if not process_is(pid, before=written):
-        return None
-    try:
-        words = psutil.Process(pid).cmdline()
-    except psutil.NoSuchProcess:
+        words = psutil.Process(pid).cmdline()  # none, of a zombie
+    except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
         return None
     except psutil.AccessDenied:
         return pid
