@@ -51,6 +51,7 @@ from spatial_swin.modeling.callbacks import (
     TerminationCallback,
     TrainerBound,
 )
+from spatial_swin.modeling.compiling import settle_compiler
 from spatial_swin.modeling.metrics import LayoutMetrics
 from spatial_swin.modeling.tracker import Trackers, tracked_config
 from spatial_swin.modeling.tracking import choose_tracking, remove_theirs
@@ -98,6 +99,8 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
         state.wait_for_everyone()
         split = run.read_split()
         class_names = _class_names(split)
+        if (sentence := settle_compiler(recipe.trainer)) and state.is_main_process:
+            print(sentence, flush=True)
         set_seed(recipe.trainer.seed)
         model = swin.build_model(recipe.model, class_names)
         trainer, callbacks = build_trainer(recipe, run, split, model, trackers)
@@ -231,7 +234,7 @@ def _open(run: RunFolder, recipe: Recipe) -> None:
 
 def _clear(run: RunFolder) -> None:
     """Remove what a training wrote, and nothing else that may lie there."""
-    for folder in ("checkpoints", "model", "predictions", "confusion", "thesis_results", "explanations"):
+    for folder in ("checkpoints", "model", "predictions", "confusion", "thesis_results", "explanations", "export"):
         shutil.rmtree(run.path / folder, ignore_errors=True)
     shutil.rmtree(run.tensorboard, ignore_errors=True)
     for file in (
