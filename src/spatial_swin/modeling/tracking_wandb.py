@@ -7,6 +7,7 @@ folders), git remotes, wandb's description of the machine, pictures of the data.
 """
 
 import base64
+import contextlib
 import json
 import netrc
 import os
@@ -73,10 +74,11 @@ class WandbTracker(Tracker):
             self.run = self._init(wandb, config, run_id)
         except wandb.errors.AuthenticationError as error:
             raise RecipeError(refusal(self.key_from, str(error))) from None
-        except (wandb.Error, TimeoutError) as error:
+        except Exception as error:  # wandb's own, or its service gone
             if self.mode == OFFLINE:
                 raise
-            wandb.teardown()  # its service holds on to the id of the run that failed
+            with contextlib.suppress(Exception):
+                wandb.teardown()  # its service holds on to the id of the run that failed
             self.mode, self.why = OFFLINE, f"the server could not be used: {first_sentence(error)}"
             self.run = self._init(wandb, config, run_id)
         self.folder.write_tracking("wandb", {"id": self.run.id, "project": self.run.project, "name": self.run.name})
