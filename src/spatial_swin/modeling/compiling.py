@@ -28,9 +28,9 @@ def settle_compiler(arguments: TrainingArguments) -> str | None:
             os.environ.pop(key, None)
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         return f"torch_compile: this machine cannot compile ({reason}); training goes on without it"
-    import torch._dynamo.config  # takes a second, and only those who compile need it
+    from torch._dynamo import config  # takes a second, and only those who compile need it
 
-    torch._dynamo.config.suppress_errors = True
+    config.suppress_errors = True
     return None
 
 

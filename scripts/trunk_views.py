@@ -1,0 +1,120 @@
+"""How many fixed views are enough? The demo's data trained with 1, 2, 4, 8, 16 views and with a new draw every epoch.
+
+    spatial-swin demo                                             # renders the data, once
+    python scripts/trunk_views.py demo/data/pictures --output_dir views
+
+Every run is the demo's recipe with another number of views, three seeds each, from one shared trunk cache; the split
+is the same for all, so that seeds and views alone differ. The same command continues where it was interrupted. Writes
+trunk_views.csv (one row a run), trunk_views.md (mean and spread by views) and trunk_views.png beside the runs.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spatial_swin import files
+from spatial_swin.commands.demo import find_recipe
+from spatial_swin.config import load_recipe
+from spatial_swin.runs import RunFolder
+from spatial_swin.training import fine_tune
+
+ANEW = 0  # views: a new draw every epoch
+COLUMNS = ["views", "seed", "accuracy", "macro_f1", "nll", "validation_loss", "best_epoch", "seconds"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_dir", help="the demo's pictures")
+    parser.add_argument("--output_dir", type=Path, default=Path("views"))
+    parser.add_argument("--views", type=int, nargs="+", default=[1, 2, 4, 8, 16, ANEW], help="0: a new draw an epoch")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--config", type=Path, default=None, help="another recipe than the demo's")
+    options, overrides = parser.parse_known_args()
+    rows = []
+    for seed in options.seeds:
+        for views in options.views:
+            run = train(options, views, seed, overrides)
+            rows.append(figures(run, views, seed))
+            write(options.output_dir, rows)
+    print(f"open {options.output_dir / 'trunk_views.png'}")
+
+
+def train(options: argparse.Namespace, views: int, seed: int, overrides: list[str]) -> RunFolder:
+    """One run in its own folder; a finished one is not trained again."""
+    folder = options.output_dir / f"views{views:02d}_seed{seed}"
+    run = RunFolder(folder)
+    if run.state() == "finished":
+        return run
+    given = [
+        "--data_dir", str(options.data_dir), "--output_dir", str(folder), "--seed", str(seed), "--split_seed", "42",
+        "--trunk_cache_dir", str(options.output_dir / "cache"), "--trunk_cache_views", str(views),
+    ]  # fmt: skip
+    print(f"\n=== {views or 'a new draw every epoch'}{' views' if views else ''}, seed {seed}: {folder}", flush=True)
+    return fine_tune(load_recipe(options.config or find_recipe(), [*given, *overrides]))
+
+
+def figures(run: RunFolder, views: int, seed: int) -> dict[str, Any]:
+    metrics = run.read_metrics()
+    test = metrics["test"]
+    return {
+        "views": views or "new", "seed": seed, "accuracy": test["accuracy"]["value"],
+        "macro_f1": test["macro_f1"]["value"], "nll": value(test.get("nll")),
+        "validation_loss": min(row["validation_loss"] for row in run.read_history()),
+        "best_epoch": metrics["best_epoch"], "seconds": run.read_environment()["seconds_total"],
+    }  # fmt: skip
+
+
+def value(figure: Any) -> Any:
+    return figure["value"] if isinstance(figure, dict) else figure
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The table of runs, the table by views, the figure; from as many runs as there are."""
+    files.write_csv(folder / "trunk_views.csv", rows, COLUMNS)
+    kinds = list(dict.fromkeys(row["views"] for row in sorted(rows, key=lambda r: (r["views"] == "new", r["views"]))))
+    lines = ["| views | runs | accuracy, mean (least to greatest) | validation loss, mean |", "|---|---|---|---|"]
+    for kind in kinds:
+        accuracy, loss = (
+            np.array([row[name] for row in rows if row["views"] == kind], dtype=float)
+            for name in ("accuracy", "validation_loss")
+        )
+        lines.append(
+            f"| {kind} | {len(accuracy)} | {accuracy.mean():.3f} ({accuracy.min():.3f} to {accuracy.max():.3f}) | "
+            f"{loss.mean():.3f} |"
+        )
+    files.write_text(folder / "trunk_views.md", "\n".join(lines) + "\n")
+    draw(folder / "trunk_views.png", rows, kinds)
+
+
+def draw(path: Path, rows: list[dict[str, Any]], kinds: list[Any]) -> None:
+    """Accuracy of every run and the mean by views, beside the validation loss."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
+    labels = ["new\nevery\nepoch" if kind == "new" else str(kind) for kind in kinds]
+    for axis, name, title in zip(
+        axes, ("accuracy", "validation_loss"), ("Test accuracy", "Validation loss"), strict=True
+    ):
+        values = [[row[name] for row in rows if row["views"] == kind] for kind in kinds]
+        for place, group in enumerate(values):
+            axis.plot([place] * len(group), group, "o", color="#0072b2", markersize=4, alpha=0.6, zorder=2)
+        axis.plot(range(len(values)), [float(np.mean(group)) for group in values], "_", color="black", markersize=16)
+        axis.set_xticks(range(len(kinds)), labels)
+        axis.set_xlim(-0.5, len(kinds) - 0.5)
+        axis.set_xlabel("views of each training picture")
+        axis.set_ylabel(title)
+        axis.grid(axis="y", linewidth=0.4, alpha=0.5)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("One point a run (seed), a bar their mean", fontsize=9)
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=300)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    main()
