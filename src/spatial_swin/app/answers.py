@@ -24,9 +24,9 @@ from spatial_swin.prediction import PICTURES, SOUND, Predictor, Timeline, read_p
 
 SHORTEST = 0.5  # of a window: what a recording, or its last piece, must have to be judged, the rest being silence
 FLAGS = {
-    "silent": "below -50 LUFS: no say in the verdict",
-    "clipped": "overdriven: some of the cues are those of the distortion",
-    "short": "shorter than the model's window and filled with silence",
+    "silent": "Below -50 LUFS, without a say in the verdict",
+    "clipped": "Overdriven, so that some cues are those of the distortion",
+    "short": "Shorter than a window and filled with silence",
 }
 
 
@@ -151,7 +151,7 @@ def _regions(predictor: Predictor) -> list[Region]:
 def _remarks(predictor: Predictor, flags: list[str]) -> list[str]:
     """Sentences on windows that are unlike the others, and on probabilities that were never calibrated."""
     counts = {flag: sum(flag in of_window.split("+") for of_window in flags) for flag in FLAGS}
-    said = [f"{count} of {len(flags)} windows: {FLAGS[flag]}." for flag, count in counts.items() if count]
+    said = [f"{FLAGS[flag]}: {count} of {len(flags)} windows." for flag, count in counts.items() if count]
     if not predictor.calibrated:
         said.append("The probabilities are not calibrated: `spatial-swin evaluate` fits the temperature.")
     return said

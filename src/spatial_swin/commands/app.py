@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if importlib.util.find_spec("gradio") is None:
         raise SpatialSwinError(NEEDS_GRADIO)  # before the model is loaded, which takes seconds
+    print(f"loading {arguments.model}", flush=True)  # Gradio and the model take seconds
     from spatial_swin.app.page import build_page, serve
     from spatial_swin.prediction import load_predictor
 
