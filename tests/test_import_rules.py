@@ -22,6 +22,7 @@ ALLOWED = {
     "training": LEAVES | {"audio", "config", "data", "modeling", "evaluation", "reporting", "runs"},
     "prediction": LEAVES | {"config", "data", "audio", "modeling", "evaluation", "runs"},
     "app": LEAVES | {"audio", "data", "modeling", "evaluation", "reporting", "prediction"},
+    "exporting": LEAVES | {"modeling", "prediction"},
     "publishing": LEAVES | {"reporting", "runs"},
     "__init__": {"reporting"},
 }

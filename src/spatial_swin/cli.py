@@ -36,6 +36,7 @@ VERBS = {
     "cache": "list or remove what the trunk cache holds",
     "report": "thesis results of one run, or the comparison of several",
     "predict": "recordings or pictures -> which layout, how sure, where in time; quality control with --expect",
+    "export": "the model as ONNX, checked against PyTorch and timed beside it",
     "explain": "where the model looks, cue by cue, and the occlusion check that keeps it honest",
     "push": "put a finished run's model on the Hugging Face Hub: weights, processor, card, figure",
     "app": "a page on this machine: drop a recording, see layout, cues and where the model looked",
