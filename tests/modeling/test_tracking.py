@@ -7,6 +7,8 @@ import json
 import os
 import runpy
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from PIL import Image
 from spatial_swin.config import load_recipe
 from spatial_swin.modeling import tracking
 from spatial_swin.modeling.callbacks import TerminationCallback
-from spatial_swin.modeling.tracker import Tracker, final_figures, tracked_config
+from spatial_swin.modeling.tracker import Tracker, Trackers, final_figures, tracked_config
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.runs import RunFolder
 from spatial_swin.training import Stopped, fine_tune
@@ -324,6 +326,27 @@ def test_training_outlives_a_tracker(
     assert Breaking.told == [7, 14]
     said = capsys.readouterr().err
     assert said.count("wandb: log_confusion failed ([Errno 28] No space left on device); the run goes on without") == 1
+
+
+class Hanging(Tracker):
+    """Its network dies without a word after the start."""
+
+    name = "wandb"
+    patience = 0.2
+
+    def log(self, step: int, scalars: Any) -> None:
+        threading.Event().wait(60)
+
+
+def test_a_call_that_hangs_is_left_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    with Trackers([Hanging()]) as trackers:
+        trackers.start({})
+        trackers.log(1, {"a": 1.0})
+        assert not trackers
+        trackers.log(2, {"a": 1.0})
+    assert time.monotonic() - began < 30
+    assert "wandb: log failed (no answer within 0.2 s); the run goes on without wandb" in capsys.readouterr().err
 
 
 def test_what_is_tracked_names_no_folder_and_no_token(write_recipe: Write, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ done here: drawing, deciding what runs where, sending pictures of the data, toke
 """
 
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ class Tracker:
 
     name = ""
     active = True  # whether there is anything to tell it, once started
+    patience: float | None = None  # seconds that one call may take; a network can die while training
 
     def start(self, config: Mapping[str, Any]) -> str:
         """Begin, or continue, with the recipe as `config`; return the sentence for the console."""
@@ -110,7 +112,9 @@ class Trackers:
     def _each(self, method: str, *given: Any) -> None:
         for tracker in list(self.trackers):
             try:
-                sentence = getattr(tracker, method)(*given)
+                sentence = _within(
+                    None if method in ("start", "finish") else tracker.patience, getattr(tracker, method), *given
+                )
             except SpatialSwinError:  # the user is to decide, before training starts
                 raise
             except Exception as error:
@@ -124,6 +128,28 @@ class Trackers:
             else:
                 if sentence:
                     self.say(sentence)
+
+
+def _within(seconds: float | None, call: Callable[..., Any], *given: Any) -> Any:
+    """`call(*given)`, or TimeoutError after so many seconds; the call is left behind, it cannot be ended."""
+    if seconds is None:
+        return call(*given)
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.extend((True, call(*given)))
+        except Exception as error:
+            outcome.extend((False, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    if not outcome[0]:
+        raise outcome[1]
+    return outcome[1]
 
 
 def _exit_code(error: BaseException | None) -> int:

@@ -30,6 +30,7 @@ from spatial_swin.runs import Predictions, RunFolder
 
 ANSWER_WITHIN = 10.0  # seconds for the server's first answer
 INIT_TIMEOUT = 30.0
+CALL_TIMEOUT = 120.0  # of a call while training; longer and training goes on without wandb
 FINISH_TIMEOUT = 600.0  # sending a model of 350 MB over 5 Mbit/s; what is left can be sent with `wandb sync`
 OFF, OFFLINE, ONLINE = "disabled", "offline", "online"
 
@@ -82,6 +83,7 @@ class WandbTracker(Tracker):
             self.mode, self.why = OFFLINE, f"the server could not be used: {first_sentence(error)}"
             self.run = self._init(wandb, config, run_id)
         self.folder.write_tracking("wandb", {"id": self.run.id, "project": self.run.project, "name": self.run.name})
+        self.patience = CALL_TIMEOUT if self.mode == ONLINE else None
         for axis in ("epoch", "step"):
             self.run.define_metric(axis, hidden=True)
         self.run.define_metric("*", step_metric="epoch")
