@@ -25,3 +25,9 @@ def test_html_escapes_and_links_its_sections(tmp_path: Path) -> None:
     assert '<a href="#s2">Second</a>' in page
     assert "<td>a|b</td>" in page
     assert "beware" in page
+
+
+def test_commands_are_set_as_code_and_the_rest_stays_escaped(tmp_path: Path) -> None:
+    text = Text("run `spatial-swin audit <data>` on <b>it</b>")
+    page = to_html(Document("T", "", [Section("S", [text])]), tmp_path)
+    assert "run <code>spatial-swin audit &lt;data&gt;</code> on &lt;b&gt;it&lt;/b&gt;" in page
