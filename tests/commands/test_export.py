@@ -1,0 +1,119 @@
+"""`spatial-swin export`: ONNX that says the same in any batch, what it needs told beside it, clear refusals."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import SwinConfig, SwinForImageClassification
+
+from spatial_swin import exporting
+from spatial_swin.cli import main
+from spatial_swin.commands import export
+from spatial_swin.data.pictures import build_processor
+from spatial_swin.modeling.occlusion import normalise
+from spatial_swin.modeling.swin import ASSETS
+from spatial_swin.prediction import load_predictor
+
+needs_onnx = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in export.NEEDED), reason="the extra [export] is not installed"
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    torch.manual_seed(0)
+    labels = {0: "100", 1: "200", 2: "514"}
+    config = SwinConfig(
+        image_size=32, id2label=labels, label2id={v: k for k, v in labels.items()}, patch_size=2, embed_dim=8,
+        depths=[1, 1, 2, 2], num_heads=[1, 1, 2, 2], window_size=2,
+    )  # fmt: skip
+    SwinForImageClassification(config).save_pretrained(folder)
+    build_processor(32).save_pretrained(folder)
+    (folder / "temperature.json").write_text('{"temperature": 0.7}')
+    return folder
+
+
+def logits_of(file: Path, folder: Path, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """What ONNX Runtime and PyTorch say of the same noise, [B, K] each."""
+    predictor = load_predictor(folder, "cpu")
+    values = normalise(exporting.random_pictures(batch, predictor.image_size), predictor.mean, predictor.std)
+    session = exporting.session_of(file.read_bytes(), 1)
+    with torch.no_grad():
+        return session.run(None, {exporting.INPUT: values.numpy()})[0], predictor.model(values).logits.numpy()
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_the_file_says_the_same_in_batches_it_was_not_made_with(model, pictures, capsys):
+    assert main(["export", str(model), "--onnx", "--data_dir", str(pictures), "--repeats", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "every verdict the same" in shown
+    for batch in (1, 3, 8):
+        theirs, ours = logits_of(model / "export" / "model.onnx", model, batch)
+        assert theirs.shape == (batch, 3)
+        assert np.abs(theirs - ours).max() < 1e-5
+    about = json.loads((model / "export" / "model.json").read_text())
+    assert about["labels"] == ["100", "200", "514"]
+    assert about["temperature"] == 0.7
+    assert about["input"]["shape"] == ["batch", 3, 32, 32]
+    assert about["input"]["mean"] == [0.485, 0.456, 0.406]
+    assert about["parity"]["largest_logit_difference"] < 1e-5
+    assert about["parity"]["of"] == "pictures of the data"
+    assert about["opset"] >= 18
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_the_shipped_model_is_exported_too(tmp_path):
+    file = tmp_path / "nano.onnx"
+    assert main(["export", str(ASSETS / "swin-nano-192"), "--onnx", str(file), "--repeats", "3"]) == 0
+    for batch in (1, 4):
+        theirs, ours = logits_of(file, ASSETS / "swin-nano-192", batch)
+        assert np.abs(theirs - ours).max() < 1e-4
+
+
+class Other:
+    """A session that says something else by `by`."""
+
+    def __init__(self, predictor: object, by: float) -> None:
+        self.predictor, self.by = predictor, by
+
+    def run(self, outputs: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        with torch.no_grad():
+            return [self.predictor.model(torch.from_numpy(feed[exporting.INPUT])).logits.numpy() + self.by]
+
+
+def test_a_model_that_says_something_else_is_refused_and_nothing_is_written(model, monkeypatch, capsys):
+    monkeypatch.setattr(export, "NEEDED", ())
+    monkeypatch.setattr(exporting, "to_onnx", lambda predictor: b"")
+    monkeypatch.setattr(exporting, "session_of", lambda *_: Other(load_predictor(model, "cpu"), 0.01))
+    assert main(["export", str(model), "--onnx"]) == 1
+    said = capsys.readouterr().err
+    assert "largest difference of logits 1.00e-02" in said
+    assert "nothing was written" in said
+    assert not (model / "export").exists()
+
+
+def test_a_difference_that_is_no_number_is_refused(model, monkeypatch, capsys):
+    monkeypatch.setattr(export, "NEEDED", ())
+    monkeypatch.setattr(exporting, "to_onnx", lambda predictor: b"")
+    monkeypatch.setattr(exporting, "session_of", lambda *_: Other(load_predictor(model, "cpu"), float("nan")))
+    assert main(["export", str(model), "--onnx"]) == 1
+    assert not (model / "export").exists()
+
+
+def test_what_is_missing_is_said_before_anything_is_loaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(export, "NEEDED", ("onnx_of_nobody", "onnxruntime_of_nobody"))
+    assert main(["export", str(tmp_path), "--onnx"]) == 1
+    said = capsys.readouterr().err
+    assert "onnx_of_nobody, onnxruntime_of_nobody, which are not installed: pip install 'spatial-swin[export]'" in said
+
+
+def test_a_name_that_does_not_end_in_onnx_is_refused(model, monkeypatch, capsys):
+    monkeypatch.setattr(export, "NEEDED", ())
+    assert main(["export", str(model), "--onnx", "model.bin"]) == 2
+    assert "must end in .onnx" in capsys.readouterr().err

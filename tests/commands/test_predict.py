@@ -1,0 +1,161 @@
+"""`spatial-swin predict`: every kind of file at once, bad ones listed, tables for people and machines, exit codes."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+from transformers import SwinConfig, SwinForImageClassification
+
+from spatial_swin.audio.tiles import tile_map
+from spatial_swin.cli import main
+from spatial_swin.commands.prediction_tables import clock
+from spatial_swin.data.pictures import build_processor
+
+RATE = 48_000
+CLASSES = ["100", "200", "510", "514"]
+
+
+@pytest.fixture(scope="session")
+def certain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that says 514 of everything, with probability 0.9: its head has no weights, only biases."""
+    folder = tmp_path_factory.mktemp("certain")
+    labels = dict(enumerate(CLASSES))
+    config = SwinConfig(
+        image_size=32, id2label=labels, label2id={v: k for k, v in labels.items()}, patch_size=2, embed_dim=8,
+        depths=[1, 1, 2, 2], num_heads=[1, 1, 2, 2], window_size=2,
+    )  # fmt: skip
+    model = SwinForImageClassification(config)
+    torch.nn.init.zeros_(model.classifier.weight)
+    model.classifier.bias.data = torch.tensor([0.04, 0.03, 0.03, 0.9]).log()
+    model.save_pretrained(folder)
+    build_processor(32).save_pretrained(folder)
+    tile_map("4x4", 192, RATE, 0.5).write(folder / "tiles.json")
+    (folder / "temperature.json").write_text('{"temperature": 1.0}')
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in: two pictures, a recording with a silent middle, and things that are neither."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "box" / "deep").mkdir(parents=True)
+    Image.new("L", (192, 192), 90).save("box/a.png")
+    Image.new("RGB", (50, 40), (9, 99, 199)).save("box/deep/b.jpg")
+    sound = 0.1 * np.random.default_rng(0).standard_normal((3 * RATE // 2, 2))
+    sound[RATE // 2 : RATE] = 0
+    soundfile.write("box/deep/c.wav", sound, RATE)
+    (tmp_path / "box" / "notes.txt").write_text("passed by")
+    (tmp_path / "box" / ".hidden.png").write_text("not looked at")
+    (tmp_path / "bad.png").write_text("not a picture")
+    return tmp_path
+
+
+def test_files_folders_and_patterns_are_judged_once_each_in_order(certain, here, capsys):
+    assert main(["predict", str(certain), "box/deep/*.wav", "box", "box/a.png", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["file"], row["kind"], row["flags"]) for row in found["files"]] == [
+        ("box/deep/c.wav", "sound", ["silent in 1 of 3 windows"]),
+        ("box/a.png", "picture", []),
+        ("box/deep/b.jpg", "picture", ["other size"]),
+    ]
+    assert all(row["verdict"] == "514" for row in found["files"])
+    assert all(row["probabilities"]["514"] == pytest.approx(0.9, abs=1e-5) for row in found["files"])
+    assert found["files"][0]["shares"] == {"100": 0, "200": 0, "510": 0, "514": 1}
+    assert found["problems"] == []
+    assert "agrees" not in found
+
+
+def test_what_cannot_be_judged_is_listed_and_the_rest_is_done(certain, here, capsys):
+    words = ["bad.png", "box/a.png", "gone.wav", "box/notes.txt", "none*.wav", "box/deep/c.wav"]
+    assert main(["predict", str(certain), *words]) == 1
+    shown = capsys.readouterr().out
+    assert "2 files judged" in shown
+    assert "could not be judged (4):" in shown
+    for sentence in (
+        "bad.png: not a picture, whatever its name says; export it again as PNG",
+        "gone.wav: not found; give files",
+        "box/notes.txt: neither sound nor picture by its name",
+        "none*.wav: no sound and no picture there",
+    ):
+        assert f"  - {sentence}" in shown
+
+
+def test_the_table_shows_verdicts_runners_up_and_stretches_of_windows(certain, here, capsys):
+    assert main(["predict", str(certain), "box", "--timeline", "true", "--top_k", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["file", "verdict", "probability", "also", "windows", "notes"]
+    row = next(number for number, line in enumerate(lines) if line.startswith("box/deep/c.wav"))
+    assert lines[row].split()[1:8] == ["514", "514", "0.900", "100", "0.040", "3,", "100%"]
+    assert [line.split() for line in lines[row + 1 : row + 4]] == [
+        ["0:00:00", "-", "0:00:00.5", "514", "0.900", "(1", "window)"],
+        ["0:00:00.5", "-", "0:00:01", "silent", "(1", "window)"],
+        ["0:00:01", "-", "0:00:01.5", "514", "0.900", "(1", "window)"],
+    ]
+    assert any("1 neither sound nor picture passed by" in line for line in lines)
+    assert any("calibrated (temperature 1.000)" in line for line in lines)
+
+
+def test_csv_has_a_row_a_file_and_one_a_window_when_asked(certain, here, capsys):
+    assert main(["predict", str(certain), "box", "--format", "csv"]) == 0
+    assert [row["kind"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == [
+        "picture", "picture", "sound"
+    ]  # fmt: skip
+    assert main(["predict", str(certain), "box", "--format", "csv", "--timeline", "true", "--output", "t.csv"]) == 0
+    assert "open t.csv" in capsys.readouterr().out
+    rows = list(csv.DictReader((here / "t.csv").open()))
+    assert [row["kind"] for row in rows] == ["picture", "picture", "sound", "window", "window", "window"]
+    assert [(row["start"], row["end"], row["verdict"], row["flags"]) for row in rows[3:]] == [
+        ("0.0", "0.5", "514", ""), ("0.5", "1.0", "", "silent"), ("1.0", "1.5", "514", ""),
+    ]  # fmt: skip
+    assert all(float(row["p_514"]) == pytest.approx(0.9, abs=1e-5) for row in rows)
+    assert rows[2]["share"] == "1.0"
+
+
+@pytest.mark.parametrize(("options", "code", "agrees"), [
+    (["box", "--expect", "514"], 0, True),
+    (["box", "--expect", "510"], 4, False),
+    (["box", "--expect", "514", "--minimum_confidence", "0.95"], 4, False),  # no verdict is no agreement
+    (["box", "bad.png", "--expect", "514"], 1, False),  # not known to differ, not known to agree
+    (["box", "bad.png", "--expect", "100"], 4, False),
+])  # fmt: skip
+def test_declared_against_detected(certain, here, capsys, options, code, agrees):
+    assert main(["predict", str(certain), *options, "--format", "json"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert found["agrees"] is agrees
+    assert len(found["differing"]) == (3 if code == 4 else 0)
+
+
+def test_below_the_confidence_there_is_no_verdict(certain, here, capsys):
+    assert main(["predict", str(certain), "box", "--minimum_confidence", "0.95"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("unsure") == 3
+    assert "3 without a verdict" in shown
+
+
+@pytest.mark.parametrize(("options", "says"), [
+    (["--expect", "515"], "the model knows 100, 200, 510, 514"),
+    (["--output", "bad.png/t.csv"], "cannot be written"),
+])  # fmt: skip
+def test_wrong_usage_is_said(certain, here, capsys, options, says):
+    assert main(["predict", str(certain), "box", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_options_out_of_range_are_refused(certain, here, capsys):
+    for options in (["--minimum_confidence", "1.5"], ["--top_k", "0"], ["--format", "xml"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(["predict", str(certain), "box", *options])
+    assert main(["predict", str(certain), "box", "--hop_seconds", "0"]) == 1
+    assert "--hop_seconds 0 is less than 0.05" in capsys.readouterr().err
+
+
+def test_times_are_written_as_a_clock_shows_them():
+    assert [clock(s) for s in (0, 12.5, 59.96, 3599, 10_799.5)] == [
+        "0:00:00", "0:00:12.5", "0:01:00", "0:59:59", "2:59:59.5",
+    ]  # fmt: skip
