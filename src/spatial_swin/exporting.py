@@ -130,7 +130,7 @@ def parity(predictor: Predictor, session: Any, pictures: torch.Tensor, batches: 
         for batch in values.split(size):
             ours = _of_torch(predictor, batch)
             theirs = session.run(None, {INPUT: batch.numpy()})[0]
-            difference = max(difference, float(np.abs(ours - theirs).max()))
+            difference = float(np.maximum(difference, np.abs(ours - theirs).max()))  # keeps NaN, unlike max()
             same &= bool((ours.argmax(axis=1) == theirs.argmax(axis=1)).all())
     return Parity(difference, same, len(pictures), tuple(batches))
 
