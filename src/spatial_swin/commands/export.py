@@ -6,7 +6,7 @@
 The graph takes float32 pictures [batch, 3, S, S], any batch, normalised as model.json says (mean and std of RGB in
 0..1), and gives logits; divided by the temperature their softmax is the calibrated probability of each label. Parity
 is checked on pictures of the data where they can be found, else on noise, in batches of 1, 2 and 5; above --tolerance
-nothing is written. Needs `pip install 'spatial-swin[export]'`. The export takes a minute or two.
+nothing is written. Needs `pip install 'spatial-swin[export]'`. The export takes seconds to minutes.
 """
 
 import argparse
