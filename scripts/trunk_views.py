@@ -96,7 +96,7 @@ def draw(path: Path, rows: list[dict[str, Any]], kinds: list[Any]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
-    labels = ["new\nevery\nepoch" if kind == "new" else str(kind) for kind in kinds]
+    labels = ["new draw\nan epoch" if kind == "new" else str(kind) for kind in kinds]
     for axis, name, title in zip(
         axes, ("accuracy", "validation_loss"), ("Test accuracy", "Validation loss"), strict=True
     ):

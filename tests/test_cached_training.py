@@ -344,8 +344,7 @@ def test_a_checkpoint_with_another_trunk_is_refused(bench: Bench, checkpoint: st
         bench.train("cached", model_name_or_path=checkpoint, **EXACT)
 
 
-@pytest.mark.parametrize("step", [3, 17])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("step", "workers"), [(3, 0), (17, 2)])
 def test_a_stopped_run_continues_to_the_bit(bench: Bench, uncached: list[float], step: int, workers: int) -> None:
     """Within an epoch, before and after the boundary of the phases: the rest of the epoch reads its own views."""
     changes = {**EXACT, "dataloader_num_workers": workers}

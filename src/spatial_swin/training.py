@@ -108,10 +108,10 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
             run.write_environment(environment(trainer, recipe))
             print(_about(trainer, recipe, model), flush=True)
             trackers.start(tracked_config(recipe, run.read_environment()))
-        locks: list[int] = []
         try:
             if recipe.data.trunk_cache_views:
-                locks = train_from_cache(trainer, recipe, split, class_names, callbacks["diary"].tell_filling)
+                tell = callbacks["diary"].tell_filling
+                leaving.enter_context(train_from_cache(trainer, recipe, split, class_names, tell))
             checkpoint = last_checkpoint(run.checkpoints)
             if checkpoint and state.is_main_process:
                 print(f"continuing from {checkpoint}", flush=True)
@@ -129,9 +129,6 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
         except BaseException as error:
             callbacks["diary"].write_progress(trainer.state, "failed", error=str(error))
             raise
-        finally:
-            for lock in locks:
-                os.close(lock)
         if callbacks["termination"].terminated:
             callbacks["diary"].write_progress(trainer.state, "stopped")
             state.wait_for_everyone()  # the first process to leave makes the launcher end the others

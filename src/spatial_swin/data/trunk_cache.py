@@ -128,12 +128,19 @@ class TrunkStore:
                 path.unlink(missing_ok=True)
 
     def try_filling(self) -> int | None:
-        """Take the lock of those who compute entries; None when another run has it. `os.close` lets go."""
+        """Take the lock of those who compute entries; None when another run has it. `release` lets go."""
         return _try_lock(self.folder / ".filling", fcntl.LOCK_EX)
 
-    def use(self) -> int | None:
-        """Keep `cache rm` from removing the store; `os.close`, or the end of the process, lets go."""
-        return _try_lock(self.folder / ".in_use", fcntl.LOCK_SH)
+    def use(self) -> int:
+        """Keep `cache rm` from removing the store; `release`, or the end of the process, lets go.
+
+        Raises:
+            RunError: it is being removed at this moment.
+        """
+        lock = _try_lock(self.folder / ".in_use", fcntl.LOCK_SH)
+        if lock is None:
+            raise RunError(f"trunk cache: {self.folder} is being removed; give the same command again")
+        return lock
 
 
 class ShardWriter:
@@ -301,7 +308,7 @@ def remove_store(folder: Path) -> int:
         return size
     finally:
         for handle in handles:
-            os.close(handle)
+            release(handle)
 
 
 def folder_bytes(folder: Path) -> int:
@@ -318,6 +325,13 @@ def _last_used(folder: Path) -> float:
         return (folder / STORE_FILE).stat().st_mtime
     except OSError:
         return 0.0
+
+
+def release(lock: int | None) -> None:
+    """Let go of a lock, also where worker processes have inherited it; None is none."""
+    if lock is not None:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        os.close(lock)
 
 
 def _try_lock(path: Path, kind: int) -> int | None:

@@ -6,16 +6,15 @@ run are made from pictures by the ordinary model, so no figure of a report rests
 needs the same waits until the first has computed it, and reuses it.
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 
 from spatial_swin.config import Recipe
 from spatial_swin.data.pictures import sample_key
-from spatial_swin.data.trunk_cache import Place, TrunkStore, require_room
+from spatial_swin.data.trunk_cache import Place, TrunkStore, release, require_room
 from spatial_swin.data.trunk_dataset import TrunkDataset
 from spatial_swin.data.trunk_shards import PLAIN, Entry
 from spatial_swin.errors import RunError
@@ -30,14 +29,16 @@ WAIT = 2.0  # seconds between two looks whether another run has done its filling
 
 def train_from_cache(
     trainer: TwoPhaseTrainer, recipe: Recipe, split: Sequence[Sample], class_names: Sequence[str], tell: Tell
-) -> list[int]:
-    """Fill what is missing and give the Trainer its stored data; return locks to keep open while it trains.
+) -> ExitStack:
+    """Fill what is missing and give the Trainer its stored data; close what is returned when it has trained.
+
+    Until then `spatial-swin cache rm` leaves the stores alone.
 
     Args:
         tell: called now and then with the entries done and in all.
 
     Raises:
-        RunError: no room, no writing, a damaged disk.
+        RunError: no room, no writing, a store that is being removed.
         FillingStopped: SIGTERM.
     """
     model, main = trainer.model, trainer.is_world_process_zero()
@@ -45,32 +46,33 @@ def train_from_cache(
     assert 2 <= cut <= trunk.ALL_FROZEN, "the recipe was not checked"
     parts = [[sample for sample in split if sample.split == part] for part in ("train", "validation")]
     datasets = [trainer.train_dataset, trainer.eval_dataset]
-    with torch.random.fork_rng(), _frozen(model):  # training draws what it would draw without a cache
-        cache = open_cache(trainer, recipe, cut, parts[0], datasets[0])
-        wanted = cache.wanted(parts)
-        lock = _take_turn(trainer, cache.stores[0])
-        try:
-            if main:
+    with ExitStack() as using:
+        with torch.random.fork_rng(), _frozen(model):  # training draws what it would draw without a cache
+            cache = open_cache(trainer, recipe, cut, parts[0], datasets[0])
+            for store in cache.stores:
+                using.callback(release, store.use())
+            wanted = cache.wanted(parts)
+            with ExitStack() as filling:
                 for store in cache.stores:
-                    store.remove_unfinished()
-                    store.places(wanted[store], verify=True)
-            trainer.accelerator.wait_for_everyone()
-            jobs = missing_jobs(cache, parts, wanted)
-            if main:
-                _announce(trainer, cache, recipe, jobs, wanted)
-            fill(trainer, cache, jobs, datasets, tell)
-            trainer.accelerator.wait_for_everyone()
-        finally:
-            if lock is not None:
-                os.close(lock)
-    _use(trainer, cache, recipe, parts, class_names, wanted)
-    trunk.accept_trunk(model, cut, cache.computed)
-    trainer.trunk_fingerprint = (cut, cache.plain.key["trunk"])
-    return [handle for store in cache.stores if (handle := store.use()) is not None]
+                    filling.callback(release, _take_turn(trainer, store))
+                    if main:
+                        store.remove_unfinished()
+                        store.places(wanted[store], verify=True)
+                trainer.accelerator.wait_for_everyone()
+                jobs = missing_jobs(cache, parts, wanted)
+                if main:
+                    _announce(trainer, cache, recipe, jobs, wanted)
+                fill(trainer, cache, jobs, datasets, tell)
+                trainer.accelerator.wait_for_everyone()
+        _use(trainer, cache, parts, class_names, wanted)
+        trunk.accept_trunk(model, cut, cache.computed)
+        trainer.trunk_fingerprint = (cut, cache.plain.key["trunk"])
+        kept = using.pop_all()
+    return kept
 
 
 def _take_turn(trainer: TwoPhaseTrainer, store: TrunkStore) -> int | None:
-    """Wait until no other run fills the store. The main process takes the lock, the others learn that it has it.
+    """Wait until no other run fills the store; the lock in the main process, None in the others once that has it.
 
     They ask one another again and again, because no collective call may last as long as another run's filling.
     """
@@ -158,7 +160,6 @@ def _frozen(model: torch.nn.Module) -> Iterator[None]:
 def _use(
     trainer: TwoPhaseTrainer,
     cache: TrunkCache,
-    recipe: Recipe,
     parts: Sequence[Sequence[Sample]],
     class_names: Sequence[str],
     wanted: Mapping[TrunkStore, set[Entry]],
