@@ -1,6 +1,7 @@
 """The stores on disk: what was written comes back, what is damaged or foreign never does, limits are said before."""
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -88,6 +89,19 @@ def test_no_flipped_byte_of_an_index_gives_wrong_numbers(store: TrunkStore) -> N
         index.with_suffix(".bin").write_bytes(numbers)
         for entry, array in read(store).items():
             assert np.array_equal(array, ARRAYS[ENTRIES.index(entry)]), f"byte {place}"
+
+
+def test_an_index_that_was_changed_is_refused_by_the_checksum(store: TrunkStore, tmp_path: Path) -> None:
+    """Views exchanged, or another store's name put in: the numbers are whole, and still not those asked for."""
+    index = next(path for path in store.folder.glob("*.json") if "aaaa" in path.read_text())
+    content = json.loads(index.read_text())
+    content["entries"][0], content["entries"][1] = content["entries"][1], content["entries"][0]
+    index.write_text(json.dumps(content))
+    assert read(store).keys() == set(ENTRIES[4:])
+    other = make_store(tmp_path / "cache", {**KEY, "trunk": "other"})
+    for path in store.folder.glob("[!s]*.*"):
+        (other.folder / path.name).write_bytes(path.read_bytes().replace(store.digest.encode(), other.digest.encode()))
+    assert read(other) == {}
 
 
 @pytest.mark.parametrize("size", [0, 100, 319])
