@@ -122,10 +122,9 @@ def boosted(out: Path, seed: int) -> float:
 
 def accuracy_on(run: Path, data: Path) -> float:
     """Accuracy of a run's model on all pictures of another data folder."""
-    from spatial_swin.prediction import load_predictor
-
     from spatial_swin.data.folder import scan_folder
     from spatial_swin.data.pictures import read_pixels
+    from spatial_swin.prediction import load_predictor
 
     predictor, folder = load_predictor(run), scan_folder(data / "pictures")
     right = 0

@@ -202,7 +202,7 @@ class TwoPhaseTrainer(Trainer):
     def init_hf_repo(self, *_: Any, **__: Any) -> None:
         return
 
-    def push_to_hub(self, *_: Any, **__: Any) -> None:
+    def push_to_hub(self, *_: Any, **__: Any) -> None:  # type: ignore[override]
         return
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
