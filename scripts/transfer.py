@@ -27,7 +27,8 @@ from spatial_swin.runs import RunFolder
 RECIPE = Path(__file__).parents[1] / "recipes" / "swin-nano-192" / "demo.yaml"
 SILENT = ("--sound_ear_swap", "0", "--sound_time_shift", "0", "--sound_gain_db", "0", "--sound_mask", "0")
 SCRATCH = ("--model_name_or_path", "swin-nano-192/config.json", "--train_from_scratch", "true",
-           "--head_only_epochs", "0", "--learning_rate", "1e-3", "--backbone_learning_rate", "1e-3")  # fmt: skip
+           "--head_only_epochs", "0", "--learning_rate", "1e-3", "--backbone_learning_rate", "1e-3", "--warmup_epochs", "1",
+           "--drop_path_rate", "0.05", "--weight_decay", "0.05", "--trunk_cache_views", "0")  # fmt: skip
 TITLES = {
     "a": "(a) shipped checkpoint, two phases",
     "b": "(b) random trunk, two phases",
@@ -43,8 +44,8 @@ def main() -> None:
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     parser.add_argument("--variants", nargs="+", choices=TITLES, default=list(TITLES))
-    parser.add_argument("--programmes", type=int, default=400)
-    parser.add_argument("--scratch_epochs", type=int, default=6, help="epochs of (c) that take as long as (a)")
+    parser.add_argument("--programmes", type=int, default=480)
+    parser.add_argument("--scratch_epochs", type=int, default=4, help="epochs of (c) that take as long as (a)")
     parser.add_argument("--hrtf", type=Path, help="folder of SOFA files of listeners that training never heard")
     parser.add_argument("--unheard", type=int, default=80, help="programmes for them, a seed")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
@@ -92,7 +93,7 @@ def train(out: Path, variant: str, seed: int, scratch_epochs: int) -> None:
         "picture": (*SILENT, "--augmentation", "true"),
     }[variant]
     call("train", "--config", RECIPE, "--data_dir", out / f"data_{seed}" / "pictures", "--seed", seed,
-         "--output_dir", out / f"{variant}_{seed}", *overrides)  # fmt: skip
+         "--output_dir", out / f"{variant}_{seed}", "--trunk_cache_dir", out / "trunk_cache", *overrides)  # fmt: skip
 
 
 def run_row(out: Path, variant: str, seed: int) -> dict[str, Any]:

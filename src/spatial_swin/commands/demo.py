@@ -23,7 +23,7 @@ RECIPE = Path("recipes") / "swin-nano-192" / "demo.yaml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output_dir", default="demo", help="folder for the data and the run [demo]")
-    parser.add_argument("--programmes", type=int, default=None, help="programmes to render [400; 60 when short]")
+    parser.add_argument("--programmes", type=int, default=None, help="programmes to render [480; 60 when short]")
     parser.add_argument("--short", choices=("true", "false"), default="false", help="a minute or two, for CI [false]")
     parser.add_argument("--seed", type=int, default=42, help="of the programmes, the split and the training [42]")
     parser.add_argument("--workers", type=int, default=None, help="processes that render [one a core]")
@@ -46,10 +46,11 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
 
     began = time.monotonic()
     short = arguments.short == "true"
-    programmes = arguments.programmes or (60 if short else 400)
+    programmes = arguments.programmes or (60 if short else 480)
     data, run_folder = output / "data", RunFolder(output / "run")
     if arguments.overwrite == "true":
         shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(output / "trunk_cache", ignore_errors=True)
         shutil.rmtree(run_folder.path, ignore_errors=True)
         (output / "demo.json").unlink(missing_ok=True)
     require_same(output, {"programmes": programmes, "seed": arguments.seed, "short": arguments.short})
@@ -70,10 +71,12 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
     if run_folder.state() != "finished":
         train = [
             "train", "--config", str(find_recipe()), "--data_dir", str(data / "pictures"),
-            "--output_dir", str(run_folder.path), "--seed", str(arguments.seed), *(SHORT if short else ()),
+            "--output_dir", str(run_folder.path), "--seed", str(arguments.seed),
+            "--trunk_cache_dir", str(output / "trunk_cache"), *(SHORT if short else ()),
         ]  # fmt: skip
         if code := main(train):
             return code
+        shutil.rmtree(output / "trunk_cache", ignore_errors=True)
     print("\n3/3  evaluate and report", flush=True)
     if code := main(["evaluate", str(run_folder.path)]) or main(["report", str(run_folder.path)]):
         return code
