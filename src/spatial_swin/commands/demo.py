@@ -23,7 +23,7 @@ RECIPE = Path("recipes") / "swin-nano-192" / "demo.yaml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output_dir", default="demo", help="folder for the data and the run [demo]")
-    parser.add_argument("--programmes", type=int, default=None, help="programmes to render [480; 60 when short]")
+    parser.add_argument("--programmes", type=int, default=None, help="programmes to render [600; 60 when short]")
     parser.add_argument("--short", choices=("true", "false"), default="false", help="a minute or two, for CI [false]")
     parser.add_argument("--seed", type=int, default=42, help="of the programmes, the split and the training [42]")
     parser.add_argument("--workers", type=int, default=None, help="processes that render [one a core]")
@@ -46,7 +46,7 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
 
     began = time.monotonic()
     short = arguments.short == "true"
-    programmes = arguments.programmes or (60 if short else 480)
+    programmes = arguments.programmes or (60 if short else 600)
     data, run_folder = output / "data", RunFolder(output / "run")
     if arguments.overwrite == "true":
         shutil.rmtree(data, ignore_errors=True)
