@@ -74,8 +74,10 @@ def main() -> None:
 
 
 def call(*words: object) -> None:
-    """One `spatial-swin` command; its output goes to ours, its failure is ours."""
-    subprocess.run([sys.executable, "-m", "spatial_swin.cli", *map(str, words)], check=True)
+    """One `spatial-swin` command; its output goes to ours, its failure is ours (it has said why)."""
+    code = subprocess.run([sys.executable, "-m", "spatial_swin.cli", *map(str, words)]).returncode
+    if code:
+        raise SystemExit(code)
 
 
 def render(data: Path, programmes: int, seed: int, listener: str = "kemar", first: int = 0) -> None:
