@@ -52,8 +52,13 @@ def _plan_of(config: str, overrides: list[str]) -> Plan:
 
     from spatial_swin.config import load_recipe
 
-    logging.getLogger("spatial_swin").setLevel(logging.ERROR)  # what is to be said is said in the training
-    recipe = load_recipe(config, [*overrides, "--ddp_backend", "none"])  # there is no process group outside a launcher
+    logger = logging.getLogger("spatial_swin")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # what is to be said is said in the training
+    try:  # there is no process group outside a launcher
+        recipe = load_recipe(config, [*overrides, "--ddp_backend", "none"])
+    finally:
+        logger.setLevel(level)
     return Plan(str(recipe.output_dir), torch.cuda.device_count(), bool(recipe.trainer.use_cpu))
 
 
