@@ -12,15 +12,10 @@ import argparse
 import importlib.util
 from pathlib import Path
 
+from spatial_swin.commands.values import boolean
+
 PORT = 7860
 NEEDS_GRADIO = "the page needs Gradio, which is not installed: pip install 'spatial-swin[app]'"
-
-
-def boolean(text: str) -> bool:
-    """`true` or `false` as the command line writes them."""
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
 
 
 def port(text: str) -> int:

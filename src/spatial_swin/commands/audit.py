@@ -11,14 +11,9 @@ statistics.csv to --output_dir. With --strict true an alarm ends with exit code 
 import argparse
 from pathlib import Path
 
+from spatial_swin.commands.values import boolean
+
 ALARM = 3
-
-
-def boolean(text: str) -> bool:
-    """`true` or `false` as the command line writes them."""
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false (write the data folder before --strict)")
-    return text.lower() == "true"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

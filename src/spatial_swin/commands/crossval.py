@@ -14,8 +14,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial_swin.commands.audit import boolean
 from spatial_swin.commands.fold_runs import FoldRun, Train, fold_row, open_plan, run_folds, seed_of, worker_command
+from spatial_swin.commands.values import boolean
 
 if TYPE_CHECKING:
     from spatial_swin.config import Recipe

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial_swin.commands.audit import boolean
+from spatial_swin.commands.values import boolean
 
 if TYPE_CHECKING:
     from spatial_swin.runs import Predictions, RunFolder

@@ -14,41 +14,18 @@ samples.csv and explanations.json.
 import argparse
 from pathlib import Path
 
-
-def boolean(text: str) -> bool:
-    """`true` or `false` as the command line writes them."""
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
-
-
-def count(text: str) -> int:
-    """A whole number, 0 or more."""
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
-    return int(text)
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
+from spatial_swin.commands.values import boolean, count, share, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="a finished run folder")
-    parser.add_argument("--samples", type=count, default=8, help="pictures with a figure of their own: "
+    parser.add_argument("--samples", type=whole_number, default=8, help="pictures with a figure of their own: "
                         "confident right, confident wrong and uncertain in turn (8)")  # fmt: skip
     parser.add_argument("--part", choices=("test", "validation"), default="test", help="part of the split (test)")
     parser.add_argument("--data_dir", type=Path, help="where the pictures are now (default: as in the run's recipe)")
     parser.add_argument("--occlusion", type=boolean, default=True, metavar="true|false",
                         help="hide each region as well: one forward a region and picture (true)")  # fmt: skip
-    parser.add_argument("--limit", type=count, default=200,
+    parser.add_argument("--limit", type=whole_number, default=200,
                         help="pictures behind the means, drawn evenly over the classes; 0 for all (200)")  # fmt: skip
     parser.add_argument("--class", dest="target", choices=("none", "predicted", "true"), default="none",
                         help="weigh attention by the positive gradient of this class (Chefer et al. 2021); none is "

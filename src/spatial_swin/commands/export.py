@@ -14,7 +14,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial_swin.commands.predict import counted
+from spatial_swin.commands.values import count
 
 if TYPE_CHECKING:
     import torch
@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="file to write (<run>/export/model.onnx); a .json comes beside it")  # fmt: skip
     parser.add_argument("--data_dir", type=Path, help="pictures for the parity check (the recipe's data_dir)")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="largest difference of logits allowed (0.001)")
-    parser.add_argument("--batch_size", type=counted, default=1, help="of the timing (1)")
-    parser.add_argument("--repeats", type=counted, default=15, help="pairs of timings (15)")
-    parser.add_argument("--threads", type=counted, help="of the timing (as PyTorch chooses)")
+    parser.add_argument("--batch_size", type=count, default=1, help="of the timing (1)")
+    parser.add_argument("--repeats", type=count, default=15, help="pairs of timings (15)")
+    parser.add_argument("--threads", type=count, help="of the timing (as PyTorch chooses)")
 
 
 def run(arguments: argparse.Namespace) -> int:

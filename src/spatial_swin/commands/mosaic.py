@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spatial_swin.audio.tiles import ARRANGEMENTS
-from spatial_swin.commands.audit import boolean
+from spatial_swin.commands.values import boolean
 
 if TYPE_CHECKING:
     from spatial_swin.audio.clips import Recording

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatial_swin.commands.audit import boolean
+from spatial_swin.commands.values import boolean, count, share
 
 if TYPE_CHECKING:
     from spatial_swin.commands.prediction_tables import Outcome
@@ -28,33 +28,15 @@ DIFFERS = 4
 UNREADABLE = 1
 
 
-def probability(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
-
-
-def counted(text: str) -> int:
-    """A whole number from 1 on."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="a run folder, or a model folder (as downloaded from the Hub)")
     parser.add_argument("files", nargs="+", metavar="FILE", help="sound, pictures, folders, or a quoted pattern")
-    parser.add_argument("--top_k", type=counted, default=3, help="labels shown for each file (3)")
+    parser.add_argument("--top_k", type=count, default=3, help="labels shown for each file (3)")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="(table)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of printing")
     parser.add_argument("--timeline", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
                         help="show the windows of recordings; the table joins those that agree (false)")  # fmt: skip
-    parser.add_argument("--minimum_confidence", type=probability, default=0.0, metavar="P",
+    parser.add_argument("--minimum_confidence", type=share, default=0.0, metavar="P",
                         help="no verdict below this probability (0: always one)")  # fmt: skip
     parser.add_argument("--expect", metavar="LABEL", help="the declared label: exit 4 when a verdict is another")
     parser.add_argument("--hop_seconds", type=float, help="from one window to the next (the windows of training)")
@@ -62,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="judge recordings and last pieces this short; silence fills them (a window)")  # fmt: skip
     parser.add_argument("--tiles", type=Path, metavar="PATH",
                         help="data folder or tiles.json, for a model without one")  # fmt: skip
-    parser.add_argument("--batch_size", type=counted, default=16, help="windows or pictures at a time (16)")
+    parser.add_argument("--batch_size", type=count, default=16, help="windows or pictures at a time (16)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (a GPU when there is one)")
 
 

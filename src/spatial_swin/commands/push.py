@@ -12,7 +12,7 @@ end of its training. The same command pushes again; files that did not change ar
 import argparse
 from pathlib import Path
 
-from spatial_swin.commands.audit import boolean
+from spatial_swin.commands.values import boolean
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

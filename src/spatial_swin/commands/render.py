@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from spatial_swin.audio.layouts import DEFAULT_LAYOUTS, LAYOUTS
 from spatial_swin.audio.tiles import ARRANGEMENTS
-from spatial_swin.commands.audit import boolean
 from spatial_swin.commands.mosaic import shard_of
+from spatial_swin.commands.values import boolean, count, whole_number
 from spatial_swin.errors import AudioError, Problem, UsageError, raise_problems
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ SAVE_EVERY = 20.0  # s between writings of the manifest, which is what a stopped
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     given = parser.add_argument_group("programmes").add_mutually_exclusive_group(required=True)
     given.add_argument("--programmes", type=Path, metavar="DIR", help="folder of channel masters and folders of stems")
-    given.add_argument("--synthetic", type=_count, metavar="N", help="so many synthetic programmes")
+    given.add_argument("--synthetic", type=count, metavar="N", help="so many synthetic programmes")
     parser.add_argument(
-        "--first_programme", type=_number, default=0, metavar="K", help="number of the first synthetic one (0)"
+        "--first_programme", type=whole_number, default=0, metavar="K", help="number of the first synthetic one (0)"
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of synthetic programmes, drawn places and drawn listeners (0)"
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listeners", nargs="+", default=[], metavar="NAME",
                         help="kemar, parametric:SEED, parametric:1-20, or SOFA files (kemar)")  # fmt: skip
     parser.add_argument("--hrtf", nargs="+", default=[], metavar="PATH", help="SOFA files or folders of them, added")
-    parser.add_argument("--listeners_each", type=_count, metavar="N", help="draw so many for each programme (all)")
+    parser.add_argument("--listeners_each", type=count, metavar="N", help="draw so many for each programme (all)")
     parser.add_argument("--directions", choices=("nearest", "interpolated"), default="nearest",
                         help="how a loudspeaker between measured directions is heard (nearest)")  # fmt: skip
     parser.add_argument("--seconds", type=float, help="of a chunk (10; synthetic programmes 3, in one chunk)")
@@ -60,23 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="write the sound too (true)")  # fmt: skip
     parser.add_argument("--size", type=int, default=384, help="of a picture in pixels: 384, 224 or 192 (384)")
     parser.add_argument("--arrangement", choices=ARRANGEMENTS, default="4x4", help="which cues, in which grid (4x4)")
-    parser.add_argument("--workers", type=_count, help="processes (one a core)")
+    parser.add_argument("--workers", type=count, help="processes (one a core)")
     parser.add_argument("--shard", type=shard_of, default=(1, 1), metavar="I/N", help="do the i-th of n parts")
     parser.add_argument("--skip_bad", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
                         help="leave out what cannot be used instead of stopping (false)")  # fmt: skip
     parser.add_argument("--output_dir", type=Path, required=True, help="folder to write")
-
-
-def _number(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
