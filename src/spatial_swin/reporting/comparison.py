@@ -18,6 +18,7 @@ from spatial_swin.errors import DataError
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.evaluation.significance import COMPARED, exact_mcnemar, holm, matching_order, paired_bootstrap
 from spatial_swin.reporting import document, style
+from spatial_swin.reporting.paired_differences import difference_panel, in_accuracy, verdicts
 from spatial_swin.reporting.tables import METRIC_NAMES, p_text, tex_table, with_interval
 from spatial_swin.runs import Predictions, RunFolder
 
@@ -86,8 +87,7 @@ def _pair(
 
 def comparison_figure(summaries: dict[str, dict[str, Any]], rows: Sequence[dict[str, Any]]) -> Figure:
     """Accuracy and macro F1 of each run, and the paired differences in accuracy, all with 95 % intervals."""
-    pairs = [row for row in rows if row["metric"] == "accuracy"]
-    heights = (len(summaries) + 1, len(pairs) + 1)
+    heights = (len(summaries) + 1, len(in_accuracy(rows)) + 1)
     figure = style.new_figure(height=1.1 + 0.24 * sum(heights))
     upper, lower = figure.subplots(2, 1, height_ratios=heights)
     for shift, metric, look in ((-0.12, "accuracy", style.BLUE), (0.12, "macro_f1", style.VERMILLION)):
@@ -98,14 +98,7 @@ def comparison_figure(summaries: dict[str, dict[str, Any]], rows: Sequence[dict[
     upper.set_yticks(range(len(summaries)), style.shorten(list(summaries), 26))
     upper.set(title="Each run", xlabel="score with 95 % interval", ylim=(len(summaries) - 0.4, -0.6))
     upper.legend(loc="best")
-    for k, row in enumerate(pairs):
-        style.interval_dot(lower, row["difference"], row["low"], row["high"], k, style.BLUE)
-    names = [style.shorten([row["second"], row["first"]], 20) for row in pairs]
-    lower.set_yticks(range(len(pairs)), [f"{second} − {first}" for second, first in names])
-    lower.axvline(0, color=style.GREY, linestyle="--", linewidth=0.9)
-    lower.set(
-        title="Paired differences", xlabel="difference in accuracy with 95 % interval", ylim=(len(pairs) - 0.4, -0.6)
-    )
+    difference_panel(lower, rows, "95 % interval")
     return figure
 
 
@@ -145,15 +138,6 @@ def _mcnemar_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list
 
 def _document(summaries: dict[str, dict[str, Any]], rows: Sequence[dict[str, Any]]) -> document.Document:
     items, groups = rows[0]["items"], rows[0]["groups"]
-    clear = [row for row in rows if row["metric"] == "accuracy" and (row["p_holm"] or 1) < 0.05]
-    verdict = [
-        f"{row['second' if row['difference'] > 0 else 'first']} is more accurate than "
-        f"{row['first' if row['difference'] > 0 else 'second']} by {abs(row['difference']):.4f} "
-        f"(p {p_text(row['p_holm'])} after Holm)."
-        for row in clear
-    ] or [
-        "No pair differs in accuracy at the 5 % level after Holm's correction; that is no proof that they are equal."
-    ]
     method = (
         f"All runs were tested on the same {items} items of {groups} groups. Differences are second minus first, with "
         "intervals and p from drawing whole groups for both runs at once (paired cluster bootstrap); p is corrected "
@@ -163,7 +147,7 @@ def _document(summaries: dict[str, dict[str, Any]], rows: Sequence[dict[str, Any
         method += " McNemar's test takes items as independent, which those of one group are not: trust the bootstrap."
     picture = document.Picture("comparison", "Accuracy and macro F1 of each run, and the paired differences.")
     return document.Document("Comparison of runs", ", ".join(summaries), [
-        document.Section("Verdict", [document.Bullets(verdict), document.Text(method)]),
+        document.Section("Verdict", [document.Bullets(verdicts(rows)), document.Text(method)]),
         document.Section("Each run", [document.Table("Test part, 95 % intervals", *_run_table(summaries)),
                                       picture]),
         document.Section("Differences", [document.Table("Paired differences", *_difference_table(rows)),

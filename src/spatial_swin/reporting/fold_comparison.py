@@ -19,6 +19,7 @@ from spatial_swin import files
 from spatial_swin.errors import DataError, RunError
 from spatial_swin.evaluation.significance import corrected_resampled_t, holm
 from spatial_swin.reporting import document, style
+from spatial_swin.reporting.paired_differences import difference_panel, in_accuracy, verdicts
 from spatial_swin.reporting.tables import METRIC_NAMES, p_text, tex_table, with_interval
 from spatial_swin.runs import read_samples
 
@@ -117,22 +118,16 @@ def paired_rows(first: CrossValidation, second: CrossValidation) -> list[dict[st
 
 def difference_figure(shown: Sequence[CrossValidation], rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Accuracy of every fold, a line a fold so that pairs can be followed; below the differences with intervals."""
-    pairs = [row for row in rows if row["metric"] == "accuracy"]
-    figure = style.new_figure(height=2.9 + 0.24 * len(pairs))
-    upper, lower = figure.subplots(2, 1, height_ratios=[2.0, 0.5 + 0.24 * len(pairs)])
+    pairs = len(in_accuracy(rows))
+    figure = style.new_figure(height=2.9 + 0.24 * pairs)
+    upper, lower = figure.subplots(2, 1, height_ratios=[2.0, 0.5 + 0.24 * pairs])
     table = np.array([one.scores["accuracy"] for one in shown])
     upper.plot(range(len(shown)), table, "o-", color=style.SKY, markersize=3, linewidth=0.7)
     upper.plot(range(len(shown)), table.mean(axis=1), "D", color=style.BLACK, markersize=4, label="mean")
     upper.set_xticks(range(len(shown)), style.shorten([one.name for one in shown], 26))
     upper.set(title="Each fold", ylabel="accuracy", xlim=(-0.4, len(shown) - 0.6))
     upper.legend(loc="best")
-    for k, row in enumerate(pairs):
-        style.interval_dot(lower, row["difference"], row["low"], row["high"], k, style.BLUE)
-    names = [style.shorten([row["second"], row["first"]], 20) for row in pairs]
-    lower.set_yticks(range(len(pairs)), [f"{second} − {first}" for second, first in names])
-    lower.axvline(0, color=style.GREY, linestyle="--", linewidth=0.9)
-    lower.set(title="Paired differences", xlabel="difference in accuracy with corrected 95 % interval",
-              ylim=(len(pairs) - 0.4, -0.6))  # fmt: skip
+    difference_panel(lower, rows, "corrected 95 % interval")
     return figure
 
 
@@ -149,15 +144,6 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]
 
 
 def _document(shown: Sequence[CrossValidation], rows: Sequence[Mapping[str, Any]]) -> document.Document:
-    clear = [row for row in rows if row["metric"] == "accuracy" and row["p_holm"] < 0.05]
-    verdict = [
-        f"{row['second' if row['difference'] > 0 else 'first']} is more accurate than "
-        f"{row['first' if row['difference'] > 0 else 'second']} by {abs(row['difference']):.4f} "
-        f"(p {p_text(row['p_holm'])} after Holm)."
-        for row in clear
-    ] or [
-        "No pair differs in accuracy at the 5 % level after Holm's correction; that is no proof that they are equal."
-    ]
     method = (
         f"Each of the {len(shown[0].tested)} folds was trained and tested by every recipe. The trainings of a "
         "cross-validation share most of their data, so the plain t would be too sure: the variance of the mean is "
@@ -166,6 +152,6 @@ def _document(shown: Sequence[CrossValidation], rows: Sequence[Mapping[str, Any]
     )
     picture = document.Picture("crossval_comparison", "Accuracy of each fold, and the paired differences.")
     return document.Document("Comparison of cross-validations", ", ".join(one.name for one in shown), [
-        document.Section("Verdict", [document.Bullets(verdict), document.Text(method)]),
+        document.Section("Verdict", [document.Bullets(verdicts(rows)), document.Text(method)]),
         document.Section("Differences", [document.Table("Paired differences over folds", *_table(rows)), picture]),
     ])  # fmt: skip
