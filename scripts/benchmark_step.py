@@ -31,6 +31,7 @@ SWIN_BASE_384 = {
     "model_type": "swin", "image_size": 384, "patch_size": 4, "embed_dim": 128, "depths": [2, 2, 18, 2],
     "num_heads": [4, 8, 16, 32], "window_size": 12,
 }  # fmt: skip
+ON = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def main() -> None:
@@ -61,7 +62,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     ours, bare = np.array(pairs.ours[3:]), np.array(pairs.bare[3:])
     ratio = ours / bare
     result = {
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "device": torch.cuda.get_device_name() if ON == "cuda" else "CPU",
         "threads": torch.get_num_threads(),
         "precision": recipe.precision, "model": options.model, "batch": options.batch, "pairs": len(ratio),
         "augmentation": options.augmentation, "seconds_ours": round(float(np.median(ours)), 4),
@@ -69,9 +70,9 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "ratio_quartiles": [round(float(q), 4) for q in np.quantile(ratio, (0.25, 0.5, 0.75))],
         "pictures_per_second": round(options.batch / float(np.median(ours)), 2),
     }  # fmt: skip
-    if torch.cuda.is_available():
+    if ON == "cuda":
         result["allocated_gb"] = round(pairs.allocated / 1e9, 3)
-        result["matrix_peak_tflops_measured"] = round(matrix_peak() / 1e12, 1)
+        result["matrix_peak_tflops_measured"] = round(matrix_peak(torch.float16) / 1e12, 1)
     return result
 
 
@@ -121,24 +122,24 @@ class Pairs(TrainerCallback):
     def on_step_end(self, *_: Any, **__: Any) -> None:
         end = now()
         self.ours.append(end - self.began)
-        if torch.cuda.is_available():
+        if ON == "cuda":
             self.allocated = max(self.allocated, torch.cuda.max_memory_allocated())
         self.loop.step()
         self.bare.append(now() - end)
-        if torch.cuda.is_available():
+        if ON == "cuda":
             torch.cuda.reset_peak_memory_stats()
         self.began = now()
 
 
 def now() -> float:
-    if torch.cuda.is_available():
+    if ON == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def matrix_peak(size: int = 8192, repeats: int = 20) -> float:
-    """Floating-point operations a second of a large fp16 matrix product on random data: the peak to compare with."""
-    a, b = (torch.randn(size, size, device="cuda", dtype=torch.float16) for _ in range(2))
+def matrix_peak(dtype: torch.dtype, size: int = 8192, repeats: int = 20) -> float:
+    """Floating-point operations a second of a large product of random matrices: the peak to compare with."""
+    a, b = (torch.randn(size, size, device=ON).to(dtype) for _ in range(2))
     for _ in range(3):
         a @ b
     began = now()

@@ -13,8 +13,8 @@ record projected from these parts: 7,492 pictures, 5,244 of them to train on and
 
 import argparse
 import json
+import logging
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from benchmark_step import SWIN_BASE_384, make_pictures
+from benchmark_step import ON, SWIN_BASE_384, make_pictures, matrix_peak, now
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -38,7 +38,6 @@ CLASSES = ["100", "200", "510", "514"]
 TRAIN, VALIDATION, TEST = 5244, 1498, 750  # of the 7,492 pictures of the experiment of record
 EPOCHS, HEAD_ONLY, VIEWS = 80, 2, 8
 FOLDS, FOLD_EPOCHS = 5, 150
-ON = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def main() -> None:
@@ -53,6 +52,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="of the loaders")
     parser.add_argument("--tuning", choices=("true", "false"), default="false")
     options = parser.parse_args()
+    logging.getLogger("spatial_swin").setLevel(logging.ERROR)  # every model here has random weights
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(measure(Path(folder), options), indent=2))
 
@@ -213,12 +213,6 @@ def in_turn(sides: dict[str, tuple[Callable[[], None], int, int]], rounds: int) 
     return {name: np.array(rate[1:]) for name, rate in rates.items()}
 
 
-def now() -> float:
-    if ON == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 def quartiles(values: np.ndarray) -> list[float]:
     return [round(float(value), 3) for value in np.quantile(values, (0.25, 0.5, 0.75))]
 
@@ -228,7 +222,7 @@ def peak_shares(
 ) -> dict[str, Any]:
     """Floating-point operations a second as torch counts them, over those of a large product in the same precision."""
     dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(recipe.precision, torch.float32)
-    peak = matrix_peak(dtype, 8192 if ON == "cuda" else 2048)
+    peak = matrix_peak(dtype, 8192 if ON == "cuda" else 2048, 10)
     cut, size = trunk.cut_stage(recipe.model), options.image_size
     model = swin.build_model(recipe.model, CLASSES).to(ON).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -244,16 +238,6 @@ def peak_shares(
         "trunk": round(filling["trunk_alone_pictures_per_second"] * trunk_flops / peak, 3),
         "step_from_cache": round(step_rate * step_flops / peak, 3),
     }  # fmt: skip
-
-
-def matrix_peak(dtype: torch.dtype, size: int, repeats: int = 10) -> float:
-    a, b = (torch.randn(size, size, device=ON).to(dtype) for _ in range(2))
-    for _ in range(2):
-        a @ b
-    began = now()
-    for _ in range(repeats):
-        a @ b
-    return 2 * size**3 * repeats / (now() - began)
 
 
 def project(train: dict[str, float], evaluate: dict[str, float], filling: float) -> dict[str, Any]:
