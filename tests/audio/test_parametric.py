@@ -33,17 +33,33 @@ def test_a_source_in_front_is_the_same_at_both_ears() -> None:
     np.testing.assert_allclose(left, right, atol=1e-6)
 
 
-def spectrum(seed: int, azimuth: float, elevation: float) -> np.ndarray:
+def spectrum(seed: int, azimuth: float, elevation: float, low: float = 4_000, high: float = 16_000) -> np.ndarray:
     response = impulse_responses(seed, np.array([azimuth]), np.array([elevation]), RATE)[0, 0]
     frequency = np.fft.rfftfreq(len(response), 1 / RATE)
     power = 20 * np.log10(np.abs(np.fft.rfft(response)) + 1e-9)
-    return power[(frequency > 4_000) & (frequency < 16_000)]
+    return power[(frequency > low) & (frequency < high)]
 
 
 def test_elevation_and_behind_are_heard_between_4_and_16_khz() -> None:
     ahead = spectrum(5, 0, 0)
     assert np.abs(spectrum(5, 0, 30) - ahead).mean() > 1.5
     assert np.abs(spectrum(5, 180, 0) - ahead).mean() > 1.5
+
+
+def test_the_torso_writes_elevation_below_4_khz_as_measured_heads_do() -> None:
+    # rms between 30 degrees and ear level from 1 to 4 kHz: KEMAR 2 dB, CIPIC 003 and LISTEN 1002 2 to 3 dB
+    size = [
+        np.sqrt(np.mean((spectrum(seed, side, 30, 1_000, 4_000) - spectrum(seed, side, 0, 1_000, 4_000)) ** 2))
+        for seed in range(20)
+        for side in (30, 110)
+    ]
+    assert 1 < np.median(size) < 4
+
+
+def test_no_two_ears_have_the_same_irregularities() -> None:
+    drawn = np.stack([draw_head(seed).irregularities for seed in range(300)])  # [heads, shapes, knots]
+    np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.7)
+    np.testing.assert_allclose(drawn.std(axis=(0, 1))[[0, -1]], (0.5, 2.5), rtol=0.1)
 
 
 def test_listeners_differ_and_repeat() -> None:

@@ -1,10 +1,13 @@
 """A listener that needs no measurement: spherical head, ears a little behind the middle, pinnae whose echoes and notch
-move.
+move, a torso that reflects, and irregularities of one's own.
 
 In goes a seed, out come head-related impulse responses for any direction; seeds are a population of heads and pinnae.
 What is modelled: the delay around a rigid sphere (Woodworth), its shadow as one pole and one zero (Brown and Duda, A
 structural model for binaural sound synthesis, IEEE TSAP 6(5), 1998), five pinna echoes that move with elevation (the
-same), a notch that rises with elevation, and the pinna's shadow of what comes from behind. Not modelled: torso, room.
+same), a notch that rises with elevation, the pinna's shadow of what comes from behind, a reflection of the torso that
+comes later the higher the source (Algazi et al., The use of head-and-torso models for improved spatial sound
+synthesis, AES 113, 2002), and what no model of few numbers holds: a smooth random spectrum that changes with
+direction, a few dB, as measured ears differ from any model. Not modelled: room.
 """
 
 from dataclasses import dataclass
@@ -22,11 +25,16 @@ ECHO_SWING = np.array([1.0, 5.0, 5.0, 5.0, 5.0])
 ECHO_OFFSET = np.array([2.0, 4.0, 7.0, 11.0, 13.0])
 ECHO_BEND = np.array([1.0, 0.5, 0.5, 0.5, 0.5])
 TABLE_RATE = 44_100.0
+KNOTS = np.geomspace(1_000, 20_000, 14)  # Hz, a third of an octave apart, where the irregularities are drawn
+SHAPES = 9  # of the directions, `_direction_shapes`
 
 
 @dataclass(frozen=True)
 class Head:
-    """Drawn anatomy. radius in m; ear_azimuth in degrees from the front; echoes and notch as factors and Hz and dB."""
+    """Drawn anatomy. radius in m; ear_azimuth in degrees from the front; echoes and notch as factors and Hz and dB.
+
+    torso_delay in s, of a source overhead; irregularities in dB [SHAPES, KNOTS].
+    """
 
     radius: float
     ear_azimuth: float
@@ -37,10 +45,16 @@ class Head:
     notch_rise: float
     notch_depth: float
     rear_shadow: float
+    torso_gain: float
+    torso_delay: float
+    irregularities: np.ndarray
 
 
 def draw_head(seed: int) -> Head:
-    """A head of the population: radius 8.75 ± 0.5 cm, pinna delays ± 15 %, notch from 5.5 to 7.5 kHz."""
+    """A head of the population: radius 8.75 ± 0.5 cm, pinna delays ± 15 %, notch from 5.5 to 7.5 kHz.
+
+    The irregularities grow from 0.5 dB at 1 kHz to 2.5 dB (SD of each shape) where the pinna is large, from 6 kHz on.
+    """
     generator = keyed_generator(seed, "parametric listener")
     return Head(
         radius=float(np.clip(generator.normal(0.0875, 0.005), 0.072, 0.102)),
@@ -52,6 +66,9 @@ def draw_head(seed: int) -> Head:
         notch_rise=float(generator.uniform(25, 45)),
         notch_depth=float(generator.uniform(8, 20)),
         rear_shadow=float(generator.uniform(3, 9)),
+        torso_gain=float(generator.uniform(0.15, 0.4)),
+        torso_delay=float(generator.uniform(0.6e-3, 0.85e-3)),
+        irregularities=generator.normal(size=(SHAPES, len(KNOTS))) * np.interp(KNOTS, (1_000, 6_000), (0.5, 2.5)),
     )
 
 
@@ -71,6 +88,7 @@ def impulse_responses(
         ear = unit_vectors(np.array(side * head.ear_azimuth), np.array(0.0))
         angle = np.arccos(np.clip(sources @ ear, -1, 1))  # [D] between source and ear
         spectrum = _sphere(head, angle, frequency) * _pinna(head, side * lateral, polar, frequency)
+        spectrum *= _torso(head, sources[:, 2], frequency) * _irregular(head, sources * (1, side, 1), frequency)
         responses.append(np.fft.irfft(spectrum, taps))
     return _faded(np.stack(responses, axis=1)).astype(np.float32)
 
@@ -101,6 +119,26 @@ def _pinna(head: Head, lateral: np.ndarray, polar: np.ndarray, frequency: np.nda
     behind = np.clip(-np.cos(np.radians(polar)), 0, 1) * np.cos(lateral)
     high = 1 / (1 + (4_000 / np.maximum(frequency, 1)) ** 2)
     return echoes * notch * 10 ** (-head.rear_shadow * behind[:, None] * high / 20)
+
+
+def _torso(head: Head, height: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+    """The reflection of the shoulders for the sine of the elevation: complex [D, F]. Cloth dulls it above 5 kHz."""
+    delay = head.torso_delay * (0.5 + 0.5 * np.clip(height, -1, 1))  # s; half of it still at ear level
+    dull = 1 / (1 + (frequency / 5_000) ** 2)
+    return 1 + head.torso_gain * dull * np.exp(-2j * np.pi * frequency * delay[:, None])
+
+
+def _irregular(head: Head, sources: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+    """Factors [D, F] of the ear's own spectrum. sources [D, 3] with y towards the ear."""
+    octaves, knots = np.log2(np.maximum(frequency, 1)), np.log2(KNOTS)
+    decibels = np.stack([np.interp(octaves, knots, shape, left=0.0) for shape in head.irregularities])  # [SHAPES, F]
+    return 10 ** (_direction_shapes(sources) @ decibels / 20)
+
+
+def _direction_shapes(sources: np.ndarray) -> np.ndarray:
+    """Smooth functions of the direction [D, SHAPES]: polynomials of the first two orders of unit vectors [D, 3]."""
+    x, y, z = sources.T
+    return np.stack([np.ones_like(x), x, y, z, x * y, x * z, y * z, x**2 - y**2, 1.5 * z**2 - 0.5], axis=1)
 
 
 def _faded(responses: np.ndarray) -> np.ndarray:
