@@ -20,13 +20,12 @@ from transformers import SwinConfig, SwinForImageClassification, pipeline
 from spatial_swin.cli import main
 from spatial_swin.config import load_recipe
 from spatial_swin.data import trunk_cache, trunk_shards
-from spatial_swin.errors import RecipeError, RunError
+from spatial_swin.errors import RecipeError, RunError, Stopped
 from spatial_swin.modeling import trunk_filling
 from spatial_swin.modeling.callbacks import TerminationCallback
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
-from spatial_swin.modeling.trunk_filling import FillingStopped
 from spatial_swin.runs import RunFolder
-from spatial_swin.training import Stopped, fine_tune
+from spatial_swin.training import fine_tune
 
 Write = Callable[..., Path]
 VIEWS = 3
@@ -280,7 +279,7 @@ def test_sigterm_while_filling_keeps_what_was_computed(bench: Bench, uncached: l
 
     with bench.monkeypatch.context() as patch:
         patch.setattr(trunk_filling, "compute", signalled)
-        with pytest.raises(FillingStopped, match="20 of 92 outputs done; the same command continues") as stopped:
+        with pytest.raises(Stopped, match="20 of 92 outputs done; the same command continues") as stopped:
             bench.train("cached", **EXACT)
     assert stopped.value.exit_code == 143
     assert len(bench.computed) == 20

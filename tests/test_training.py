@@ -13,12 +13,12 @@ from transformers import SwinForImageClassification
 
 from spatial_swin import training
 from spatial_swin.config import load_recipe
-from spatial_swin.errors import DataError, RecipeError, RunError
+from spatial_swin.errors import DataError, RecipeError, RunError, Stopped
 from spatial_swin.modeling import swin
 from spatial_swin.modeling.callbacks import PhaseCallback, TerminationCallback
 from spatial_swin.modeling.trainer import TwoPhaseTrainer, is_whole, last_checkpoint
 from spatial_swin.runs import RunFolder, Sample
-from spatial_swin.training import Stopped, fine_tune
+from spatial_swin.training import fine_tune
 
 STEPS_PER_EPOCH = 7  # 28 training pictures in batches of 4
 Write = Callable[..., Path]

@@ -16,9 +16,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from spatial_swin.errors import SpatialSwinError
+from spatial_swin.errors import STOPPED, SpatialSwinError
 
-TERMINATED = 143
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 VERBS = {
     "render": "programmes -> every layout for every listener: sound, pictures, manifest",
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if threading.current_thread() is threading.main_thread():
         # leave by the ordinary way, so that worker processes end with us; training puts its own, gentler handler here
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     command = importlib.import_module(f"spatial_swin.commands.{verb}")
     parser = argparse.ArgumentParser(
         prog=f"spatial-swin {verb}",

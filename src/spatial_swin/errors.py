@@ -8,6 +8,7 @@ plain `assert`s and do show a traceback. A leaf: every package may import it, it
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+STOPPED = 143  # exit code after SIGTERM, as shells count it
 SHOWN_PROBLEMS = 50  # a folder with ten thousand broken files should not scroll the summary away
 
 
@@ -41,6 +42,12 @@ class UsageError(SpatialSwinError):
     """The command line itself is wrong."""
 
     exit_code = 2
+
+
+class Stopped(SpatialSwinError):
+    """SIGTERM came: what was done is kept (a checkpoint, part of the cache), and the same command continues."""
+
+    exit_code = STOPPED
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.pictures import build_processor, load_pictures
 from spatial_swin.data.preflight import preflight
 from spatial_swin.data.splits import describe_split, shared_groups, split_samples
-from spatial_swin.errors import DataError, Problem, RecipeError, RunError, SpatialSwinError, raise_problems
+from spatial_swin.errors import DataError, Problem, RecipeError, RunError, Stopped, raise_problems
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.modeling import swin
 from spatial_swin.modeling.cached_training import train_from_cache
@@ -57,18 +57,10 @@ from spatial_swin.modeling.tracker import Trackers, tracked_config
 from spatial_swin.modeling.tracking import choose_tracking, remove_theirs
 from spatial_swin.modeling.tracking_callback import TrackingCallback, track_results
 from spatial_swin.modeling.trainer import TwoPhaseTrainer, last_checkpoint, remove_broken
-from spatial_swin.modeling.trunk_filling import FillingStopped
 from spatial_swin.runs import SPLITS, Predictions, RunFolder, Sample
 
 # What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.
 BEFORE_TRAINING = {".lock", "training.log", "pid"}
-STOPPED = 143  # exit code of a run that SIGTERM stopped with a checkpoint
-
-
-class Stopped(SpatialSwinError):
-    """SIGTERM came: the step was finished, a checkpoint saved, and the same command continues the run."""
-
-    exit_code = STOPPED
 
 
 def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFolder:
@@ -119,11 +111,7 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
             if not callbacks["termination"].terminated:
                 _finish(run, recipe, trainer, split, class_names, time.monotonic() - began)
                 track_results(trackers, recipe, run, trainer.state.global_step)
-        except (
-            KeyboardInterrupt,
-            SystemExit,
-            FillingStopped,
-        ):  # SIGTERM outside the steps: the last checkpoint holds all there is
+        except (KeyboardInterrupt, SystemExit, Stopped):  # outside the steps: the last checkpoint holds all there is
             callbacks["diary"].write_progress(trainer.state, "stopped")
             raise
         except BaseException as error:

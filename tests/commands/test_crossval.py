@@ -23,8 +23,8 @@ from spatial_swin.commands.fold_runs import (
     split_file,
     worker_command,
 )
-from spatial_swin.commands.side_by_side import FoldsStopped, worker_environment
-from spatial_swin.errors import RunError, SpatialSwinError, UsageError
+from spatial_swin.commands.side_by_side import worker_environment
+from spatial_swin.errors import RunError, SpatialSwinError, Stopped, UsageError
 from spatial_swin.runs import Sample, read_samples
 
 fakes = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("fold_fakes.py"))))
@@ -224,7 +224,7 @@ def test_sigterm_stops_all_folds_and_starts_no_other(tmp_path: Path) -> None:
     folds = folds_in(tmp_path, 3)
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
     began = time.monotonic()
-    with pytest.raises(FoldsStopped) as caught:
+    with pytest.raises(Stopped) as caught:
         run_folds(tmp_path, folds, never, lambda f: [sys.executable, "-c", WORKER, str(f.output_dir), "slow"], jobs=2)
     assert caught.value.exit_code == 143
     assert time.monotonic() - began < 30

@@ -21,12 +21,13 @@ import yaml
 from PIL import Image
 
 from spatial_swin.config import load_recipe
+from spatial_swin.errors import Stopped
 from spatial_swin.modeling import tracking
 from spatial_swin.modeling.callbacks import TerminationCallback
 from spatial_swin.modeling.tracker import Tracker, Trackers, final_figures, tracked_config
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.runs import RunFolder
-from spatial_swin.training import Stopped, fine_tune
+from spatial_swin.training import fine_tune
 
 HERE = Path(__file__).parent
 wandb_records = SimpleNamespace(**runpy.run_path(str(HERE / "wandb_records.py")))

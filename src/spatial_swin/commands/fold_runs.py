@@ -86,7 +86,7 @@ def run_folds(
 ) -> None:
     """Train every fold that is not finished: with `train` in this process, or side by side with `command`.
 
-    Raises what `train` raises; RunError naming every fold that failed side by side; FoldsStopped on SIGTERM.
+    Raises what `train` raises; RunError naming every fold that failed side by side; Stopped on SIGTERM.
     """
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: how many folds run side by side, 1 or more")

@@ -19,11 +19,10 @@ from datetime import datetime
 from pathlib import Path
 
 from spatial_swin.commands.lasting_output import make_output_lasting
-from spatial_swin.errors import RunError
+from spatial_swin.errors import STOPPED, RunError
 from spatial_swin.reporting.monitoring import process_is
 from spatial_swin.runs import RunFolder
 
-STOPPED = 143
 PATIENCE = 1800  # seconds that torch's launcher gives its processes to end their step and save, instead of 30
 
 

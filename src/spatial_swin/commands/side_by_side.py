@@ -14,9 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from spatial_swin.errors import Problem, RunError, SpatialSwinError, raise_problems
+from spatial_swin.errors import STOPPED, Problem, RunError, Stopped, raise_problems
 
-STOPPED = 143  # exit code after SIGTERM with a checkpoint, as training's own
 POLL_SECONDS = 0.2
 
 
@@ -25,12 +24,6 @@ class Fold(Protocol):
 
     @property
     def name(self) -> str: ...
-
-
-class FoldsStopped(SpatialSwinError):
-    """SIGTERM came while folds ran side by side; each saved a checkpoint."""
-
-    exit_code = STOPPED
 
 
 def worker_environment(slot: int, jobs: int, gpus: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -87,7 +80,7 @@ def train_side_by_side(output: Path, folds: Sequence[Fold], command: Callable[[A
         signal.signal(signal.SIGTERM, before)
     raise_problems(RunError, problems, "Folds that failed (the others are kept; the same command continues)")
     if stopped:
-        raise FoldsStopped("stopped by SIGTERM; the same command continues the folds")
+        raise Stopped("stopped by SIGTERM; the same command continues the folds")
 
 
 def _start(output: Path, fold: Fold, slot: int, jobs: int, gpus: int, command: Callable[[Any], list[str]]) -> _Job:

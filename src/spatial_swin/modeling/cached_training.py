@@ -39,7 +39,7 @@ def train_from_cache(
 
     Raises:
         RunError: no room, no writing, a store that is being removed.
-        FillingStopped: SIGTERM.
+        Stopped: SIGTERM.
     """
     model, main = trainer.model, trainer.is_world_process_zero()
     cut = trunk.cut_stage(recipe.model)

@@ -21,7 +21,7 @@ from spatial_swin.data.pictures import sample_key
 from spatial_swin.data.trunk_cache import ShardWriter, TrunkStore
 from spatial_swin.data.trunk_dataset import STORED, encode
 from spatial_swin.data.trunk_shards import PLAIN, Entry
-from spatial_swin.errors import RunError, SpatialSwinError
+from spatial_swin.errors import RunError, Stopped
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.modeling.trunk_stores import TrunkCache, compute
 from spatial_swin.runs import Sample
@@ -29,12 +29,6 @@ from spatial_swin.runs import Sample
 TOLD_EVERY = 2.0  # seconds between two notes of the progress
 
 Tell = Callable[[int, int], None]  # entries done and in all, by this process
-
-
-class FillingStopped(SpatialSwinError):
-    """SIGTERM came while the cache was filled: what was computed is kept, and the same command continues."""
-
-    exit_code = 143
 
 
 @dataclass(frozen=True)
@@ -69,7 +63,7 @@ def missing_jobs(
 def fill(
     trainer: TwoPhaseTrainer, cache: TrunkCache, jobs: Sequence[Job], datasets: Sequence[Any], tell: Tell
 ) -> None:
-    """Compute this process's share of the jobs and write it. Raises FillingStopped on SIGTERM, when all is written."""
+    """Compute this process's share of the jobs and write it. Raises Stopped on SIGTERM, when all is written."""
     args = trainer.args
     share = jobs[args.process_index :: args.world_size]
     total = sum(len(job.views) for job in share)
@@ -104,7 +98,7 @@ def fill(
             for writer in writers.values():
                 writer.close()
     if terminated():
-        raise FillingStopped(
+        raise Stopped(
             f"stopped by SIGTERM while filling the trunk cache, {done:,} of {total:,} outputs done; the same command "
             "continues"
         )
