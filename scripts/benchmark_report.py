@@ -7,7 +7,6 @@ factory of the tests; a fresh interpreter each time, so imports are counted.
 """
 
 import argparse
-import importlib.util
 import statistics
 import subprocess
 import sys
@@ -15,17 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-FACTORY = Path(__file__).parents[1] / "tests" / "reporting" / "conftest.py"
-
-
-def load_factory() -> object:
-    specification = importlib.util.spec_from_file_location("made_up_runs", FACTORY)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["made_up_runs"] = module  # its dataclasses look their module up
-    specification.loader.exec_module(module)
-    return module
+MAKERS = Path(__file__).parents[1] / "tests" / "makers"
 
 
 def main() -> None:
@@ -34,7 +23,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="how often (3)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        make_run = load_factory().make_run  # type: ignore[attr-defined]
+        sys.path.insert(0, str(MAKERS))
+        from made_up_runs import make_run
+
         run = make_run(Path(folder) / "run", items=arguments.items, per_group=3, epochs=80, skill=2.5, pictures=True)
         seconds = []
         for _ in range(arguments.repeats):

@@ -9,36 +9,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before any Hugging Face import: 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
+from pictures_and_swins import TINY_SWIN, make_pictures
 
 torch.set_num_threads(1)
-
-CLASSES = ("100", "200", "510", "514")
-TINY_SWIN = {
-    "model_type": "swin", "image_size": 32, "patch_size": 2, "num_channels": 3, "embed_dim": 8, "depths": [1, 1, 2, 2],
-    "num_heads": [1, 1, 2, 2], "window_size": 2, "mlp_ratio": 2.0, "drop_path_rate": 0.1,
-}  # fmt: skip
-
-
-def make_pictures(
-    root: Path, classes: tuple[str, ...] = CLASSES, recordings: int = 5, chunks: int = 2, size: int = 32, seed: int = 0
-) -> Path:
-    """Class folders of grey noise with a bright quarter that tells the class: recordings x chunks pictures a class."""
-    generator = np.random.default_rng(seed)
-    for index, name in enumerate(classes):
-        (root / name).mkdir(parents=True, exist_ok=True)
-        for recording in range(recordings):
-            for chunk in range(chunks):
-                picture = generator.integers(0, 120, (size, size), dtype=np.uint8)
-                row, column = divmod(index % 4, 2)
-                half = size // 2
-                picture[row * half : (row + 1) * half, column * half : (column + 1) * half] += 100
-                Image.fromarray(picture).save(root / name / f"take{index}{recording:02d}_chunk{chunk:04d}.png")
-    return root
 
 
 @pytest.fixture

@@ -1,21 +1,19 @@
 """Pushing over HTTP to a Hub on 127.0.0.1: what goes up, what never does, and what happens when the Hub says no."""
 
-import importlib.util
 import json
-import runpy
 import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import hub_server
 import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard, snapshot_download
+from made_up_runs import make_run
 from PIL import Image
 from transformers import AutoConfig, SwinForImageClassification, pipeline
 
@@ -27,15 +25,6 @@ from spatial_swin.publishing import Destination, collect, describe, push
 from spatial_swin.runs import RunFolder
 
 HERE = Path(__file__).parent
-hub_server = SimpleNamespace(**runpy.run_path(str(HERE / "hub_server.py")))
-_specification = importlib.util.spec_from_file_location("made_up_runs", HERE / "reporting" / "conftest.py")
-assert _specification
-assert _specification.loader
-_module = importlib.util.module_from_spec(_specification)
-sys.modules["made_up_runs"] = _module
-_specification.loader.exec_module(_module)
-make_run: Callable[..., RunFolder] = _module.make_run
-
 NAMES = ["model.safetensors", "config.json", "preprocessor_config.json", "temperature.json", "confusion_matrix.png",
          "README.md"]  # fmt: skip
 TO = Destination("me/spatial")

@@ -3,15 +3,14 @@
 import csv
 import json
 import os
-import runpy
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import fold_fakes as fakes
 import numpy as np
 import pytest
 
@@ -26,8 +25,6 @@ from spatial_swin.commands.fold_runs import (
 from spatial_swin.commands.side_by_side import worker_environment
 from spatial_swin.errors import RunError, SpatialSwinError, Stopped, UsageError
 from spatial_swin.runs import Sample, read_samples
-
-fakes = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("fold_fakes.py"))))
 
 
 def crossval(output: Path, train: Any = fakes.write_run, **changes: Any) -> dict[str, Any]:

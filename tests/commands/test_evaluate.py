@@ -1,30 +1,18 @@
 """`spatial-swin evaluate`: metrics from kept predictions, and what happens when the test part is opened again."""
 
-import importlib.util
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_up_runs import make_run
 from PIL import Image
 from transformers import AutoConfig, SwinForImageClassification
 
 from spatial_swin.cli import main
 from spatial_swin.data.pictures import build_processor
 from spatial_swin.runs import RunFolder
-
-_specification = importlib.util.spec_from_file_location(
-    "made_up_runs", Path(__file__).parents[1] / "reporting" / "conftest.py"
-)
-assert _specification
-assert _specification.loader
-_module = importlib.util.module_from_spec(_specification)
-sys.modules["made_up_runs"] = _module
-_specification.loader.exec_module(_module)
-make_run: Callable[..., RunFolder] = _module.make_run
 
 
 @pytest.fixture

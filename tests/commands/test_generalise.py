@@ -1,12 +1,11 @@
 """The generalisation matrix around a made-up trainer: what each scheme leaves out, rows, drops, impossible schemes."""
 
 import csv
-import runpy
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import fold_fakes as fakes
 import pytest
 
 from spatial_swin.commands.fold_runs import FoldRun
@@ -14,8 +13,6 @@ from spatial_swin.commands.generalise import generalise
 from spatial_swin.data.schemes import RANDOM, Scheme, scheme_folds, schemes_for
 from spatial_swin.errors import DataError
 from spatial_swin.runs import Sample
-
-fakes = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("fold_fakes.py"))))
 
 SCORES = {
     "random_chunk": 0.9,

@@ -2,15 +2,14 @@
 
 import json
 import os
-import runpy
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import hub_server
 import huggingface_hub.constants
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ from spatial_swin.evaluation.calibration import apply_temperature
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.runs import RunFolder
 
-hub_server = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "hub_server.py")))
 Write = Callable[..., Path]
 SHORT = {"num_train_epochs": 2, "head_only_epochs": 1}
 

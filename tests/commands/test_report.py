@@ -1,24 +1,11 @@
 """`spatial-swin report` from the command line: exit codes and sentences."""
 
-import importlib.util
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_up_runs import make_run
 
 from spatial_swin.cli import main
-from spatial_swin.runs import RunFolder
-
-_specification = importlib.util.spec_from_file_location(
-    "made_up_runs", Path(__file__).parents[1] / "reporting" / "conftest.py"
-)
-assert _specification
-assert _specification.loader
-_module = importlib.util.module_from_spec(_specification)
-sys.modules["made_up_runs"] = _module
-_specification.loader.exec_module(_module)
-make_run: Callable[..., RunFolder] = _module.make_run
 
 
 def test_one_run_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

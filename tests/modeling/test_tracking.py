@@ -5,18 +5,18 @@ import contextlib
 import io
 import json
 import os
-import runpy
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pictures_and_swins as shared
 import pytest
+import wandb_records
 import yaml
 from PIL import Image
 
@@ -30,8 +30,6 @@ from spatial_swin.runs import RunFolder
 from spatial_swin.training import fine_tune
 
 HERE = Path(__file__).parent
-wandb_records = SimpleNamespace(**runpy.run_path(str(HERE / "wandb_records.py")))
-shared = SimpleNamespace(**runpy.run_path(str(HERE.parent / "conftest.py")))
 Write = Callable[..., Path]
 KEY = "0123456789abcdef" * 3
 SCALARS = {  # column of history.csv: what trackers call it
