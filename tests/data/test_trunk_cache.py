@@ -11,16 +11,9 @@ import pytest
 import torch
 
 from spatial_swin.data import trunk_cache, trunk_shards
-from spatial_swin.data.trunk_cache import (
-    ShardWriter,
-    TrunkStore,
-    cache_root,
-    list_stores,
-    release,
-    remove_store,
-    require_room,
-)
+from spatial_swin.data.trunk_cache import ShardWriter, TrunkStore, require_room
 from spatial_swin.data.trunk_dataset import TrunkDataset, decode, encode
+from spatial_swin.data.trunk_folders import cache_root, list_stores, read_store, release, remove_store
 from spatial_swin.data.trunk_shards import PLAIN, Entry, write_shard
 from spatial_swin.errors import RunError
 
@@ -122,9 +115,9 @@ def test_a_shard_of_another_model_is_not_used(store: TrunkStore, tmp_path: Path)
 def test_a_description_of_another_model_is_written_anew(store: TrunkStore, tmp_path: Path) -> None:
     described = (store.folder / "store.json").read_text()
     (store.folder / "store.json").write_text(described.replace("weights", "forged!"))
-    assert trunk_cache.read_store(store.folder) is None
+    assert read_store(store.folder) is None
     make_store(tmp_path / "cache")
-    found = trunk_cache.read_store(store.folder)
+    found = read_store(store.folder)
     assert found is not None
     assert found["key"]["trunk"] == "weights"
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.data.trunk_cache import cache_root, list_stores, remove_store
+    from spatial_swin.data.trunk_folders import cache_root, list_stores, remove_store
     from spatial_swin.errors import UsageError
 
     root = cache_root(arguments.trunk_cache_dir)
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(stores: list[Path]) -> str:
     """One line a store, and their sum."""
-    from spatial_swin.data.trunk_cache import describe_store
+    from spatial_swin.data.trunk_folders import describe_store
 
     found = [describe_store(store) for store in stores]
     rows = [("store", "model", "training begins at", "stored", "draws", "outputs", "GB", "last used")]

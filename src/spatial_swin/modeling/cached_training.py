@@ -14,8 +14,9 @@ import torch
 
 from spatial_swin.config import Recipe
 from spatial_swin.data.pictures import sample_key
-from spatial_swin.data.trunk_cache import Place, TrunkStore, release, require_room
+from spatial_swin.data.trunk_cache import Place, TrunkStore, require_room
 from spatial_swin.data.trunk_dataset import TrunkDataset
+from spatial_swin.data.trunk_folders import release
 from spatial_swin.data.trunk_shards import PLAIN, Entry
 from spatial_swin.errors import RunError
 from spatial_swin.modeling import trunk

@@ -22,8 +22,9 @@ from spatial_swin import keyed_random
 from spatial_swin.config import Recipe
 from spatial_swin.data import augment, augment_sound, pictures
 from spatial_swin.data.augment_sound import SoundAugmentationArguments, asks_for_sound
-from spatial_swin.data.trunk_cache import TrunkStore, cache_root
+from spatial_swin.data.trunk_cache import TrunkStore
 from spatial_swin.data.trunk_dataset import STORED
+from spatial_swin.data.trunk_folders import cache_root
 from spatial_swin.data.trunk_shards import PLAIN, Entry
 from spatial_swin.modeling import trunk
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
