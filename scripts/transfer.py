@@ -5,9 +5,10 @@
 
 Each seed has programmes, a split and trainings of its own; a test part is never trained on, nor used to choose an
 epoch. (a) shipped checkpoint, two phases; (b) random trunk, two phases; (c) random weights, every stage, as many
-epochs as take the same time; (d) gradient boosting on pooled cues, fitted on the same training part; (a) again without
-augmentation and with the picture's; and (a) on `--unheard` other programmes heard by listeners that no training had.
-Stopped, the same command continues. Writes transfer.csv and prints a Markdown table: mean and spread over seeds.
+epochs as take the same time; (d) gradient boosting on pooled cues, fitted on the same training part; (a) and (b) with
+few programmes to learn from; (a) without augmentation and with the picture's; and (a) on `--unheard` other programmes
+heard by listeners that no training had. Stopped, the same command continues. Writes transfer.csv and prints a Markdown
+table: mean and spread over seeds.
 """
 
 import argparse
@@ -30,11 +31,15 @@ SCRATCH = ("--model_name_or_path", "swin-nano-192/config.json", "--train_from_sc
            "--head_only_epochs", "0", "--warmup_epochs", "1", "--learning_rate", "1e-3",
            "--backbone_learning_rate", "1e-3", "--drop_path_rate", "0.05", "--weight_decay", "0.05",
            "--trunk_cache_views", "0")  # fmt: skip
+FEW = ("--train_share", "0.1", "--validation_share", "0.1", "--test_share", "0.8", "--num_train_epochs", "40")
+RANDOM_TRUNK = ("--model_name_or_path", "swin-nano-192/config.json")
 TITLES = {
     "a": "(a) shipped checkpoint, two phases",
     "b": "(b) random trunk, two phases",
     "c": "(c) random weights, every stage, the same time",
     "d": "(d) gradient boosting on pooled cues",
+    "a_few": "(a) with a tenth of the programmes to train on, 40 epochs",
+    "b_few": "(b) with a tenth of the programmes to train on, 40 epochs",
     "plain": "(a) without augmentation",
     "picture": "(a) with the picture augmentations of the reference study instead",
 }
@@ -90,8 +95,10 @@ def train(out: Path, variant: str, seed: int, scratch_epochs: int) -> None:
         return
     overrides = {
         "a": (),
-        "b": ("--model_name_or_path", "swin-nano-192/config.json"),
+        "b": RANDOM_TRUNK,
         "c": (*SCRATCH, "--num_train_epochs", scratch_epochs),
+        "a_few": FEW,
+        "b_few": (*RANDOM_TRUNK, *FEW),
         "plain": SILENT,
         "picture": (*SILENT, "--augmentation", "true"),
     }[variant]
@@ -115,8 +122,11 @@ def boosted(out: Path, seed: int) -> float:
     from spatial_swin.data.pooled_tiles import pooled_tiles
     from spatial_swin.evaluation.baseline import boosting
 
-    split = next(RunFolder(out / f"{variant}_{seed}").read_split() for variant in TITLES
-                 if (out / f"{variant}_{seed}").is_dir())  # fmt: skip
+    runs = [RunFolder(out / f"{variant}_{seed}") for variant in ("a", "b", "c", "plain", "picture")]
+    run = next((run for run in runs if run.path.is_dir()), None)
+    if run is None:
+        raise SystemExit("variant d takes its split from one of a, b, c, plain or picture; ask for one of them too")
+    split = run.read_split()
     features = pooled_tiles(out / f"data_{seed}" / "pictures", [sample.path for sample in split])
     labels = np.array([sample.label for sample in split])
     part = np.array([sample.split for sample in split])
