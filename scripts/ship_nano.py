@@ -1,13 +1,12 @@
-"""Put the model of a pretraining run into the package: half precision, without what only training needs.
+"""Put a pretrained model into the package: half precision, without what only training needs.
 
-    python scripts/ship_nano.py runs/pretrain
+    python scripts/ship_nano.py runs/whitened        # a model folder
 
 The weights are stored as fp16 (5 MB) and loaded as float32; config.json keeps the labels of the pretraining, so that
 no head is mistaken for the task's.
 """
 
 import sys
-from pathlib import Path
 
 import torch
 from transformers import SwinForImageClassification
@@ -16,9 +15,9 @@ from spatial_swin.data.pictures import build_processor
 from spatial_swin.modeling.swin import ASSETS
 
 
-def main(run: str) -> None:
+def main(folder: str) -> None:
     target = ASSETS / "swin-nano-192"
-    model = SwinForImageClassification.from_pretrained(Path(run) / "model", dtype=torch.float32)
+    model = SwinForImageClassification.from_pretrained(folder, dtype=torch.float32)
     model.to(torch.float16).save_pretrained(target)
     build_processor(model.config.image_size).save_pretrained(target)
     size = (target / "model.safetensors").stat().st_size

@@ -5,10 +5,10 @@
 
 Each seed has programmes, a split and trainings of its own; a test part is never trained on, nor used to choose an
 epoch. (a) shipped checkpoint, two phases; (b) random trunk, two phases; (c) random weights, every stage, as many
-epochs as take the same time; (d) gradient boosting on pooled cues, fitted on the same training part; (a) and (b) with
-few programmes to learn from; (a) without augmentation and with the picture's; and (a) on `--unheard` other programmes
-heard by listeners that no training had. Stopped, the same command continues. Writes transfer.csv and prints a Markdown
-table: mean and spread over seeds.
+epochs as take the same time; (d) gradient boosting on pooled cues, fitted on the same training part; (a), (b) and (c)
+with many programmes to learn from; (a) without augmentation and with the picture's; and (a) on `--unheard` other
+programmes heard by listeners that no training had. Stopped, the same command continues. Writes transfer.csv and prints
+a Markdown table: mean and spread over seeds.
 """
 
 import argparse
@@ -31,15 +31,16 @@ SCRATCH = ("--model_name_or_path", "swin-nano-192/config.json", "--train_from_sc
            "--head_only_epochs", "0", "--warmup_epochs", "1", "--learning_rate", "1e-3",
            "--backbone_learning_rate", "1e-3", "--drop_path_rate", "0.05", "--weight_decay", "0.05",
            "--trunk_cache_views", "0")  # fmt: skip
-FEW = ("--train_share", "0.1", "--validation_share", "0.1", "--test_share", "0.8", "--num_train_epochs", "40")
+MANY = ("--train_share", "0.65", "--validation_share", "0.1", "--test_share", "0.25", "--num_train_epochs", "14")
 RANDOM_TRUNK = ("--model_name_or_path", "swin-nano-192/config.json")
 TITLES = {
     "a": "(a) shipped checkpoint, two phases",
     "b": "(b) random trunk, two phases",
     "c": "(c) random weights, every stage, the same time",
     "d": "(d) gradient boosting on pooled cues",
-    "a_few": "(a) with a tenth of the programmes to train on, 40 epochs",
-    "b_few": "(b) with a tenth of the programmes to train on, 40 epochs",
+    "a_many": "(a) with many programmes to learn from",
+    "b_many": "(b) with many programmes to learn from",
+    "c_many": "(c) with many programmes to learn from",
     "plain": "(a) without augmentation",
     "picture": "(a) with the picture augmentations of the reference study instead",
 }
@@ -50,8 +51,12 @@ def main() -> None:
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     parser.add_argument("--variants", nargs="+", choices=TITLES, default=list(TITLES))
-    parser.add_argument("--programmes", type=int, default=600)
-    parser.add_argument("--scratch_epochs", type=int, default=3, help="epochs of (c) that take as long as (a)")
+    parser.add_argument("--programmes", type=int, default=300, help="of a seed: the demo's (300)")
+    parser.add_argument(
+        "--many", type=int, default=600, help="programmes where there are many: 65 %% to train on (600)"
+    )
+    parser.add_argument("--scratch_epochs", type=int, default=8, help="epochs of (c) that take as long as (a)")
+    parser.add_argument("--many_scratch_epochs", type=int, default=3, help="the same with many programmes")
     parser.add_argument("--hrtf", type=Path, help="folder of SOFA files of listeners that training never heard")
     parser.add_argument("--unheard", type=int, default=80, help="programmes for them, a seed")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
@@ -59,11 +64,15 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     out, seeds = options.output_dir, options.seeds
+    many = any(variant.endswith("_many") for variant in options.variants)
     for seed in seeds:
         render(out / f"data_{seed}", options.programmes, seed)
+        if many:
+            render(out / f"many_{seed}", options.many, seed)
     wanted = [(variant, seed) for seed in seeds for variant in options.variants if variant != "d"]
+    epochs = options.scratch_epochs, options.many_scratch_epochs
     with ThreadPoolExecutor(options.jobs) as pool:
-        list(pool.map(lambda one: train(out, *one, options.scratch_epochs), wanted))
+        list(pool.map(lambda one: train(out, *one, *epochs), wanted))
     rows = [run_row(out, variant, seed) for variant, seed in wanted]
     if "d" in options.variants:
         rows += [{"what": TITLES["d"], "seed": seed, "accuracy": boosted(out, seed)} for seed in seeds]
@@ -90,19 +99,24 @@ def render(data: Path, programmes: int, seed: int, listener: str = "kemar", firs
          "--seconds", 3, "--size", 192, "--sound", "false", "--output_dir", data)  # fmt: skip
 
 
-def train(out: Path, variant: str, seed: int, scratch_epochs: int) -> None:
+def data_of(out: Path, variant: str, seed: int) -> Path:
+    return out / f"{'many' if variant.endswith('_many') else 'data'}_{seed}"
+
+
+def train(out: Path, variant: str, seed: int, scratch_epochs: int, many_scratch_epochs: int) -> None:
     if RunFolder(out / f"{variant}_{seed}").state() == "finished":
         return
     overrides = {
         "a": (),
         "b": RANDOM_TRUNK,
         "c": (*SCRATCH, "--num_train_epochs", scratch_epochs),
-        "a_few": FEW,
-        "b_few": (*RANDOM_TRUNK, *FEW),
+        "a_many": MANY,
+        "b_many": (*RANDOM_TRUNK, *MANY),
+        "c_many": (*MANY, *SCRATCH, "--num_train_epochs", many_scratch_epochs),
         "plain": SILENT,
         "picture": (*SILENT, "--augmentation", "true"),
     }[variant]
-    call("train", "--config", RECIPE, "--data_dir", out / f"data_{seed}" / "pictures", "--seed", seed,
+    call("train", "--config", RECIPE, "--data_dir", data_of(out, variant, seed) / "pictures", "--seed", seed,
          "--output_dir", out / f"{variant}_{seed}", "--trunk_cache_dir", out / "trunk_cache", *overrides)  # fmt: skip
 
 
