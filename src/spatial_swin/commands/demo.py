@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from spatial_swin.runs import RunFolder
 
 NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take less; a disk full in the middle costs more than asking
-SHORT = ("--num_train_epochs", "6", "--warmup_epochs", "1", "--head_only_epochs", "1")
+SHORT = ("--num_train_epochs", "6", "--warmup_epochs", "1", "--head_only_epochs", "1", "--train_share", "0.6",
+         "--validation_share", "0.2", "--test_share", "0.2")  # fmt: skip
 RECIPE = Path("recipes") / "swin-nano-192" / "demo.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output_dir", default="demo", help="folder for the data and the run [demo]")
-    parser.add_argument("--programmes", type=int, default=None, help="programmes to render [600; 60 when short]")
+    parser.add_argument("--programmes", type=int, default=None, help="programmes to render [300; 60 when short]")
     parser.add_argument("--short", choices=("true", "false"), default="false", help="a minute or two, for CI [false]")
     parser.add_argument("--seed", type=int, default=42, help="of the programmes, the split and the training [42]")
     parser.add_argument("--workers", type=int, default=None, help="processes that render [one a core]")
@@ -46,7 +47,7 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
 
     began = time.monotonic()
     short = arguments.short == "true"
-    programmes = arguments.programmes or (60 if short else 600)
+    programmes = arguments.programmes or (60 if short else 300)
     data, run_folder = output / "data", RunFolder(output / "run")
     if arguments.overwrite == "true":
         shutil.rmtree(data, ignore_errors=True)
