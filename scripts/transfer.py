@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from spatial_swin import files
 from spatial_swin.runs import RunFolder
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument(
         "--many", type=int, default=600, help="programmes where there are many: 65 %% to train on (600)"
     )
-    parser.add_argument("--scratch_epochs", type=int, default=8, help="epochs of (c) that take as long as (a)")
+    parser.add_argument("--scratch_epochs", type=int, default=9, help="epochs of (c) that take as long as (a)")
     parser.add_argument("--many_scratch_epochs", type=int, default=3, help="the same with many programmes")
     parser.add_argument("--hrtf", type=Path, help="folder of SOFA files of listeners that training never heard")
     parser.add_argument("--unheard", type=int, default=80, help="programmes for them, a seed")
@@ -159,7 +160,7 @@ def accuracy_on(run: Path, data: Path) -> float:
     for start in range(0, len(folder.pictures), 32):
         batch = folder.pictures[start : start + 32]
         pixels = [read_pixels(folder.root / picture.path, predictor.image_size) for picture in batch]
-        answers = predictor.of_pixels(np.stack(pixels)).argmax(axis=1)
+        answers = predictor.of_pixels(torch.stack(pixels)).argmax(axis=1)
         right += sum(predictor.class_names[k] == p.label for k, p in zip(answers, batch, strict=True))
     return right / len(folder.pictures)
 

@@ -96,7 +96,6 @@ def draw(path: Path, rows: list[dict[str, Any]], kinds: list[Any]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
-    labels = ["new draw\nan epoch" if kind == "new" else str(kind) for kind in kinds]
     for axis, name, title in zip(
         axes, ("accuracy", "validation_loss"), ("Test accuracy", "Validation loss"), strict=True
     ):
@@ -104,15 +103,15 @@ def draw(path: Path, rows: list[dict[str, Any]], kinds: list[Any]) -> None:
         for place, group in enumerate(values):
             axis.plot([place] * len(group), group, "o", color="#0072b2", markersize=4, alpha=0.6, zorder=2)
         axis.plot(range(len(values)), [float(np.mean(group)) for group in values], "_", color="black", markersize=16)
-        axis.set_xticks(range(len(kinds)), labels)
+        axis.set_xticks(range(len(kinds)), [str(kind) for kind in kinds])
         axis.set_xlim(-0.5, len(kinds) - 0.5)
-        axis.set_xlabel("views of each training picture")
+        axis.set_xlabel("views of a training picture")
         axis.set_ylabel(title)
         axis.grid(axis="y", linewidth=0.4, alpha=0.5)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("One point a run (seed), a bar their mean", fontsize=9)
+    figure.suptitle("A point is a run (seed), a bar their mean; new: another draw every epoch", fontsize=9)
     with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=300)
+        figure.savefig(temporary, dpi=200)
     pyplot.close(figure)
 
 
