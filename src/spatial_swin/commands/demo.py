@@ -69,6 +69,7 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
     if code := main(render):
         return code
     print("\n2/3  fine-tune the shipped Swin in two phases, programmes kept apart", flush=True)
+    print(f"     ears exchanged and time shifted at random; why, and what it is worth: {RECIPE}", flush=True)
     if run_folder.state() != "finished":
         train = [
             "train", "--config", str(find_recipe()), "--data_dir", str(data / "pictures"),
