@@ -6,6 +6,7 @@ KiB blocks, records of checksum, length, kind) stand here.
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,14 @@ from wandb.proto import wandb_internal_pb2
 
 HEADER = 7  # bytes: of the file (":W&B", two of magic, version) and of every record (checksum 4, length 2, kind 1)
 BLOCK = 32768
+PATIENCE = 10  # s
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
 def records(file: Path) -> Iterator[Any]:
     """The protobuf records of a .wandb file, in order."""
     content = file.read_bytes()
-    assert content[:4] == b":W&B"
+    assert content[:4] in (b"", b":W&B")
     place, parts = HEADER, b""
     while place + HEADER <= len(content):
         if BLOCK - place % BLOCK < HEADER:  # too little left in the block for a header: zeros
@@ -29,6 +31,8 @@ def records(file: Path) -> Iterator[Any]:
             continue
         _, length, kind = struct.unpack_from("<IHB", content, place)
         part = content[place + HEADER : place + HEADER + length]
+        if len(part) < length:  # still being written
+            return
         place += HEADER + length
         parts = part if kind in (WHOLE, FIRST) else parts + part
         if kind in (WHOLE, LAST):
@@ -56,8 +60,15 @@ class Recorded:
 
 
 def read_run(folder: Path) -> Recorded:
-    """folder: wandb/offline-run-*."""
+    """folder: wandb/offline-run-*. Waits for the end of the record: wandb's core writes it after `finish` returned."""
     (file,) = folder.glob("*.wandb")
+    until = time.monotonic() + PATIENCE
+    while (run := _read(file)).exit_code is None and time.monotonic() < until:
+        time.sleep(0.05)
+    return run
+
+
+def _read(file: Path) -> Recorded:
     run = Recorded()
     for record in records(file):
         run.text += str(record)
