@@ -6,8 +6,7 @@ import argparse
 def boolean(text: str) -> bool:
     """`true` or `false` as the command line writes them."""
     if text.lower() not in ("true", "false"):
-        hint = " (write files and folders before the option)" if "/" in text or "." in text else ""
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false{hint}")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false (write files and folders before it)")
     return text.lower() == "true"
 
 
