@@ -130,9 +130,9 @@ def _difference_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[l
 def _mcnemar_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     header = ["First", "Second", "Only first right", "Only second right", "Exact p", "p (Holm)"]
     keys = ("first", "second", "only_first_right", "only_second_right")
-    once = [row for row in rows if row["metric"] == "accuracy"]
     return header, [
-        [*(str(row[key]) for key in keys), p_text(row["mcnemar_p"]), p_text(row["mcnemar_p_holm"])] for row in once
+        [*(str(row[key]) for key in keys), p_text(row["mcnemar_p"]), p_text(row["mcnemar_p_holm"])]
+        for row in in_accuracy(rows)
     ]
 
 
