@@ -28,12 +28,11 @@ from spatial_swin.runs import RunFolder
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "swin-nano-192" / "demo.yaml"
 SILENT = ("--sound_ear_swap", "0", "--sound_time_shift", "0", "--sound_gain_db", "0", "--sound_mask", "0")
-SCRATCH = ("--model_name_or_path", "swin-nano-192/config.json", "--train_from_scratch", "true",
-           "--head_only_epochs", "0", "--warmup_epochs", "1", "--learning_rate", "1e-3",
-           "--backbone_learning_rate", "1e-3", "--drop_path_rate", "0.05", "--weight_decay", "0.05",
-           "--trunk_cache_views", "0")  # fmt: skip
-MANY = ("--train_share", "0.65", "--validation_share", "0.1", "--test_share", "0.25", "--num_train_epochs", "14")
 RANDOM_TRUNK = ("--model_name_or_path", "swin-nano-192/config.json")
+SCRATCH = (*RANDOM_TRUNK, "--train_from_scratch", "true", "--head_only_epochs", "0", "--warmup_epochs", "1",
+           "--learning_rate", "1e-3", "--backbone_learning_rate", "1e-3", "--drop_path_rate", "0.05",
+           "--weight_decay", "0.05", "--trunk_cache_views", "0")  # fmt: skip
+MANY = ("--train_share", "0.65", "--validation_share", "0.1", "--test_share", "0.25", "--num_train_epochs", "14")
 TITLES = {
     "a": "(a) shipped checkpoint, two phases",
     "b": "(b) random trunk, two phases",

@@ -3,7 +3,7 @@
     python scripts/whiten_trunk.py runs/pretrain pretraining/pictures --output_dir runs/whitened
 
 Trained end to end, a trunk writes nearly all its variance into the few directions that its own task needs (the shipped
-one: an effective rank of 9 of 256), and a new stage 4 that learns for a few epochs sees little else. The last thing a
+one: an effective rank of 12 of 256), and a new stage 4 that learns for a few epochs sees little else. The last thing a
 trunk does is a linear map without bias (the reduction of stage 3's patch merging): multiplied by the inverse square
 root of the covariance of its output, it gives every direction the same variance (ZCA, see Kessy, Lewin and Strimmer,
 Optimal whitening and decorrelation, The American Statistician 72(4), 2018). Directions below `--floor` of the largest
@@ -20,6 +20,7 @@ from transformers import SwinForImageClassification
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.pictures import IMAGENET_MEAN, IMAGENET_STD, build_processor, read_pixels
 from spatial_swin.modeling import swin, trunk
+from spatial_swin.modeling.occlusion import normalise
 
 STAGE = 4
 
@@ -54,12 +55,12 @@ def trunk_outputs(model: SwinForImageClassification, pictures: Path, limit: int)
     """What stage 4 receives for about `limit` pictures, evenly taken from the folder: [tokens, C]."""
     folder = scan_folder(pictures)
     paths = [folder.root / picture.path for picture in folder.pictures[:: max(1, len(folder.pictures) // limit)]]
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     outputs = []
     for start in range(0, len(paths), 32):
         pixels = torch.stack([read_pixels(path, model.config.image_size) for path in paths[start : start + 32]])
         with torch.no_grad():
-            outputs.append(trunk.trunk_output(model, (pixels / 255 - mean) / std, STAGE).flatten(0, 1))
+            shown = normalise(pixels, IMAGENET_MEAN, IMAGENET_STD)
+            outputs.append(trunk.trunk_output(model, shown, STAGE).flatten(0, 1))
     return torch.cat(outputs)
 
 

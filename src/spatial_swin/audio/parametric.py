@@ -123,7 +123,7 @@ def _pinna(head: Head, lateral: np.ndarray, polar: np.ndarray, frequency: np.nda
 
 def _torso(head: Head, height: np.ndarray, frequency: np.ndarray) -> np.ndarray:
     """The reflection of the shoulders for the sine of the elevation: complex [D, F]. Cloth dulls it above 5 kHz."""
-    delay = head.torso_delay * (0.5 + 0.5 * np.clip(height, -1, 1))  # s; half of it still at ear level
+    delay = head.torso_delay * (0.5 + 0.5 * height)  # s; half of it still at ear level
     dull = 1 / (1 + (frequency / 5_000) ** 2)
     return 1 + head.torso_gain * dull * np.exp(-2j * np.pi * frequency * delay[:, None])
 
