@@ -32,9 +32,13 @@ from spatial_swin.data.preflight import preflight
 from spatial_swin.runs import Sample
 
 SWIN_BASE_384 = {
-    "image_size": 384, "patch_size": 4, "embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32],
+    "image_size": 384,
+    "patch_size": 4,
+    "embed_dim": 128,
+    "depths": [2, 2, 18, 2],
+    "num_heads": [4, 8, 16, 32],
     "window_size": 12,
-}  # fmt: skip
+}
 CLASSES = ["100", "200", "510", "514"]
 
 

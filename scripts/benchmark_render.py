@@ -24,11 +24,11 @@ import torch
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.conversion import encode_png
 from spatial_swin.audio.hrtf import load_listener
-from spatial_swin.audio.layouts import DEFAULT_LAYOUTS, find_layouts
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.mosaic import mosaic
 from spatial_swin.audio.render import render_layouts
 from spatial_swin.audio.synthesis import synthetic_scene
+from spatial_swin.layouts import DEFAULT_LAYOUTS, find_layouts
 
 RATE, SECONDS = 48_000, 3.0
 

@@ -33,8 +33,10 @@ def main() -> None:
             command = [sys.executable, "-m", "spatial_swin.cli", "report", str(run.path)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             seconds.append(time.perf_counter() - start)
-        print(f"report, {arguments.items} test files: {', '.join(f'{s:.1f}' for s in seconds)} s; "
-              f"median {statistics.median(seconds):.1f} s")  # fmt: skip
+        print(
+            f"report, {arguments.items} test files: {', '.join(f'{s:.1f}' for s in seconds)} s; "
+            f"median {statistics.median(seconds):.1f} s"
+        )
 
         from spatial_swin.evaluation.metrics import summarise
 

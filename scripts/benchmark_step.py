@@ -28,9 +28,14 @@ from spatial_swin.runs import RunFolder, Sample
 from spatial_swin.training import build_trainer
 
 SWIN_BASE_384 = {
-    "model_type": "swin", "image_size": 384, "patch_size": 4, "embed_dim": 128, "depths": [2, 2, 18, 2],
-    "num_heads": [4, 8, 16, 32], "window_size": 12,
-}  # fmt: skip
+    "model_type": "swin",
+    "image_size": 384,
+    "patch_size": 4,
+    "embed_dim": 128,
+    "depths": [2, 2, 18, 2],
+    "num_heads": [4, 8, 16, 32],
+    "window_size": 12,
+}
 ON = "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -64,12 +69,16 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     result = {
         "device": torch.cuda.get_device_name() if ON == "cuda" else "CPU",
         "threads": torch.get_num_threads(),
-        "precision": recipe.precision, "model": options.model, "batch": options.batch, "pairs": len(ratio),
-        "augmentation": options.augmentation, "seconds_ours": round(float(np.median(ours)), 4),
+        "precision": recipe.precision,
+        "model": options.model,
+        "batch": options.batch,
+        "pairs": len(ratio),
+        "augmentation": options.augmentation,
+        "seconds_ours": round(float(np.median(ours)), 4),
         "seconds_bare": round(float(np.median(bare)), 4),
         "ratio_quartiles": [round(float(q), 4) for q in np.quantile(ratio, (0.25, 0.5, 0.75))],
         "pictures_per_second": round(options.batch / float(np.median(ours)), 2),
-    }  # fmt: skip
+    }
     if ON == "cuda":
         result["allocated_gb"] = round(pairs.allocated / 1e9, 3)
         result["matrix_peak_tflops_measured"] = round(matrix_peak(torch.float16) / 1e12, 1)
@@ -158,11 +167,18 @@ def write_recipe(folder: Path, options: argparse.Namespace) -> Path:
         "Model": {"model_name_or_path": str(source), "image_size": options.image_size, "head_only_epochs": 0},
         "Data": {"data_dir": str(folder / "data")},
         "Trainer": {
-            "output_dir": str(folder / "run"), "num_train_epochs": 1, "warmup_epochs": 0, "eval_strategy": "no",
-            "save_strategy": "no", "load_best_model_at_end": False, "per_device_train_batch_size": options.batch,
-            "fp16": options.fp16 == "true", "report_to": "none", "dataloader_num_workers": options.workers,
+            "output_dir": str(folder / "run"),
+            "num_train_epochs": 1,
+            "warmup_epochs": 0,
+            "eval_strategy": "no",
+            "save_strategy": "no",
+            "load_best_model_at_end": False,
+            "per_device_train_batch_size": options.batch,
+            "fp16": options.fp16 == "true",
+            "report_to": "none",
+            "dataloader_num_workers": options.workers,
         },
-    }  # fmt: skip
+    }
     if options.augmentation == "false":
         recipe["Data"]["augmentation"] = False
     path = folder / "benchmark.yaml"

@@ -27,12 +27,13 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from spatial_swin.config import Recipe, load_recipe
-from spatial_swin.modeling import swin, trunk
-from spatial_swin.modeling.cached_training import train_from_cache
-from spatial_swin.modeling.trunk_filling import fill, missing_jobs
-from spatial_swin.modeling.trunk_stores import compute, open_cache, storage_error
+from spatial_swin.modeling import swin
 from spatial_swin.runs import RunFolder, Sample
 from spatial_swin.training import build_trainer
+from spatial_swin.trunk import forward
+from spatial_swin.trunk.filling import fill, missing_jobs
+from spatial_swin.trunk.key import compute, open_cache, storage_error
+from spatial_swin.trunk.training import train_from_cache
 
 CLASSES = ["100", "200", "510", "514"]
 TRAIN, VALIDATION, TEST = 5244, 1498, 750  # of the 7,492 pictures of the experiment of record
@@ -73,17 +74,22 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "full_fp32": (FullFineTuning(cached_recipe, options.full_batch).step, options.full_batch, 1),
     }
     rates = in_turn(sides, options.rounds)
-    evaluating = in_turn({
-        "cached": (evaluation(trainer), options.batch, 1), "uncached": (evaluation(uncached), options.batch, 1),
-    }, options.rounds)  # fmt: skip
+    evaluating = in_turn(
+        {"cached": (evaluation(trainer), options.batch, 1), "uncached": (evaluation(uncached), options.batch, 1)},
+        options.rounds,
+    )
     result: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if ON == "cuda" else "CPU",
-        "threads": torch.get_num_threads(), "precision": cached_recipe.precision, "model": options.model,
-        "batch": options.batch, "full_batch": options.full_batch, "rounds": options.rounds,
+        "threads": torch.get_num_threads(),
+        "precision": cached_recipe.precision,
+        "model": options.model,
+        "batch": options.batch,
+        "full_batch": options.full_batch,
+        "rounds": options.rounds,
         "filling": filling,
         "training_pictures_per_second": {name: quartiles(rate) for name, rate in rates.items()},
         "evaluating_pictures_per_second": {name: quartiles(rate) for name, rate in evaluating.items()},
-    }  # fmt: skip
+    }
     train = {name: float(np.median(rate)) for name, rate in rates.items()}
     evaluate = {name: float(np.median(rate)) for name, rate in evaluating.items()}
     result["step_times_faster"] = {
@@ -106,11 +112,15 @@ def load(folder: Path, options: argparse.Namespace, **views: int) -> Recipe:
         "Model": {"model_name_or_path": str(source), "image_size": options.image_size, "head_only_epochs": 0},
         "Data": {"data_dir": str(folder / "data"), "trunk_cache_dir": str(folder / "cache"), **views},
         "Trainer": {
-            "output_dir": str(folder / "run"), "per_device_train_batch_size": options.batch, "fp16": True,
-            "per_device_eval_batch_size": options.batch, "dataloader_num_workers": options.workers,
-            "dataloader_drop_last": True, "report_to": "none",
+            "output_dir": str(folder / "run"),
+            "per_device_train_batch_size": options.batch,
+            "fp16": True,
+            "per_device_eval_batch_size": options.batch,
+            "dataloader_num_workers": options.workers,
+            "dataloader_drop_last": True,
+            "report_to": "none",
         },
-    }  # fmt: skip
+    }
     path = folder / "benchmark.yaml"
     path.write_text(yaml.safe_dump(recipe))
     return load_recipe(path)
@@ -125,7 +135,7 @@ def fill_cache(trainer: Any, recipe: Recipe, split: list[Sample]) -> dict[str, A
     parts = [[sample for sample in split if sample.split == part] for part in ("train", "validation")]
     datasets = [trainer.train_dataset, trainer.eval_dataset]
     trainer.model.eval()
-    cut = trunk.cut_stage(recipe.model)
+    cut = forward.cut_stage(recipe.model)
     cache = open_cache(trainer, recipe, cut, parts[0], datasets[0])
     jobs = missing_jobs(cache, parts, cache.wanted(parts))
     began = now()
@@ -133,7 +143,7 @@ def fill_cache(trainer: Any, recipe: Recipe, split: list[Sample]) -> dict[str, A
     seconds = now() - began
     pixels = torch.stack([datasets[0][row]["pixel_values"] for row in range(4)]).to(trainer.args.device)
     with torch.no_grad(), torch.autocast(ON, enabled=False):
-        output = trunk.trunk_output(trainer.model, trainer.shown(pixels, [], None), cut)
+        output = forward.trunk_output(trainer.model, trainer.shown(pixels, [], None), cut)
     batch = torch.stack(
         [datasets[0][row]["pixel_values"] for row in range(recipe.trainer.per_device_train_batch_size)]
     )
@@ -143,11 +153,13 @@ def fill_cache(trainer: Any, recipe: Recipe, split: list[Sample]) -> dict[str, A
     compute(trainer, cut, batch, [], None)
     outputs = sum(len(job.views) for job in jobs)
     return {
-        "outputs": outputs, "pictures_per_second": round(outputs / seconds, 3),
+        "outputs": outputs,
+        "pictures_per_second": round(outputs / seconds, 3),
         "trunk_alone_pictures_per_second": round(len(batch) / (now() - began), 3),
-        "stored": cache.stored, "kilobytes_an_output": round(cache.entry_bytes / 1000, 1),
+        "stored": cache.stored,
+        "kilobytes_an_output": round(cache.entry_bytes / 1000, 1),
         "relative_error_of_fp32_output": {kind: storage_error(output, kind) for kind in ("fp16", "bf16")},
-    }  # fmt: skip
+    }
 
 
 class Steps:
@@ -223,21 +235,22 @@ def peak_shares(
     """Floating-point operations a second as torch counts them, over those of a large product in the same precision."""
     dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(recipe.precision, torch.float32)
     peak = matrix_peak(dtype, 8192 if ON == "cuda" else 2048, 10)
-    cut, size = trunk.cut_stage(recipe.model), options.image_size
+    cut, size = forward.cut_stage(recipe.model), options.image_size
     model = swin.build_model(recipe.model, CLASSES).to(ON).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        hidden = trunk.trunk_output(model, torch.randn(1, 3, size, size, device=ON), cut)
+        hidden = forward.trunk_output(model, torch.randn(1, 3, size, size, device=ON), cut)
     trunk_flops = counter.get_total_flops()
     swin.set_learning(model, swin.learning_stages(recipe.model, 2))
     with FlopCounterMode(display=False) as counter:
-        trunk.from_trunk(model, hidden, cut).sum().backward()
+        forward.from_trunk(model, hidden, cut).sum().backward()
     step_flops = counter.get_total_flops()
     return {
         "matrix_peak_tflops_measured": round(peak / 1e12, 3),
-        "trunk_gflop_a_picture": round(trunk_flops / 1e9, 2), "step_gflop_a_picture": round(step_flops / 1e9, 2),
+        "trunk_gflop_a_picture": round(trunk_flops / 1e9, 2),
+        "step_gflop_a_picture": round(step_flops / 1e9, 2),
         "trunk": round(filling["trunk_alone_pictures_per_second"] * trunk_flops / peak, 3),
         "step_from_cache": round(step_rate * step_flops / peak, 3),
-    }  # fmt: skip
+    }
 
 
 def project(train: dict[str, float], evaluate: dict[str, float], filling: float) -> dict[str, Any]:
@@ -254,17 +267,16 @@ def project(train: dict[str, float], evaluate: dict[str, float], filling: float)
     fold = everything * (FOLDS - 1) / FOLDS / train["cached"] + everything / FOLDS / evaluate["cached"]
     return {
         "epoch_seconds": {name: round(seconds, 1) for name, seconds in epoch.items()},
-        "epoch_times_faster": {
-            name: round(epoch[name] / epoch["cached"], 2) for name in ("uncached", "full_fp32")
-        },
-        "outputs": outputs, "filling_hours": hours(outputs / filling),
+        "epoch_times_faster": {name: round(epoch[name] / epoch["cached"], 2) for name in ("uncached", "full_fp32")},
+        "outputs": outputs,
+        "filling_hours": hours(outputs / filling),
         "run_hours_cached": hours(outputs / filling + EPOCHS * epoch["cached"] + last),
         "run_hours_uncached": hours(EPOCHS * epoch["uncached"] + last),
         "run_hours_full_fp32": hours(EPOCHS * epoch["full_fp32"] + last),
         "cross_validation_hours_cached": hours(
             everything * (VIEWS + 1) / filling + FOLDS * FOLD_EPOCHS * fold + everything / evaluate["uncached"]
         ),
-    }  # fmt: skip
+    }
 
 
 def tuning(recipe: Recipe, options: argparse.Namespace) -> dict[str, Any]:
@@ -285,9 +297,10 @@ def tuning(recipe: Recipe, options: argparse.Namespace) -> dict[str, Any]:
     rates = in_turn(variants, options.rounds)
     base = rates[f"batch {options.batch}"]
     return {
-        **problems, "pictures_per_second": {name: quartiles(rate) for name, rate in rates.items()},
+        **problems,
+        "pictures_per_second": {name: quartiles(rate) for name, rate in rates.items()},
         "times_faster": {name: quartiles(rate / base) for name, rate in rates.items()},
-    }  # fmt: skip
+    }
 
 
 class StageSteps:
@@ -297,7 +310,7 @@ class StageSteps:
         self.dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(recipe.precision)
         model = swin.build_model(recipe.model, CLASSES).to(ON)
         swin.set_learning(model, swin.learning_stages(recipe.model, 2))
-        self.cut = trunk.cut_stage(recipe.model)
+        self.cut = forward.cut_stage(recipe.model)
         self.model = model.train()
         swin.rest_frozen(model)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -305,13 +318,13 @@ class StageSteps:
         self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-4, weight_decay=0.05, **how)
         with torch.no_grad(), torch.autocast(ON, dtype=self.dtype, enabled=self.dtype is not None):
             size = recipe.model.image_size
-            one = trunk.trunk_output(model, torch.randn(1, 3, size, size, device=ON), self.cut)
+            one = forward.trunk_output(model, torch.randn(1, 3, size, size, device=ON), self.cut)
         self.hidden = one.repeat(batch, *[1] * (one.ndim - 1))
         self.labels = torch.randint(0, 4, (batch,), device=ON)
         self.forward = torch.compile(self._loss) if compiled else self._loss
 
     def _loss(self, hidden: torch.Tensor) -> torch.Tensor:
-        logits = trunk.from_trunk(self.model, hidden, self.cut)
+        logits = forward.from_trunk(self.model, hidden, self.cut)
         return functional.cross_entropy(logits.float(), self.labels, label_smoothing=0.1)
 
     def step(self) -> None:

@@ -9,12 +9,12 @@ import matplotlib.pyplot as plt
 import torch
 
 from spatial_swin.audio.hrtf import load_listener
-from spatial_swin.audio.layouts import DEFAULT_LAYOUTS, find_layouts
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.mosaic import mosaic
 from spatial_swin.audio.render import render_layouts
 from spatial_swin.audio.synthesis import synthetic_scene
 from spatial_swin.audio.tiles import tile_map
+from spatial_swin.layouts import DEFAULT_LAYOUTS, find_layouts
 
 SAMPLE_RATE = 48_000  # Hz
 SECONDS = 3.0

@@ -13,8 +13,8 @@ import warnings
 import numpy as np
 import sofar
 
-from spatial_swin.audio.layouts import all_directions
 from spatial_swin.audio.panning import unit_vectors
+from spatial_swin.layouts import all_directions
 
 WITHIN = 8.0  # degrees
 TAPS = 384  # of 512 at 44.1 kHz; the rest is below -60 dB of the peak

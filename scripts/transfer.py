@@ -29,9 +29,25 @@ from spatial_swin.runs import RunFolder
 RECIPE = Path(__file__).parents[1] / "recipes" / "swin-nano-192" / "demo.yaml"
 SILENT = ("--sound_ear_swap", "0", "--sound_time_shift", "0", "--sound_gain_db", "0", "--sound_mask", "0")
 RANDOM_TRUNK = ("--model_name_or_path", "swin-nano-192/config.json")
-SCRATCH = (*RANDOM_TRUNK, "--train_from_scratch", "true", "--head_only_epochs", "0", "--warmup_epochs", "1",
-           "--learning_rate", "1e-3", "--backbone_learning_rate", "1e-3", "--drop_path_rate", "0.05",
-           "--weight_decay", "0.05", "--trunk_cache_views", "0")  # fmt: skip
+SCRATCH = (
+    *RANDOM_TRUNK,
+    "--train_from_scratch",
+    "true",
+    "--head_only_epochs",
+    "0",
+    "--warmup_epochs",
+    "1",
+    "--learning_rate",
+    "1e-3",
+    "--backbone_learning_rate",
+    "1e-3",
+    "--drop_path_rate",
+    "0.05",
+    "--weight_decay",
+    "0.05",
+    "--trunk_cache_views",
+    "0",
+)
 MANY = ("--train_share", "0.65", "--validation_share", "0.1", "--test_share", "0.25", "--num_train_epochs", "14")
 TITLES = {
     "a": "(a) shipped checkpoint, two phases",
@@ -95,8 +111,25 @@ def call(*words: object) -> None:
 
 
 def render(data: Path, programmes: int, seed: int, listener: str = "kemar", first: int = 0) -> None:
-    call("render", "--synthetic", programmes, "--first_programme", first, "--seed", seed, "--listeners", listener,
-         "--seconds", 3, "--size", 192, "--sound", "false", "--output_dir", data)  # fmt: skip
+    call(
+        "render",
+        "--synthetic",
+        programmes,
+        "--first_programme",
+        first,
+        "--seed",
+        seed,
+        "--listeners",
+        listener,
+        "--seconds",
+        3,
+        "--size",
+        192,
+        "--sound",
+        "false",
+        "--output_dir",
+        data,
+    )
 
 
 def data_of(out: Path, variant: str, seed: int) -> Path:
@@ -116,8 +149,20 @@ def train(out: Path, variant: str, seed: int, scratch_epochs: int, many_scratch_
         "plain": SILENT,
         "picture": (*SILENT, "--augmentation", "true"),
     }[variant]
-    call("train", "--config", RECIPE, "--data_dir", data_of(out, variant, seed) / "pictures", "--seed", seed,
-         "--output_dir", out / f"{variant}_{seed}", "--trunk_cache_dir", out / "trunk_cache", *overrides)  # fmt: skip
+    call(
+        "train",
+        "--config",
+        RECIPE,
+        "--data_dir",
+        data_of(out, variant, seed) / "pictures",
+        "--seed",
+        seed,
+        "--output_dir",
+        out / f"{variant}_{seed}",
+        "--trunk_cache_dir",
+        out / "trunk_cache",
+        *overrides,
+    )
 
 
 def run_row(out: Path, variant: str, seed: int) -> dict[str, Any]:
@@ -152,7 +197,7 @@ def accuracy_on(run: Path, data: Path) -> float:
     """Accuracy of a run's model on all pictures of another data folder."""
     from spatial_swin.data.folder import scan_folder
     from spatial_swin.data.pictures import read_pixels
-    from spatial_swin.prediction import load_predictor
+    from spatial_swin.prediction.predictor import load_predictor
 
     predictor, folder = load_predictor(run), scan_folder(data / "pictures")
     right = 0

@@ -48,9 +48,19 @@ def train(options: argparse.Namespace, views: int, seed: int, overrides: list[st
     if run.state() == "finished":
         return run
     given = [
-        "--data_dir", str(options.data_dir), "--output_dir", str(folder), "--seed", str(seed), "--split_seed", "42",
-        "--trunk_cache_dir", str(options.output_dir / "cache"), "--trunk_cache_views", str(views),
-    ]  # fmt: skip
+        "--data_dir",
+        str(options.data_dir),
+        "--output_dir",
+        str(folder),
+        "--seed",
+        str(seed),
+        "--split_seed",
+        "42",
+        "--trunk_cache_dir",
+        str(options.output_dir / "cache"),
+        "--trunk_cache_views",
+        str(views),
+    ]
     print(f"\n=== {views or 'a new draw every epoch'}{' views' if views else ''}, seed {seed}: {folder}", flush=True)
     return fine_tune(load_recipe(options.config or find_recipe(), [*given, *overrides]))
 
@@ -59,11 +69,15 @@ def figures(run: RunFolder, views: int, seed: int) -> dict[str, Any]:
     metrics = run.read_metrics()
     test = metrics["test"]
     return {
-        "views": views or "new", "seed": seed, "accuracy": test["accuracy"]["value"],
-        "macro_f1": test["macro_f1"]["value"], "nll": value(test.get("nll")),
+        "views": views or "new",
+        "seed": seed,
+        "accuracy": test["accuracy"]["value"],
+        "macro_f1": test["macro_f1"]["value"],
+        "nll": value(test.get("nll")),
         "validation_loss": min(row["validation_loss"] for row in run.read_history()),
-        "best_epoch": metrics["best_epoch"], "seconds": run.read_environment()["seconds_total"],
-    }  # fmt: skip
+        "best_epoch": metrics["best_epoch"],
+        "seconds": run.read_environment()["seconds_total"],
+    }
 
 
 def value(figure: Any) -> Any:

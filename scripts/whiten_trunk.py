@@ -19,8 +19,9 @@ from transformers import SwinForImageClassification
 
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.pictures import IMAGENET_MEAN, IMAGENET_STD, build_processor, read_pixels
-from spatial_swin.modeling import swin, trunk
+from spatial_swin.modeling import swin
 from spatial_swin.modeling.occlusion import normalise
+from spatial_swin.trunk import forward
 
 STAGE = 4
 
@@ -60,7 +61,7 @@ def trunk_outputs(model: SwinForImageClassification, pictures: Path, limit: int)
         pixels = torch.stack([read_pixels(path, model.config.image_size) for path in paths[start : start + 32]])
         with torch.no_grad():
             shown = normalise(pixels, IMAGENET_MEAN, IMAGENET_STD)
-            outputs.append(trunk.trunk_output(model, shown, STAGE).flatten(0, 1))
+            outputs.append(forward.trunk_output(model, shown, STAGE).flatten(0, 1))
     return torch.cat(outputs)
 
 

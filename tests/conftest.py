@@ -40,10 +40,16 @@ def write_recipe(tmp_path: Path, pictures: Path, tiny_swin: Path) -> Callable[..
             "Model": {"model_name_or_path": str(tiny_swin), "image_size": 32},
             "Data": {"data_dir": str(pictures), "preflight_workers": 1},
             "Trainer": {
-                "output_dir": str(tmp_path / "runs" / name), "num_train_epochs": 4, "per_device_train_batch_size": 4,
-                "warmup_epochs": 1, "seed": 7, "use_cpu": True, "report_to": "none", "dataloader_num_workers": 0,
+                "output_dir": str(tmp_path / "runs" / name),
+                "num_train_epochs": 4,
+                "per_device_train_batch_size": 4,
+                "warmup_epochs": 1,
+                "seed": 7,
+                "use_cpu": True,
+                "report_to": "none",
+                "dataloader_num_workers": 0,
             },
-        }  # fmt: skip
+        }
         from spatial_swin.config import ARGUMENT_CLASSES
 
         for key, value in changes.items():

@@ -20,13 +20,19 @@ from transformers import AutoConfig, SwinForImageClassification, pipeline
 from spatial_swin import publishing
 from spatial_swin.data.pictures import build_processor
 from spatial_swin.errors import HubError, RunError, UsageError
-from spatial_swin.prediction import load_predictor
+from spatial_swin.prediction.predictor import load_predictor
 from spatial_swin.publishing import Destination, collect, describe, push
 from spatial_swin.runs import RunFolder
 
 HERE = Path(__file__).parent
-NAMES = ["model.safetensors", "config.json", "preprocessor_config.json", "temperature.json", "confusion_matrix.png",
-         "README.md"]  # fmt: skip
+NAMES = [
+    "model.safetensors",
+    "config.json",
+    "preprocessor_config.json",
+    "temperature.json",
+    "confusion_matrix.png",
+    "README.md",
+]
 TO = Destination("me/spatial")
 
 
@@ -41,9 +47,12 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
 
 def point_at(monkeypatch: pytest.MonkeyPatch, endpoint: str, tmp_path: Path) -> None:
     settings = {
-        "ENDPOINT": endpoint, "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True, "HF_TOKEN_PATH": str(tmp_path / "no_token"),
-    }  # fmt: skip
+        "ENDPOINT": endpoint,
+        "HUGGINGFACE_CO_URL_TEMPLATE": endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_TOKEN_PATH": str(tmp_path / "no_token"),
+    }
     for name, value in settings.items():
         monkeypatch.setattr(huggingface_hub.constants, name, value)
     monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
@@ -91,12 +100,7 @@ def test_what_is_pushed_comes_back_byte_for_byte(run: RunFolder, hub: Any, tmp_p
         expected = model(**build_processor(32)(picture.convert("RGB"), return_tensors="pt")).logits.softmax(dim=1)[0]
     read = {answer["label"]: answer["score"] for answer in answers}
     np.testing.assert_allclose([read[name] for name in ("100", "200", "510", "514")], expected, atol=1e-6)
-    assert model.config.id2label == {
-        0: "100",
-        1: "200",
-        2: "510",
-        3: "514",
-    }
+    assert model.config.id2label == {0: "100", 1: "200", 2: "510", 3: "514"}
     heard = load_predictor(folder, "cpu")
     assert heard.temperature == json.loads((folder / "temperature.json").read_text())["temperature"]
     assert hub.repositories["me/spatial"].commits == ["Model, card and figure of a Spatial Swin run"]
@@ -281,10 +285,13 @@ def test_a_file_that_names_this_machine_or_holds_a_secret_is_refused(
     monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef0123456789abcdef")
     monkeypatch.setenv("HOME", "/lab/anna")
     private = {
-        "token": hub_server.TOKEN, "another token": "0123456789abcdef0123456789abcdef", "home": "/lab/anna/weights",
-        "another home": "/home/bert/weights", "data": run.read_recipe()["Data"]["data_dir"] + "/100/a.png",
+        "token": hub_server.TOKEN,
+        "another token": "0123456789abcdef0123456789abcdef",
+        "home": "/lab/anna/weights",
+        "another home": "/home/bert/weights",
+        "data": run.read_recipe()["Data"]["data_dir"] + "/100/a.png",
         "run": str(run.path.resolve() / "model"),
-    }[kind]  # fmt: skip
+    }[kind]
     config = json.loads((run.model / "config.json").read_text())
     (run.model / "config.json").write_text(json.dumps({**config, "note": private}))
     with pytest.raises(

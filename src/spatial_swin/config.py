@@ -27,15 +27,43 @@ from spatial_swin.errors import Problem, RecipeError, UsageError, raise_problems
 LAUNCHER_PRECISION = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
 SECTIONS = ("Model", "Data", "Trainer")
 # Keys that say how a run is carried out, not what it computes: they may differ when a run is continued.
-CARRIED_OUT = frozenset({
-    "config", "output_dir", "overwrite", "resume_from_checkpoint", "dataloader_num_workers", "dataloader_pin_memory",
-    "dataloader_persistent_workers", "dataloader_prefetch_factor", "preflight_workers", "report_to", "run_name",
-    "logging_steps", "logging_strategy", "disable_tqdm", "save_total_limit", "push_to_hub", "hub_model_id",
-    "ddp_backend", "trunk_cache_dir", "trunk_cache_max_gb",
-    "tags", "track_model", "track_split", "logging_first_step", "trackio_space_id", "trackio_bucket_id",
-    "trackio_static_space_id",
-    "per_device_eval_batch_size", "project", "hub_private_repo", "hub_revision", "hub_strategy", "hub_always_push",
-})  # fmt: skip
+CARRIED_OUT = frozenset(
+    {
+        "config",
+        "output_dir",
+        "overwrite",
+        "resume_from_checkpoint",
+        "dataloader_num_workers",
+        "dataloader_pin_memory",
+        "dataloader_persistent_workers",
+        "dataloader_prefetch_factor",
+        "preflight_workers",
+        "report_to",
+        "run_name",
+        "logging_steps",
+        "logging_strategy",
+        "disable_tqdm",
+        "save_total_limit",
+        "push_to_hub",
+        "hub_model_id",
+        "ddp_backend",
+        "trunk_cache_dir",
+        "trunk_cache_max_gb",
+        "tags",
+        "track_model",
+        "track_split",
+        "logging_first_step",
+        "trackio_space_id",
+        "trackio_bucket_id",
+        "trackio_static_space_id",
+        "per_device_eval_batch_size",
+        "project",
+        "hub_private_repo",
+        "hub_revision",
+        "hub_strategy",
+        "hub_always_push",
+    }
+)
 
 
 def option(default: Any, help: str) -> Any:
@@ -202,12 +230,7 @@ class _Parser(HfArgumentParser):
 def recipe_parser() -> HfArgumentParser:
     """The parser of every key, for `--help` and for reading values with their types."""
     classes: Any = [ModelArguments, DataArguments, TwoPhaseTrainingArguments]
-    parser = _Parser(
-        classes,
-        allow_abbrev=False,
-        prog="spatial-swin train",
-        add_help=False,
-    )
+    parser = _Parser(classes, allow_abbrev=False, prog="spatial-swin train", add_help=False)
     parser.conflict_handler = "resolve"
     return parser
 
@@ -247,12 +270,13 @@ def resolve(given: dict[str, dict[str, Any]], name: str) -> Recipe:
                 setattr(arguments, key, [])
     _check(model, data, trainer_arguments)
     requested = {
-        "Model": _public(model), "Data": _public(data),
+        "Model": _public(model),
+        "Data": _public(data),
         "Trainer": {
             **{key: value for key, value in given["Trainer"].items() if value is not None},
             **{f.name: getattr(trainer_arguments, f.name) for f in _own_fields(TwoPhaseTrainingArguments)},
         },
-    }  # fmt: skip
+    }
     return Recipe(model, data, trainer_arguments, _plain(requested), name, precision)
 
 
@@ -406,21 +430,33 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
     if model.unfreeze_stages:
         wanted = set(range(min(model.unfreeze_stages), 5))
         if set(model.unfreeze_stages) < wanted and all(1 <= s <= 4 for s in model.unfreeze_stages):
-            wrong("unfreeze_stages", f"{sorted(model.unfreeze_stages)} leaves a frozen stage behind a learning one",
-                  f"use {sorted(wanted)}")  # fmt: skip
+            wrong(
+                "unfreeze_stages",
+                f"{sorted(model.unfreeze_stages)} leaves a frozen stage behind a learning one",
+                f"use {sorted(wanted)}",
+            )
     for key in ("augmentation_views", "trunk_cache_views"):
         if getattr(data, key) < 0:
             wrong(key, f"is {getattr(data, key)}", "give a number of views, or 0")
     if data.trunk_cache_views > 0:
         if data.augmentation_views not in (0, data.trunk_cache_views):
-            wrong("augmentation_views", f"is {data.augmentation_views}, trunk_cache_views is {data.trunk_cache_views}",
-                  "leave it out: the cached views are the views")  # fmt: skip
+            wrong(
+                "augmentation_views",
+                f"is {data.augmentation_views}, trunk_cache_views is {data.trunk_cache_views}",
+                "leave it out: the cached views are the views",
+            )
         if model.train_from_scratch:
-            wrong("trunk_cache_views", "asks to store what frozen stages give, and train_from_scratch freezes none",
-                  "set it to 0")  # fmt: skip
+            wrong(
+                "trunk_cache_views",
+                "asks to store what frozen stages give, and train_from_scratch freezes none",
+                "set it to 0",
+            )
         if 1 in model.unfreeze_stages:
-            wrong("trunk_cache_views", "asks to store what frozen stages give, and unfreeze_stages reaches down to "
-                  "stage 1", "set it to 0, or let fewer stages learn, e.g. [4]")  # fmt: skip
+            wrong(
+                "trunk_cache_views",
+                "asks to store what frozen stages give, and unfreeze_stages reaches down to stage 1",
+                "set it to 0, or let fewer stages learn, e.g. [4]",
+            )
     if data.trunk_cache_precision not in ("auto", "fp16", "bf16", "fp32"):
         wrong("trunk_cache_precision", f"is {data.trunk_cache_precision}", "use auto, fp16, bf16 or fp32")
     if data.trunk_cache_max_gb <= 0:
@@ -448,8 +484,11 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
         wrong("warmup_epochs", f"is {trainer.warmup_epochs} of {trainer.num_train_epochs} epochs", "warm up for less")
     for key in ("learning_rate", "backbone_learning_rate"):
         if getattr(trainer, key) < trainer.minimum_learning_rate and trainer.lr_scheduler_type == "cosine":
-            wrong(key, f"{getattr(trainer, key)} is below minimum_learning_rate {trainer.minimum_learning_rate}",
-                  "lower minimum_learning_rate")  # fmt: skip
+            wrong(
+                key,
+                f"{getattr(trainer, key)} is below minimum_learning_rate {trainer.minimum_learning_rate}",
+                "lower minimum_learning_rate",
+            )
     if trainer.hub_token is not None:
         wrong("hub_token", "is a secret, and recipes are written down", "set HF_TOKEN, or log in with `hf auth login`")
     if trainer.push_to_hub and not trainer.hub_model_id:

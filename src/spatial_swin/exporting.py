@@ -21,7 +21,7 @@ from torch import nn
 
 from spatial_swin.errors import SpatialSwinError
 from spatial_swin.modeling.occlusion import normalise
-from spatial_swin.prediction import Predictor
+from spatial_swin.prediction.predictor import Predictor
 
 INPUT, OUTPUT = "pixel_values", "logits"
 BATCHES = (1, 2, 5)  # the sizes that parity is checked with: one, the size of the export, another
@@ -94,9 +94,14 @@ def to_onnx(predictor: Predictor) -> bytes:
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
-                _Logits(model), (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT],
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), verbose=False,
-            )  # fmt: skip
+                _Logits(model),
+                (example,),
+                dynamo=True,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+                verbose=False,
+            )
     except Exception as error:  # torch.export, the decompositions and onnxscript each raise their own
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ExportError(
@@ -136,9 +141,13 @@ def parity(predictor: Predictor, session: Any, pictures: torch.Tensor, batches: 
 
 
 def speed(
-    predictor: Predictor, session: Any, pictures: torch.Tensor, threads: int, repeats: int = 15,
+    predictor: Predictor,
+    session: Any,
+    pictures: torch.Tensor,
+    threads: int,
+    repeats: int = 15,
     tell: Callable[[int], object] | None = None,
-) -> Speed:  # fmt: skip
+) -> Speed:
     """Time pictures uint8 [B, 3, S, S] in turn with PyTorch and ONNX Runtime, both warm, the first alternating."""
     values = normalise(pictures, predictor.mean, predictor.std)
     before = torch.get_num_threads()

@@ -120,8 +120,13 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
     uploads = [Upload(name, run.model / name) for name in names]
     if found.temperature:
         t = found.temperature
-        stored = {"temperature": t.value, "fitted_on": "validation", "items": t.items,
-                  "nll_before": t.nll_before, "nll_after": t.nll_after}  # fmt: skip
+        stored = {
+            "temperature": t.value,
+            "fitted_on": "validation",
+            "items": t.items,
+            "nll_before": t.nll_before,
+            "nll_after": t.nll_after,
+        }
         uploads.append(Upload("temperature.json", (json.dumps(stored, indent=2) + "\n").encode()))
     if found.metrics:
         uploads.append(Upload("confusion_matrix.png", _confusion_figure(found.metrics, found.class_names)))

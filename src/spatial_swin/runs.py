@@ -96,12 +96,21 @@ def write_predictions(path: str | os.PathLike[str], predictions: Predictions) ->
     names = predictions.class_names
     rows = (
         {
-            "path": p, "group": g, "label": names[y], "prediction": names[z],
+            "path": p,
+            "group": g,
+            "label": names[y],
+            "prediction": names[z],
             **{f"p_{name}": repr(float(q)) for name, q in zip(names, row, strict=True)},
         }
-        for p, g, y, z, row in zip(predictions.paths, predictions.groups, predictions.labels, predictions.predicted,
-                                   predictions.probabilities, strict=True)
-    )  # fmt: skip
+        for p, g, y, z, row in zip(
+            predictions.paths,
+            predictions.groups,
+            predictions.labels,
+            predictions.predicted,
+            predictions.probabilities,
+            strict=True,
+        )
+    )
     files.write_csv(path, rows, ["path", "group", "label", "prediction", *(f"p_{name}" for name in names)])
 
 
@@ -266,10 +275,12 @@ class RunFolder:
         rows: list[dict[str, Any]] = []
         for number, row in enumerate(_read_rows(self.history_file, ("epoch", "phase", "step")), start=2):
             try:
-                rows.append({
-                    name: int(cell) if name in ("epoch", "phase", "step") else float(cell or "nan")
-                    for name, cell in row.items()
-                })  # fmt: skip
+                rows.append(
+                    {
+                        name: int(cell) if name in ("epoch", "phase", "step") else float(cell or "nan")
+                        for name, cell in row.items()
+                    }
+                )
             except ValueError as error:
                 raise RunError(f"{self.history_file}, line {number}: {error}; the file is damaged") from None
         return rows

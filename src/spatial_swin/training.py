@@ -42,7 +42,6 @@ from spatial_swin.data.splits import describe_split, shared_groups, split_sample
 from spatial_swin.errors import DataError, Problem, RecipeError, RunError, Stopped, raise_problems
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.modeling import swin
-from spatial_swin.modeling.cached_training import train_from_cache
 from spatial_swin.modeling.callbacks import (
     ConsoleCallback,
     DiaryCallback,
@@ -53,11 +52,12 @@ from spatial_swin.modeling.callbacks import (
 )
 from spatial_swin.modeling.compiling import settle_compiler
 from spatial_swin.modeling.metrics import LayoutMetrics
-from spatial_swin.modeling.tracker import Trackers, tracked_config
-from spatial_swin.modeling.tracking import choose_tracking, remove_theirs
-from spatial_swin.modeling.tracking_callback import TrackingCallback, track_results
 from spatial_swin.modeling.trainer import TwoPhaseTrainer, last_checkpoint, remove_broken
 from spatial_swin.runs import SPLITS, Predictions, RunFolder, Sample
+from spatial_swin.tracking.callback import TrackingCallback, track_results
+from spatial_swin.tracking.choice import choose_tracking, remove_theirs
+from spatial_swin.tracking.tracker import Trackers, tracked_config
+from spatial_swin.trunk.training import train_from_cache
 
 # What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.
 BEFORE_TRAINING = {".lock", "training.log", "pid"}
@@ -392,8 +392,12 @@ def environment(trainer: TwoPhaseTrainer, recipe: Recipe) -> dict[str, Any]:
     used = trainer.accelerator.mixed_precision
     return {
         "versions": {
-            "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
-            "accelerate": accelerate.__version__, "datasets": datasets.__version__, "numpy": np.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "accelerate": accelerate.__version__,
+            "datasets": datasets.__version__,
+            "numpy": np.__version__,
         },
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({_processor_name()})",
         "processes": trainer.args.world_size,
@@ -404,7 +408,7 @@ def environment(trainer: TwoPhaseTrainer, recipe: Recipe) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "command": " ".join(Path(word).name if index == 0 else word for index, word in enumerate(sys.argv)),
         "seconds_total": None,
-    }  # fmt: skip
+    }
 
 
 def git_revision() -> str | None:
@@ -432,9 +436,10 @@ def _about(trainer: TwoPhaseTrainer, recipe: Recipe, model: transformers.SwinFor
         ("stage " if len(learning) == 1 else "stages ") + " and ".join(map(str, learning)) if learning else "nothing"
     )
     phases = (
-        "all stages from the start" if recipe.model.train_from_scratch
+        "all stages from the start"
+        if recipe.model.train_from_scratch
         else f"head only for {recipe.model.head_only_epochs:g} epochs, then {stages} too"
-    )  # fmt: skip
+    )
     return (
         f"{recipe.model.model_name_or_path}: {model.num_parameters() / 1e6:.1f} M parameters at "
         f"{recipe.model.image_size} px "

@@ -9,7 +9,7 @@ from PIL import Image
 
 from spatial_swin.app.answers import answer, at_window
 from spatial_swin.errors import SpatialSwinError
-from spatial_swin.prediction import Predictor, load_predictor
+from spatial_swin.prediction.predictor import Predictor, load_predictor
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ gr = pytest.importorskip("gradio")
 
 from spatial_swin.app.page import build_page, serve  # noqa: E402  # needs Gradio
 from spatial_swin.errors import SpatialSwinError  # noqa: E402
-from spatial_swin.prediction import load_predictor  # noqa: E402
+from spatial_swin.prediction.predictor import load_predictor  # noqa: E402
 
 SPACE = Path(__file__).parents[2] / "space"
 

@@ -51,15 +51,18 @@ def test_two_files_whose_pictures_would_have_one_name_are_a_problem(tmp_path):
     assert "510/a.flac" in str(problems["510/a.wav"])
 
 
-@pytest.mark.parametrize(("sound", "rate", "words"), [
-    (noise(2, channels=1), RATE, "1 channel;"),
-    (noise(2, channels=6), RATE, "6 channels;"),
-    (noise(2, 16_000), 16_000, "16000 Hz"),
-    (np.zeros((2 * RATE, 2)), RATE, "digital silence"),
-    (1e-4 * noise(2), RATE, "silent, its peak is -"),
-    (noise(0.5), RATE, "0.500 s, shorter than a chunk"),
-    (np.zeros((0, 2)), RATE, "no samples"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sound", "rate", "words"),
+    [
+        (noise(2, channels=1), RATE, "1 channel;"),
+        (noise(2, channels=6), RATE, "6 channels;"),
+        (noise(2, 16_000), 16_000, "16000 Hz"),
+        (np.zeros((2 * RATE, 2)), RATE, "digital silence"),
+        (1e-4 * noise(2), RATE, "silent, its peak is -"),
+        (noise(0.5), RATE, "0.500 s, shorter than a chunk"),
+        (np.zeros((0, 2)), RATE, "no samples"),
+    ],
+)
 def test_a_bad_recording_is_named_with_its_value(tmp_path, sound, rate, words):
     problem = judge(recording(tmp_path / "510" / "x.wav", sound, rate), CUT)
     assert problem is not None
@@ -119,14 +122,17 @@ def test_good_recordings_have_no_problem(tmp_path):
     assert judge(recording(tmp_path / "510" / "x.flac", noise(2, 44_100), 44_100), CUT) is None
 
 
-@pytest.mark.parametrize(("hop", "minimum", "starts", "shorts"), [
-    (1.0, 1.0, [0, 1, 2], [0, 0, 0]),
-    (1.0, 0.25, [0, 1, 2, 3], [0, 0, 0, 1]),
-    (0.5, 1.0, [0, 0.5, 1, 1.5, 2], [0, 0, 0, 0, 0]),
-    (0.5, 0.75, [0, 0.5, 1, 1.5, 2, 2.5], [0, 0, 0, 0, 0, 1]),
-    (1.5, 0.25, [0, 1.5, 3], [0, 0, 1]),
-    (2.5, 1.0, [0, 2.5], [0, 0]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("hop", "minimum", "starts", "shorts"),
+    [
+        (1.0, 1.0, [0, 1, 2], [0, 0, 0]),
+        (1.0, 0.25, [0, 1, 2, 3], [0, 0, 0, 1]),
+        (0.5, 1.0, [0, 0.5, 1, 1.5, 2], [0, 0, 0, 0, 0]),
+        (0.5, 0.75, [0, 0.5, 1, 1.5, 2, 2.5], [0, 0, 0, 0, 0, 1]),
+        (1.5, 0.25, [0, 1.5, 3], [0, 0, 1]),
+        (2.5, 1.0, [0, 2.5], [0, 0]),
+    ],
+)
 def test_chunks_lie_where_hop_and_minimum_say(tmp_path, hop, minimum, starts, shorts):
     length = 3.5 if hop == 2.5 else 3.3
     sound = noise(length)
@@ -150,10 +156,17 @@ def test_streamed_resampling_equals_resampling_at_once(tmp_path):
     np.testing.assert_allclose(together, whole[:, : together.shape[1]], atol=1e-5)
 
 
-@pytest.mark.parametrize("values", [
-    {"seconds": 0.0}, {"seconds": -1.0}, {"hop_seconds": 0.0}, {"minimum_seconds": 11.0}, {"sample_rate": 8_000},
-    {"seconds": float("nan")},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"seconds": 0.0},
+        {"seconds": -1.0},
+        {"hop_seconds": 0.0},
+        {"minimum_seconds": 11.0},
+        {"sample_rate": 8_000},
+        {"seconds": float("nan")},
+    ],
+)
 def test_impossible_cuts_are_refused(values):
     with pytest.raises(AudioError, match=f"--{next(iter(values))}"):
         Cut(**values)

@@ -160,8 +160,11 @@ def test_silent_short_and_clipped_chunks_are_flagged(tmp_path):
     done = convert_folder(tmp_path / "in", tmp_path / "out", Settings(Cut(0.5, 0.5, 0.25), size=192), details)
     flags = {row.path: row.flags for row in done.rows}
     assert flags == {
-        "510/x_chunk0000.png": "", "510/x_chunk0001.png": "silent", "510/x_chunk0002.png": "short",
-        "510/spike_chunk0000.png": "clipped", "510/overdriven_chunk0000.png": "clipped",
-    }  # fmt: skip
+        "510/x_chunk0000.png": "",
+        "510/x_chunk0001.png": "silent",
+        "510/x_chunk0002.png": "short",
+        "510/spike_chunk0000.png": "clipped",
+        "510/overdriven_chunk0000.png": "clipped",
+    }
     silent = next(row for row in done.rows if row.flags == "silent")
     assert (silent.loudness_before, silent.loudness_after) == ("", "")

@@ -9,9 +9,9 @@ import pytest
 import sofar
 
 from spatial_swin.audio.hrtf import Listener, expand_listeners, load_listener, usable_listeners
-from spatial_swin.audio.layouts import LAYOUTS, all_directions, find_layouts
 from spatial_swin.audio.panning import unit_vectors
 from spatial_swin.errors import AudioError
+from spatial_swin.layouts import LAYOUTS, all_directions, find_layouts
 
 RATE = 48_000
 MEASURED = Path(os.environ.get("SPATIAL_SWIN_HRTF", Path(__file__).parents[2] / ".." / "shared" / "data" / "hrtf"))
@@ -107,14 +107,23 @@ def test_the_loudspeakers_of_a_room_are_directions_as_seen_from_where_the_head_l
     responses[0, :, 15_000] = 0.01  # a late reflection: BRIRs are long
     head = np.array([[1.0, 2.0, 0.0]])
     fields = {
-        "Data_IR": responses, "Data_SamplingRate": float(RATE), "Data_Delay": np.zeros((1, 2, len(places))),
-        "SourcePosition": head - 0.5, "SourcePosition_Type": "cartesian", "SourcePosition_Units": "metre",
-        "EmitterPosition": around + 0.5, "EmitterPosition_Type": "cartesian", "EmitterPosition_Units": "metre",
-        "ListenerPosition": head, "ListenerView": np.array([[0.0, 1.0, 0.0]]),
+        "Data_IR": responses,
+        "Data_SamplingRate": float(RATE),
+        "Data_Delay": np.zeros((1, 2, len(places))),
+        "SourcePosition": head - 0.5,
+        "SourcePosition_Type": "cartesian",
+        "SourcePosition_Units": "metre",
+        "EmitterPosition": around + 0.5,
+        "EmitterPosition_Type": "cartesian",
+        "EmitterPosition_Units": "metre",
+        "ListenerPosition": head,
+        "ListenerView": np.array([[0.0, 1.0, 0.0]]),
         "ReceiverPosition": np.array([[0, 0.09, 0], [0, -0.09, 0]]),
-        "EmitterUp": np.tile([0.0, 0.0, 1.0], (len(places), 1)), "EmitterView": -around,
-        "ReceiverUp": np.tile([0.0, 0.0, 1.0], (2, 1)), "ReceiverView": np.tile([1.0, 0.0, 0.0], (2, 1)),
-    }  # fmt: skip
+        "EmitterUp": np.tile([0.0, 0.0, 1.0], (len(places), 1)),
+        "EmitterView": -around,
+        "ReceiverUp": np.tile([0.0, 0.0, 1.0], (2, 1)),
+        "ReceiverView": np.tile([1.0, 0.0, 0.0], (2, 1)),
+    }
     for field, value in fields.items():
         setattr(sofa, field, value)
     for field in ("ReceiverDescriptions", "EmitterDescriptions"):

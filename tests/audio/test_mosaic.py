@@ -146,15 +146,18 @@ def test_a_clip_with_fewer_frames_than_columns_works():
     assert mosaic(scene(0.3), RATE).shape == (1, 384, 384)
 
 
-@pytest.mark.parametrize(("sound", "rate", "words"), [
-    (torch.zeros(1, 1, RATE), RATE, "two ears"),
-    (torch.zeros(1, 6, RATE), RATE, "two ears"),
-    (torch.zeros(2, RATE), RATE, "two ears"),
-    (torch.zeros(1, 2, RATE), 16_000, "16000 Hz"),
-    (torch.zeros(1, 2, 1_000), RATE, "0.021 s"),
-    (torch.full((1, 2, RATE), float("nan")), RATE, "NaN"),
-    (torch.full((1, 2, RATE), float("inf")), RATE, "infinite"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sound", "rate", "words"),
+    [
+        (torch.zeros(1, 1, RATE), RATE, "two ears"),
+        (torch.zeros(1, 6, RATE), RATE, "two ears"),
+        (torch.zeros(2, RATE), RATE, "two ears"),
+        (torch.zeros(1, 2, RATE), 16_000, "16000 Hz"),
+        (torch.zeros(1, 2, 1_000), RATE, "0.021 s"),
+        (torch.full((1, 2, RATE), float("nan")), RATE, "NaN"),
+        (torch.full((1, 2, RATE), float("inf")), RATE, "infinite"),
+    ],
+)
 def test_what_cannot_become_cues_is_refused_with_its_value(sound, rate, words):
     with pytest.raises(AudioError, match=words):
         mosaic(sound, rate)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatial_swin.audio.layouts import LAYOUTS
 from spatial_swin.audio.panning import gains, unit_vectors
+from spatial_swin.layouts import LAYOUTS
 
 HALF = 1 / np.sqrt(2)
 

@@ -7,10 +7,10 @@ import pytest
 import soundfile
 
 from spatial_swin.audio.clips import Cut
-from spatial_swin.audio.layouts import ALIASES, DEFAULT_LAYOUTS, LAYOUTS, find_layouts
 from spatial_swin.audio.programme import chunk_starts, find_programmes, judge, read_piece
 from spatial_swin.audio.render import loudspeaker_signals
 from spatial_swin.errors import AudioError
+from spatial_swin.layouts import ALIASES, DEFAULT_LAYOUTS, LAYOUTS, find_layouts
 
 RATE = 48_000
 FOUR = find_layouts(DEFAULT_LAYOUTS)
@@ -127,11 +127,18 @@ def test_everything_that_cannot_be_a_programme_is_told_at_once(tmp_path: Path) -
     assert [p.name for p in programmes] == ["a-b", "good"]
     told = {Path(p.where.split(",")[0]).name: p.what for p in problems}
     expected = {
-        "a_b.wav": "would be called a-b", "channels": "for 5.1.0 missing LFE1, M+000, M-110, too many none",
-        "cut.wav": "truncated, 49999 bytes", "empty.wav": "empty (0 bytes)", "nothing": "holds no sound",
-        "rates": "sample rates differ (44100, 48000 Hz)", "slow.wav": "8000 Hz", "stereo": "piano.wav is not mono",
-        "stems.csv": "no file 'b.wav'", "text.wav": "cannot be read", "three.wav": "3 channels",
-    }  # fmt: skip
+        "a_b.wav": "would be called a-b",
+        "channels": "for 5.1.0 missing LFE1, M+000, M-110, too many none",
+        "cut.wav": "truncated, 49999 bytes",
+        "empty.wav": "empty (0 bytes)",
+        "nothing": "holds no sound",
+        "rates": "sample rates differ (44100, 48000 Hz)",
+        "slow.wav": "8000 Hz",
+        "stereo": "piano.wav is not mono",
+        "stems.csv": "no file 'b.wav'",
+        "text.wav": "cannot be read",
+        "three.wav": "3 channels",
+    }
     assert told.keys() == expected.keys()
     assert {name: expected[name] in told[name] for name in expected} == dict.fromkeys(expected, True), told
 

@@ -7,11 +7,11 @@ import pytest
 from scipy import signal
 
 from spatial_swin.audio.hrtf import Listener, load_listener
-from spatial_swin.audio.layouts import DEFAULT_LAYOUTS, LAYOUTS, all_directions, find_layouts
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.render import loudspeaker_signals, render_layouts, render_scene
 from spatial_swin.audio.scene import Scene, Stem
 from spatial_swin.audio.synthesis import synthetic_scene
+from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS, all_directions, find_layouts
 
 RATE = 48_000
 

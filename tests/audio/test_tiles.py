@@ -11,9 +11,10 @@ from spatial_swin.audio.tiles import ARRANGEMENTS, CUES, TileMap, arrangement_na
 from spatial_swin.errors import AudioError
 
 
-@pytest.mark.parametrize(("name", "size", "height", "width"), [
-    ("4x4", 384, 96, 96), ("4x4", 224, 56, 56), ("4x4", 192, 48, 48), ("4x6", 384, 96, 64), ("4x6", 192, 48, 32),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "size", "height", "width"),
+    [("4x4", 384, 96, 96), ("4x4", 224, 56, 56), ("4x4", 192, 48, 48), ("4x6", 384, 96, 64), ("4x6", 192, 48, 32)],
+)
 def test_tiles_cover_the_picture_once(name, size, height, width):
     tiles = tile_map(name, size, 48_000, 10.0)
     covered = np.zeros((size, size), int)

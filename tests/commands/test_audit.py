@@ -41,9 +41,12 @@ def name_of(listener: str, content: int, chunk: int) -> str:
 
 
 def make(
-    root: Path, contents: dict[str, tuple[int, ...]] = PAIRED, alter: Alter | None = None, chunks: int = 2,
+    root: Path,
+    contents: dict[str, tuple[int, ...]] = PAIRED,
+    alter: Alter | None = None,
+    chunks: int = 2,
     listeners: dict[str, tuple[str, ...]] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     for label in CLASSES:
         for listener in (listeners or {}).get(label, ("D1", "H3")):
             for content in contents[label]:

@@ -15,15 +15,9 @@ import numpy as np
 import pytest
 
 from spatial_swin.commands.crossval import cross_validate
-from spatial_swin.commands.fold_runs import (
-    FoldRun,
-    open_plan,
-    run_folds,
-    split_file,
-    worker_command,
-)
-from spatial_swin.commands.side_by_side import worker_environment
 from spatial_swin.errors import RunError, SpatialSwinError, Stopped, UsageError
+from spatial_swin.folds.runs import FoldRun, open_plan, run_folds, split_file, worker_command
+from spatial_swin.folds.side_by_side import worker_environment
 from spatial_swin.runs import Sample, read_samples
 
 

@@ -45,12 +45,15 @@ def test_frequencies_lie_on_the_erb_scale():
     assert 0.3 < rate_share(1_000, 50, 16_000) < 0.45
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    (["--start", "2.9"], "--start 2.9 leaves less"),
-    (["--start", "-1"], "--start -1"),
-    (["--output", "clip.jpg"], "clip.jpg"),
-    (["--sample_rate", "8000"], "8000"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--start", "2.9"], "--start 2.9 leaves less"),
+        (["--start", "-1"], "--start -1"),
+        (["--output", "clip.jpg"], "clip.jpg"),
+        (["--sample_rate", "8000"], "8000"),
+    ],
+)
 def test_what_cannot_be_shown_is_said(sound, tmp_path, monkeypatch, capsys, options, words):
     monkeypatch.chdir(tmp_path)
     assert main(["cues", str(sound), *options]) == 1

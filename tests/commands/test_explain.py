@@ -33,8 +33,15 @@ def run(tmp_path: Path, pictures: Path, tiny_swin: Path) -> RunFolder:
     samples = []
     for file in sorted(pictures.rglob("*.png")):
         take = file.stem.split("_")[0]
-        samples.append(Sample(file.relative_to(pictures).as_posix(), file.parent.name, take, SPLITS[int(take[-2:])],
-                              sha256(file.read_bytes()).hexdigest()))  # fmt: skip
+        samples.append(
+            Sample(
+                file.relative_to(pictures).as_posix(),
+                file.parent.name,
+                take,
+                SPLITS[int(take[-2:])],
+                sha256(file.read_bytes()).hexdigest(),
+            )
+        )
     test = [s for s in samples if s.split == "test"]
     with torch.no_grad():
         pixels = torch.stack([read_pixels(pictures / s.path, 32) for s in test])
@@ -42,15 +49,27 @@ def run(tmp_path: Path, pictures: Path, tiny_swin: Path) -> RunFolder:
     folder.write_recipe({"Model": {}, "Data": {"data_dir": str(pictures)}, "Trainer": {}})
     folder.write_split(samples)
     labels = np.array([CLASSES.index(s.label) for s in test])
-    folder.write_predictions("test", Predictions([s.path for s in test], [s.group for s in test], CLASSES, labels,
-                                                 logits.double().softmax(-1).numpy()))  # fmt: skip
+    folder.write_predictions(
+        "test",
+        Predictions(
+            [s.path for s in test], [s.group for s in test], CLASSES, labels, logits.double().softmax(-1).numpy()
+        ),
+    )
     return folder
 
 
 def write_tiles(root: Path) -> None:
     """Two tiles above, one below left; the quarter below right belongs to none. Stated for pictures twice as large."""
-    tile = {"unit": "dB", "low": 0, "high": 1, "vertical": "frequency", "horizontal": "time", "ear_swap": "same",
-            "width": 32, "height": 32}  # fmt: skip
+    tile = {
+        "unit": "dB",
+        "low": 0,
+        "high": 1,
+        "vertical": "frequency",
+        "horizontal": "time",
+        "ear_swap": "same",
+        "width": 32,
+        "height": 32,
+    }
     tiles = [
         {"name": name, "title": title, "row": y // 32, "column": x // 32, "x": x, "y": y, **tile}
         for name, title, x, y in (
@@ -153,10 +172,14 @@ def test_predictions_of_another_model_are_noticed(run: RunFolder) -> None:
 
 @pytest.mark.parametrize(
     ("broken", "words"),
-    [("model/config.json", "no model in this run"), ("predictions/test.csv", "no such file"), 
-     ("recipe.yaml", "not a run folder"), ("model/preprocessor_config.json", "normalisation"),
-     ("model/model.safetensors", "weights")],
-)  # fmt: skip
+    [
+        ("model/config.json", "no model in this run"),
+        ("predictions/test.csv", "no such file"),
+        ("recipe.yaml", "not a run folder"),
+        ("model/preprocessor_config.json", "normalisation"),
+        ("model/model.safetensors", "weights"),
+    ],
+)
 def test_a_run_that_lacks_something_says_what(
     run: RunFolder, broken: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

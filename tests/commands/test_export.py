@@ -15,7 +15,7 @@ from spatial_swin.commands import export
 from spatial_swin.data.pictures import build_processor
 from spatial_swin.modeling.occlusion import normalise
 from spatial_swin.modeling.swin import ASSETS
-from spatial_swin.prediction import load_predictor
+from spatial_swin.prediction.predictor import load_predictor
 
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in export.NEEDED), reason="the extra [export] is not installed"
@@ -28,9 +28,15 @@ def model(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     labels = {0: "100", 1: "200", 2: "514"}
     config = SwinConfig(
-        image_size=32, id2label=labels, label2id={v: k for k, v in labels.items()}, patch_size=2, embed_dim=8,
-        depths=[1, 1, 2, 2], num_heads=[1, 1, 2, 2], window_size=2,
-    )  # fmt: skip
+        image_size=32,
+        id2label=labels,
+        label2id={v: k for k, v in labels.items()},
+        patch_size=2,
+        embed_dim=8,
+        depths=[1, 1, 2, 2],
+        num_heads=[1, 1, 2, 2],
+        window_size=2,
+    )
     SwinForImageClassification(config).save_pretrained(folder)
     build_processor(32).save_pretrained(folder)
     (folder / "temperature.json").write_text('{"temperature": 0.7}')

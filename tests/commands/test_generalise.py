@@ -8,10 +8,10 @@ from typing import Any
 import fold_fakes as fakes
 import pytest
 
-from spatial_swin.commands.fold_runs import FoldRun
 from spatial_swin.commands.generalise import generalise
-from spatial_swin.data.schemes import RANDOM, Scheme, scheme_folds, schemes_for
 from spatial_swin.errors import DataError
+from spatial_swin.folds.runs import FoldRun
+from spatial_swin.folds.schemes import RANDOM, Scheme, scheme_folds, schemes_for
 from spatial_swin.runs import Sample
 
 SCORES = {

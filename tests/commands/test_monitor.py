@@ -20,10 +20,20 @@ from spatial_swin.runs import RunFolder
 def write_run(path: Path, **changes: Any) -> RunFolder:
     run = RunFolder(path)
     progress = {
-        "state": "running", "pid": os.getpid(), "host": socket.gethostname(), "epoch": 1.5, "epochs": 4, "step": 10,
-        "steps": 28, "phase": 1, "eta_seconds": 20.0, "best": None, "last": None,
-        "updated": datetime.now(UTC).isoformat(timespec="seconds"), **changes,
-    }  # fmt: skip
+        "state": "running",
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "epoch": 1.5,
+        "epochs": 4,
+        "step": 10,
+        "steps": 28,
+        "phase": 1,
+        "eta_seconds": 20.0,
+        "best": None,
+        "last": None,
+        "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+        **changes,
+    }
     files.write_json(run.progress_file, progress)
     return run
 

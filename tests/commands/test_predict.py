@@ -14,8 +14,8 @@ from transformers import SwinConfig, SwinForImageClassification
 
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
-from spatial_swin.commands.prediction_tables import clock
 from spatial_swin.data.pictures import build_processor
+from spatial_swin.prediction.tables import clock
 
 RATE = 48_000
 CLASSES = ["100", "200", "510", "514"]
@@ -27,9 +27,15 @@ def certain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certain")
     labels = dict(enumerate(CLASSES))
     config = SwinConfig(
-        image_size=32, id2label=labels, label2id={v: k for k, v in labels.items()}, patch_size=2, embed_dim=8,
-        depths=[1, 1, 2, 2], num_heads=[1, 1, 2, 2], window_size=2,
-    )  # fmt: skip
+        image_size=32,
+        id2label=labels,
+        label2id={v: k for k, v in labels.items()},
+        patch_size=2,
+        embed_dim=8,
+        depths=[1, 1, 2, 2],
+        num_heads=[1, 1, 2, 2],
+        window_size=2,
+    )
     model = SwinForImageClassification(config)
     torch.nn.init.zeros_(model.classifier.weight)
     model.classifier.bias.data = torch.tensor([0.04, 0.03, 0.03, 0.9]).log()
@@ -104,26 +110,33 @@ def test_the_table_shows_verdicts_runners_up_and_stretches_of_windows(certain, h
 def test_csv_has_a_row_a_file_and_one_a_window_when_asked(certain, here, capsys):
     assert main(["predict", str(certain), "box", "--format", "csv"]) == 0
     assert [row["kind"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == [
-        "picture", "picture", "sound"
-    ]  # fmt: skip
+        "picture",
+        "picture",
+        "sound",
+    ]
     assert main(["predict", str(certain), "box", "--format", "csv", "--timeline", "true", "--output", "t.csv"]) == 0
     assert "open t.csv" in capsys.readouterr().out
     rows = list(csv.DictReader((here / "t.csv").open()))
     assert [row["kind"] for row in rows] == ["picture", "picture", "sound", "window", "window", "window"]
     assert [(row["start"], row["end"], row["verdict"], row["flags"]) for row in rows[3:]] == [
-        ("0.0", "0.5", "514", ""), ("0.5", "1.0", "", "silent"), ("1.0", "1.5", "514", ""),
-    ]  # fmt: skip
+        ("0.0", "0.5", "514", ""),
+        ("0.5", "1.0", "", "silent"),
+        ("1.0", "1.5", "514", ""),
+    ]
     assert all(float(row["p_514"]) == pytest.approx(0.9, abs=1e-5) for row in rows)
     assert rows[2]["share"] == "1.0"
 
 
-@pytest.mark.parametrize(("options", "code", "agrees"), [
-    (["box", "--expect", "514"], 0, True),
-    (["box", "--expect", "510"], 4, False),
-    (["box", "--expect", "514", "--minimum_confidence", "0.95"], 4, False),  # no verdict is no agreement
-    (["box", "bad.png", "--expect", "514"], 1, False),  # not known to differ, not known to agree
-    (["box", "bad.png", "--expect", "100"], 4, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "code", "agrees"),
+    [
+        (["box", "--expect", "514"], 0, True),
+        (["box", "--expect", "510"], 4, False),
+        (["box", "--expect", "514", "--minimum_confidence", "0.95"], 4, False),  # no verdict is no agreement
+        (["box", "bad.png", "--expect", "514"], 1, False),  # not known to differ, not known to agree
+        (["box", "bad.png", "--expect", "100"], 4, False),
+    ],
+)
 def test_declared_against_detected(certain, here, capsys, options, code, agrees):
     assert main(["predict", str(certain), *options, "--format", "json"]) == code
     found = json.loads(capsys.readouterr().out)
@@ -138,10 +151,13 @@ def test_below_the_confidence_there_is_no_verdict(certain, here, capsys):
     assert "3 without a verdict" in shown
 
 
-@pytest.mark.parametrize(("options", "says"), [
-    (["--expect", "515"], "the model knows 100, 200, 510, 514"),
-    (["--output", "bad.png/t.csv"], "cannot be written"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--expect", "515"], "the model knows 100, 200, 510, 514"),
+        (["--output", "bad.png/t.csv"], "cannot be written"),
+    ],
+)
 def test_wrong_usage_is_said(certain, here, capsys, options, says):
     assert main(["predict", str(certain), "box", *options]) == 2
     assert says in capsys.readouterr().err
@@ -157,5 +173,9 @@ def test_options_out_of_range_are_refused(certain, here, capsys):
 
 def test_times_are_written_as_a_clock_shows_them():
     assert [clock(s) for s in (0, 12.5, 59.96, 3599, 10_799.5)] == [
-        "0:00:00", "0:00:12.5", "0:01:00", "0:59:59", "2:59:59.5",
-    ]  # fmt: skip
+        "0:00:00",
+        "0:00:12.5",
+        "0:01:00",
+        "0:59:59",
+        "2:59:59.5",
+    ]

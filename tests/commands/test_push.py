@@ -41,8 +41,12 @@ for block in re.findall("```python\\n(.*?)```", card, re.S):
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     server = hub_server.Hub()
-    for name, value in (("ENDPOINT", server.endpoint), ("HF_HUB_OFFLINE", False), ("HF_HUB_DISABLE_XET", True),
-                        ("HF_TOKEN_PATH", str(tmp_path / "no_token"))):  # fmt: skip
+    for name, value in (
+        ("ENDPOINT", server.endpoint),
+        ("HF_HUB_OFFLINE", False),
+        ("HF_HUB_DISABLE_XET", True),
+        ("HF_TOKEN_PATH", str(tmp_path / "no_token")),
+    ):
         monkeypatch.setattr(huggingface_hub.constants, name, value)
     monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
     yield server
@@ -67,17 +71,26 @@ def test_a_pushed_training_gives_our_probabilities_after_download(
     assert stored.private
     assert len(stored.commits) == 1, "the Trainer would have pushed at every save"
     assert sorted(stored.branches["main"]) == [
-        "README.md", "config.json", "confusion_matrix.png", "model.safetensors", "preprocessor_config.json",
+        "README.md",
+        "config.json",
+        "confusion_matrix.png",
+        "model.safetensors",
+        "preprocessor_config.json",
         "temperature.json",
-    ]  # fmt: skip
+    ]
     assert hub.requests.index("create") < hub.requests.index("commit")
     run = RunFolder(load_recipe(recipe).output_dir)
     test = run.read_predictions("test")
     paths = [str(pictures / path) for path in test.paths]
     done = subprocess.run(
         [sys.executable, "-c", READ_BACK, *paths],
-        env=environment_for(hub, tmp_path), capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False,
-    )  # fmt: skip
+        env=environment_for(hub, tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     answers = json.loads(next(line for line in lines if line.startswith("ANSWERS")).removeprefix("ANSWERS "))

@@ -196,11 +196,12 @@ def test_a_chunk_hears_the_end_of_the_one_before(tmp_path: Path) -> None:
     assert render(tmp_path / "halves", *given, synthetic=None) == 0
     assert main(["render", *given, "--output_dir", str(tmp_path / "whole"), *FAST, "--seconds", "1"]) == 0
     sounds = [
-        soundfile.read(path)[0] for path in (
+        soundfile.read(path)[0]
+        for path in (
             tmp_path / "halves" / "sound" / "514" / "one_kemar_514_chunk0001.flac",
             tmp_path / "whole" / "sound" / "514" / "one_kemar_514_chunk0000.flac",
         )
-    ]  # fmt: skip
+    ]
     later = sounds[1][RATE // 2 :]
     gain = np.sum(sounds[0] * later) / np.sum(later**2)
     np.testing.assert_allclose(sounds[0], gain * later, atol=1e-4)

@@ -14,12 +14,12 @@ import pytest
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
 from spatial_swin import files
+from spatial_swin.background import launch
+from spatial_swin.background.launch import Plan, refuse_second, training_command, wait_until_begun
+from spatial_swin.background.monitor import look
 from spatial_swin.cli import main
-from spatial_swin.commands import launching
-from spatial_swin.commands.launching import Plan, refuse_second, training_command, wait_until_begun
 from spatial_swin.config import load_recipe
 from spatial_swin.errors import RecipeError, RunError
-from spatial_swin.reporting.monitoring import look
 from spatial_swin.runs import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def start(run: RunFolder) -> Iterator[Start]:
     keepers: list[subprocess.Popen[bytes]] = []
 
     def begin(code: str) -> "subprocess.Popen[bytes]":
-        keeper = launching.start(run, [sys.executable, "-c", code])
+        keeper = launch.start(run, [sys.executable, "-c", code])
         keepers.append(keeper)
         return keeper
 
@@ -194,7 +194,7 @@ def test_the_pid_of_another_process_does_not_stand_in_the_way(run: RunFolder, st
 def test_a_log_on_a_full_disk_stops_neither_keeper_nor_training(run: RunFolder, start: Start) -> None:
     run.path.mkdir()
     run.log_file.symlink_to("/dev/full")
-    lasting = "from spatial_swin.commands.lasting_output import make_output_lasting; make_output_lasting()\n"
+    lasting = "from spatial_swin.background.output import make_output_lasting; make_output_lasting()\n"
     assert start(lasting + stand_in(run, "progress('finished'); print('lost', flush=True)")).wait(30) == 0
     assert look(run).state == "finished"
 
@@ -212,14 +212,14 @@ def test_waiting_ends_when_the_training_has_begun_or_ended_or_takes_too_long(run
     assert "preparing" in heard
     os.kill(keeper.pid, signal.SIGTERM)
     keeper.wait(30)
-    before, size = launching.stamp(run.progress_file), launching.log_size(run)
+    before, size = launch.stamp(run.progress_file), launch.log_size(run)
     keeper = start("import sys; print('no such recipe', flush=True); sys.exit(1)")
     heard.clear()
     assert wait_until_begun(run, keeper, before, size, 30, heard.append) == 1
     assert heard[1] == "no such recipe", "the log of this start, not of the one before"
     assert "failed before the first step, exit code 1" in heard[-1]
     keeper = start("import time; time.sleep(60)")
-    assert wait_until_begun(run, keeper, before, launching.log_size(run), 0.3, heard.append) == "preparing"
+    assert wait_until_begun(run, keeper, before, launch.log_size(run), 0.3, heard.append) == "preparing"
 
 
 # -- what is launched --
@@ -228,7 +228,7 @@ def test_waiting_ends_when_the_training_has_begun_or_ended_or_takes_too_long(run
 def test_the_run_folder_is_the_one_training_uses(write_recipe: Callable[..., Path]) -> None:
     recipe = write_recipe()
     for overrides in ([], ["--output_dir", "runs/x"], ["--output_dir=runs/y"], ["--output_dir", "none"]):
-        plan = launching._plan_of(str(recipe), overrides)
+        plan = launch._plan_of(str(recipe), overrides)
         assert plan.output_dir == str(load_recipe(recipe, overrides).output_dir)
     assert plan.output_dir == str(Path("runs") / "tiny")
     assert plan.devices == 1
@@ -255,5 +255,10 @@ def test_accelerate_understands_the_command_for_several_gpus() -> None:
     assert arguments.mixed_precision == "fp16"
     assert arguments.module
     assert [arguments.training_script, *arguments.training_script_args] == [
-        "spatial_swin.cli", "train", "--config", "r.yaml", "--seed", "3"
-    ]  # fmt: skip
+        "spatial_swin.cli",
+        "train",
+        "--config",
+        "r.yaml",
+        "--seed",
+        "3",
+    ]

@@ -10,9 +10,13 @@ import torch
 from spatial_swin.data.augment import AugmentationArguments, affine, augment, augmentation_problems, draw, exact_mean
 
 OFF = AugmentationArguments(
-    crop_scale=[1.0, 1.0], horizontal_flip=0, rotation_degrees=0, colour_jitter=[0, 0, 0, 0], blur_probability=0,
+    crop_scale=[1.0, 1.0],
+    horizontal_flip=0,
+    rotation_degrees=0,
+    colour_jitter=[0, 0, 0, 0],
+    blur_probability=0,
     erasing_probability=0,
-)  # fmt: skip
+)
 ALL = AugmentationArguments(blur_probability=0.5, erasing_probability=0.5)
 
 
@@ -156,11 +160,18 @@ def test_the_defaults_can_be_drawn_from() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("crop_scale", [1.0, 0.8]), ("crop_scale", [0.8]), ("crop_ratio", [0.0, 1.0]), ("horizontal_flip", 1.5),
-        ("rotation_degrees", -1.0), ("colour_jitter", [0.2, 0.2, 0.2]), ("colour_jitter", [0.2, 0.2, 0.2, 0.7]),
-        ("blur_sigma", [0.0, 2.0]), ("erasing_area", [0.1, 1.1]), ("erasing_probability", float("nan")),
+        ("crop_scale", [1.0, 0.8]),
+        ("crop_scale", [0.8]),
+        ("crop_ratio", [0.0, 1.0]),
+        ("horizontal_flip", 1.5),
+        ("rotation_degrees", -1.0),
+        ("colour_jitter", [0.2, 0.2, 0.2]),
+        ("colour_jitter", [0.2, 0.2, 0.2, 0.7]),
+        ("blur_sigma", [0.0, 2.0]),
+        ("erasing_area", [0.1, 1.1]),
+        ("erasing_probability", float("nan")),
     ],
-)  # fmt: skip
+)
 def test_values_that_cannot_be_drawn_from_are_named(name: str, value: object) -> None:
     problems = augmentation_problems(replace(AugmentationArguments(), **{name: value}))  # type: ignore[arg-type]
     assert [problem.where for problem in problems] == [name]

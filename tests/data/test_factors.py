@@ -29,9 +29,13 @@ def test_names_of_the_field_give_listener_content_source_and_recording(tmp_path:
     paths = field_paths()
     factors = find_factors(tmp_path, paths)
     assert factors.values[paths[0]] == {
-        "listener": "D1", "content": "ac01", "source": "globo", "version": "1_0", "chunk": "0000",
+        "listener": "D1",
+        "content": "ac01",
+        "source": "globo",
+        "version": "1_0",
+        "chunk": "0000",
         "recording": "100/binaural_audio_D1_48K_24bit_0.3s_FIR_SOFA_ac01-globo-1_0",
-    }  # fmt: skip
+    }
     assert len(set(factors.groups().values())) == 8  # two classes x two listeners x two contents
     assert set(factors.groups("listener").values()) == {"D1", "H12"}
 

@@ -82,8 +82,15 @@ def test_a_picture_that_left_is_named(pictures: Path, split: list[Sample]) -> No
 @pytest.mark.parametrize(("mode", "size"), [("L", (32, 32)), ("RGB", (50, 40)), ("RGB", (20, 64)), ("P", (32, 48))])
 def test_the_pipeline_gives_our_probabilities(tmp_path: Path, mode: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    config = SwinConfig(image_size=32, patch_size=2, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1],
-                        window_size=2, num_labels=3)  # fmt: skip
+    config = SwinConfig(
+        image_size=32,
+        patch_size=2,
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 1, 1],
+        window_size=2,
+        num_labels=3,
+    )
     model = SwinForImageClassification(config).eval()
     model.save_pretrained(tmp_path / "model")
     build_processor(32).save_pretrained(tmp_path / "model")

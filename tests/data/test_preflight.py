@@ -87,11 +87,17 @@ def bad_animated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (bad_zero, "is empty"), (bad_text, "not a picture"), (bad_truncated, "is damaged"), (bad_animated, "animated"),
-        (bad_deep, "16 or 32 bits"), (bad_deep_colours, "16 or 32 bits"), (bad_float, "16 or 32 bits"),
-        (bad_transparent, "transparent places"), (bad_transparent_palette, "transparent places"),
+        (bad_zero, "is empty"),
+        (bad_text, "not a picture"),
+        (bad_truncated, "is damaged"),
+        (bad_animated, "animated"),
+        (bad_deep, "16 or 32 bits"),
+        (bad_deep_colours, "16 or 32 bits"),
+        (bad_float, "16 or 32 bits"),
+        (bad_transparent, "transparent places"),
+        (bad_transparent_palette, "transparent places"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_cannot_be_used_is_named(folder: Path, spoil: object, said: str) -> None:
     spoil(folder / "100" / "bad.png")  # type: ignore[operator]
     with pytest.raises(DataError, match=rf"100/bad\.png: .*{said}"):

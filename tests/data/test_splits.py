@@ -19,7 +19,7 @@ from spatial_swin.data.splits import (
     k_folds,
     shared_groups,
     split_samples,
-)  # fmt: skip
+)
 from spatial_swin.errors import DataError
 from spatial_swin.runs import Sample
 
@@ -109,8 +109,10 @@ def test_stratified_parts_have_the_shares_asked_for_in_every_class() -> None:
     labels = ["a"] * 1873 + ["b"] * 100 + ["c"] * 3
     chosen = assign_parts(labels, None, SHARES, (0,))
     assert [Counter(chosen[np.array(labels) == label]) for label in "abc"] == [
-        {0: 1311, 1: 375, 2: 187}, {0: 70, 1: 20, 2: 10}, {0: 1, 1: 1, 2: 1},
-    ]  # fmt: skip
+        {0: 1311, 1: 375, 2: 187},
+        {0: 70, 1: 20, 2: 10},
+        {0: 1, 1: 1, 2: 1},
+    ]
 
 
 @pytest.mark.parametrize("n", range(3, 40))

@@ -59,8 +59,10 @@ def test_independent_items_get_wilson_and_shared_groups_a_wider_bootstrap() -> N
     )
     assert alone["accuracy"]["method"] == "Wilson"
     assert "cluster bootstrap" in copies["accuracy"]["method"]
-    width = {name: found["accuracy"]["high"] - found["accuracy"]["low"] for name, found in
-             (("alone", alone), ("copies", copies))}  # fmt: skip
+    width = {
+        name: found["accuracy"]["high"] - found["accuracy"]["low"]
+        for name, found in (("alone", alone), ("copies", copies))
+    }
     assert width["copies"] == pytest.approx(width["alone"], rel=0.1), "five copies of an item are no new evidence"
     assert copies["groups"] == 400
     assert copies["items"] == 2000

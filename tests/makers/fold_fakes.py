@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from spatial_swin.commands.fold_runs import FoldRun
+from spatial_swin.folds.runs import FoldRun
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.runs import Sample
 
@@ -22,13 +22,18 @@ def paired_samples(programmes: int = 10, listeners: int = 3, chunks: int = 2) ->
     """Every programme by every listener in both classes; the last programme is the test part."""
     return [
         Sample(
-            f"{label}/p{programme}_L{listener}_chunk{chunk}.png", label, f"{label}/p{programme}_L{listener}",
-            "test" if programme == programmes - 1 else "train", f"{programme}{listener}{chunk}",
+            f"{label}/p{programme}_L{listener}_chunk{chunk}.png",
+            label,
+            f"{label}/p{programme}_L{listener}",
+            "test" if programme == programmes - 1 else "train",
+            f"{programme}{listener}{chunk}",
             {"programme": f"p{programme}", "listener": f"L{listener}"},
         )
-        for label in CLASSES for programme in range(programmes) for listener in range(listeners)
+        for label in CLASSES
+        for programme in range(programmes)
+        for listener in range(listeners)
         for chunk in range(chunks)
-    ]  # fmt: skip
+    ]
 
 
 def write_run(fold: FoldRun, accuracy: float | None = None) -> None:
@@ -39,11 +44,19 @@ def write_run(fold: FoldRun, accuracy: float | None = None) -> None:
     run = fold.run
     run.write_split(fold.samples)
     run.write_environment({"seconds_total": 1.5})
-    run.write_metrics({
-        "class_names": list(CLASSES), "best_epoch": 3,
-        "test": {
-            "items": len(tested), "groups": 2, "accuracy": entry, "balanced_accuracy": entry, "macro_f1": entry,
-            "per_class": {label: {"f1": entry} for label in CLASSES}, "confusion": [[3, 1], [1, 3]],
-        },
-    })  # fmt: skip
+    run.write_metrics(
+        {
+            "class_names": list(CLASSES),
+            "best_epoch": 3,
+            "test": {
+                "items": len(tested),
+                "groups": 2,
+                "accuracy": entry,
+                "balanced_accuracy": entry,
+                "macro_f1": entry,
+                "per_class": {label: {"f1": entry} for label in CLASSES},
+                "confusion": [[3, 1], [1, 3]],
+            },
+        }
+    )
     run.write_progress({"state": "finished"})

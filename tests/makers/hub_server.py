@@ -134,8 +134,10 @@ class Hub:
             if item["oid"] in self.objects:
                 objects.append(item)
                 continue
-            actions = {"upload": {"href": f"{self.endpoint}/object/{item['oid']}"},
-                       "verify": {"href": f"{self.endpoint}/verify"}}  # fmt: skip
+            actions = {
+                "upload": {"href": f"{self.endpoint}/object/{item['oid']}"},
+                "verify": {"href": f"{self.endpoint}/verify"},
+            }
             objects.append({**item, "actions": actions})
         return as_json(200, {"transfer": "basic", "objects": objects})
 
@@ -175,10 +177,13 @@ class Hub:
         below = "/".join(parts[6:])
         if below:
             raise KeyError(below)
-        return as_json(200, [
-            {"type": "file", "path": path, "size": len(content), "oid": object_id(content, "regular")}
-            for path, content in files.items()
-        ])  # fmt: skip
+        return as_json(
+            200,
+            [
+                {"type": "file", "path": path, "size": len(content), "oid": object_id(content, "regular")}
+                for path, content in files.items()
+            ],
+        )
 
     def on_resolve(self, parts: list[str], body: bytes) -> tuple[int, dict[str, str], bytes]:
         repository = self.repositories["/".join(parts[:2])]

@@ -39,19 +39,43 @@ def make_run(folder: Path, plan: Plan = Plan(), **changes: object) -> RunFolder:
         if part != "train":
             run.write_predictions(part, predictions)
     run.write_split(samples)
-    run.write_recipe({
-        "Model": {"model_name_or_path": "microsoft/swin-base-patch4-window12-384", "image_size": 384,
-                  "unfreeze_stages": [4], "head_only_epochs": plan.head_only_epochs, "drop_path_rate": 0.1},
-        "Data": {"data_dir": str(data), "split_by": "recording", "train_share": 0.7, "validation_share": 0.2,
-                 "test_share": 0.1},
-        "Trainer": {"learning_rate": 1e-3, "backbone_learning_rate": 1e-4, "num_train_epochs": plan.epochs, "seed": 42,
-                    "per_device_train_batch_size": 16, "lr_scheduler_type": "cosine"},
-    })  # fmt: skip
-    run.write_environment({
-        "versions": {"python": "3.11.9", "torch": "2.13.0", "transformers": "5.23.0"}, "device": "made-up device",
-        "processes": 1, "precision": "bf16", "git_revision": "0123456789abcdef",
-        "seconds_total": 754.2, "cpu_count": 2,
-    })  # fmt: skip
+    run.write_recipe(
+        {
+            "Model": {
+                "model_name_or_path": "microsoft/swin-base-patch4-window12-384",
+                "image_size": 384,
+                "unfreeze_stages": [4],
+                "head_only_epochs": plan.head_only_epochs,
+                "drop_path_rate": 0.1,
+            },
+            "Data": {
+                "data_dir": str(data),
+                "split_by": "recording",
+                "train_share": 0.7,
+                "validation_share": 0.2,
+                "test_share": 0.1,
+            },
+            "Trainer": {
+                "learning_rate": 1e-3,
+                "backbone_learning_rate": 1e-4,
+                "num_train_epochs": plan.epochs,
+                "seed": 42,
+                "per_device_train_batch_size": 16,
+                "lr_scheduler_type": "cosine",
+            },
+        }
+    )
+    run.write_environment(
+        {
+            "versions": {"python": "3.11.9", "torch": "2.13.0", "transformers": "5.23.0"},
+            "device": "made-up device",
+            "processes": 1,
+            "precision": "bf16",
+            "git_revision": "0123456789abcdef",
+            "seconds_total": 754.2,
+            "cpu_count": 2,
+        }
+    )
     run.write_history([_epoch(epoch, plan, generator) for epoch in range(1, plan.epochs + 1)])
     run.write_progress({"state": "finished", "epoch": plan.epochs, "epochs": plan.epochs, "pid": 1, "host": "made-up"})
     return run
@@ -99,16 +123,27 @@ def _epoch(epoch: int, plan: Plan, generator: np.random.Generator) -> dict[str, 
     done = epoch / plan.epochs
     head_only = epoch <= plan.head_only_epochs
     accuracy = (0.55 if head_only else 0.72) + 0.22 * done + generator.normal(0, 0.008)
-    scores = {f"validation_{name}": accuracy - 0.004 * k for k, name in enumerate(
-        ("accuracy", "macro_f1", "weighted_f1", "macro_precision", "macro_recall"))}  # fmt: skip
+    scores = {
+        f"validation_{name}": accuracy - 0.004 * k
+        for k, name in enumerate(("accuracy", "macro_f1", "weighted_f1", "macro_precision", "macro_recall"))
+    }
     per_class = {
         f"{metric}_{name}": float(np.clip(accuracy + generator.normal(0, 0.03), 0, 1))
-        for name in plan.class_names for metric in ("precision", "recall", "f1")
-    }  # fmt: skip
+        for name in plan.class_names
+        for metric in ("precision", "recall", "f1")
+    }
     rate = max(0.01, 0.5 * (1 + np.cos(np.pi * done)))
     return {
-        "epoch": epoch, "phase": 1 if head_only else 2, "step": 100 * epoch, "train_loss": 1.5 * (1 - 0.8 * done),
-        "validation_loss": 1.4 * (1 - 0.7 * done) + generator.normal(0, 0.02), **scores, **per_class,
-        "learning_rate_head": 1e-3 * rate, "learning_rate_backbone": 0.0 if head_only else 1e-4 * rate,
-        "seconds": 47.8, "images_per_second": 110.0, "memory_gb": 2.4,
-    }  # fmt: skip
+        "epoch": epoch,
+        "phase": 1 if head_only else 2,
+        "step": 100 * epoch,
+        "train_loss": 1.5 * (1 - 0.8 * done),
+        "validation_loss": 1.4 * (1 - 0.7 * done) + generator.normal(0, 0.02),
+        **scores,
+        **per_class,
+        "learning_rate_head": 1e-3 * rate,
+        "learning_rate_backbone": 0.0 if head_only else 1e-4 * rate,
+        "seconds": 47.8,
+        "images_per_second": 110.0,
+        "memory_gb": 2.4,
+    }

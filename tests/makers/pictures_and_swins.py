@@ -7,9 +7,17 @@ from PIL import Image
 
 CLASSES = ("100", "200", "510", "514")
 TINY_SWIN = {
-    "model_type": "swin", "image_size": 32, "patch_size": 2, "num_channels": 3, "embed_dim": 8, "depths": [1, 1, 2, 2],
-    "num_heads": [1, 1, 2, 2], "window_size": 2, "mlp_ratio": 2.0, "drop_path_rate": 0.1,
-}  # fmt: skip
+    "model_type": "swin",
+    "image_size": 32,
+    "patch_size": 2,
+    "num_channels": 3,
+    "embed_dim": 8,
+    "depths": [1, 1, 2, 2],
+    "num_heads": [1, 1, 2, 2],
+    "window_size": 2,
+    "mlp_ratio": 2.0,
+    "drop_path_rate": 0.1,
+}
 
 
 def make_pictures(

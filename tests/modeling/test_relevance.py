@@ -16,9 +16,16 @@ def tiny(
     """40 px and patches of 2: grids 20, 10, 5, 3 with windows of 3, so stages 1 to 3 pad and one merging is odd."""
     torch.manual_seed(seed)
     config = SwinConfig(
-        image_size=image_size, patch_size=2, embed_dim=8, depths=list(depths), num_heads=[1, 2, 2, 4],
-        window_size=window, mlp_ratio=2.0, num_labels=3, initializer_range=0.5,
-    )  # fmt: skip
+        image_size=image_size,
+        patch_size=2,
+        embed_dim=8,
+        depths=list(depths),
+        num_heads=[1, 2, 2, 4],
+        window_size=window,
+        mlp_ratio=2.0,
+        num_labels=3,
+        initializer_range=0.5,
+    )
     return SwinForImageClassification(config).double().eval()
 
 

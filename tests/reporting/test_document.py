@@ -4,10 +4,14 @@ from pathlib import Path
 
 from spatial_swin.reporting.document import Bullets, Document, Section, Table, Text, Warnings, to_html, to_markdown
 
-DOCUMENT = Document("Title", "below", [
-    Section("First", [Text("a *b* <i>"), Bullets(["one", "two"]), Warnings(["beware"])]),
-    Section("Second", [Table("numbers", ["name", "value"], [["a|b", "1.0"]])]),
-])  # fmt: skip
+DOCUMENT = Document(
+    "Title",
+    "below",
+    [
+        Section("First", [Text("a *b* <i>"), Bullets(["one", "two"]), Warnings(["beware"])]),
+        Section("Second", [Table("numbers", ["name", "value"], [["a|b", "1.0"]])]),
+    ],
+)
 
 
 def test_markdown_escapes_what_would_be_markup() -> None:

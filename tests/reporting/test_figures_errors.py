@@ -11,8 +11,10 @@ def test_most_frequent_pair_comes_first_and_within_it_the_most_certain() -> None
     table = np.array([[0.4, 0.6, 0], [0.1, 0.9, 0], [0.9, 0.1, 0], [0.95, 0.05, 0], [0, 0, 1]])
     rows = confused_items(Predictions(list("abcde"), list("abcde"), ["x", "y", "z"], labels, table))
     assert [(row.path, row.true, row.predicted, row.pair_count) for row in rows] == [
-        ("b", "x", "y", 2), ("a", "x", "y", 2), ("d", "y", "x", 1),
-    ]  # fmt: skip
+        ("b", "x", "y", 2),
+        ("a", "x", "y", 2),
+        ("d", "y", "x", 1),
+    ]
     assert rows[0].confidence == 0.9
     assert rows[0].true_probability == 0.1
     assert [[row.path for row in part] for part in gallery_choice(rows)] == [["b", "a"], ["d"]]

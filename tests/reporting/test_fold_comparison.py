@@ -27,10 +27,16 @@ def made_up(folder: Path, accuracies: list[float], picture: str = "a") -> Path:
             for k in range(count)
         ]
         write_samples(folder / "splits" / f"fold_{number}.csv", samples)
-        rows.append({
-            "name": f"fold_{number}", "train_items": TRAIN, "items": TEST, "accuracy": accuracy,
-            "balanced_accuracy": accuracy, "macro_f1": accuracy - 0.01,
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": f"fold_{number}",
+                "train_items": TRAIN,
+                "items": TEST,
+                "accuracy": accuracy,
+                "balanced_accuracy": accuracy,
+                "macro_f1": accuracy - 0.01,
+            }
+        )
     files.write_csv(folder / "crossval.csv", rows, list(rows[0]))
     files.write_json(folder / "plan.json", {"verb": "crossval"})
     return folder

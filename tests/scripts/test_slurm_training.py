@@ -37,14 +37,21 @@ def test_every_node_starts_its_part_of_one_training(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     job = {
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "PYTHON": str(tmp_path / "python"),
-        "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_NODELIST": "node-[a-b]", "SLURM_NNODES": "2",
-        "SLURM_GPUS_ON_NODE": "4", "SLURM_JOB_ID": "71234",
-    }  # fmt: skip
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "PYTHON": str(tmp_path / "python"),
+        "SLURM_SUBMIT_DIR": str(ROOT),
+        "SLURM_JOB_NODELIST": "node-[a-b]",
+        "SLURM_NNODES": "2",
+        "SLURM_GPUS_ON_NODE": "4",
+        "SLURM_JOB_ID": "71234",
+    }
     done = subprocess.run(
         ["bash", str(ROOT / "scripts" / "slurm_training.sh"), "recipe with space.yaml", "--seed", "3"],
-        capture_output=True, text=True, env={**os.environ, **job}, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env={**os.environ, **job},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     words = done.stdout.splitlines()
     assert words[:2] == ["-m", "accelerate.commands.launch"]
@@ -54,8 +61,13 @@ def test_every_node_starts_its_part_of_one_training(tmp_path: Path) -> None:
     assert arguments.multi_gpu
     assert arguments.mixed_precision == "fp16"
     assert [arguments.training_script, *arguments.training_script_args] == [
-        "spatial_swin.cli", "train", "--config", "recipe with space.yaml", "--seed", "3"
-    ]  # fmt: skip
+        "spatial_swin.cli",
+        "train",
+        "--config",
+        "recipe with space.yaml",
+        "--seed",
+        "3",
+    ]
 
 
 def test_outside_of_a_job_the_usage_is_told() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spatial_swin.reporting.monitoring import look
+from spatial_swin.background.monitor import look
 from spatial_swin.runs import RunFolder
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -44,9 +44,13 @@ def nothing_left_behind(tmp_path: Path) -> Iterator[None]:
 
 def bash(*words: str | Path, timeout: float = 200) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["bash", *map(str, words)], capture_output=True, text=True, timeout=timeout, check=False,
+        ["bash", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
 
 
 def until(condition: Callable[[], bool], seconds: float = 100.0) -> None:

@@ -20,7 +20,7 @@ from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.explanation import Region, grid_regions, region_masks, region_relevance, scaled
 from spatial_swin.modeling.occlusion import normalise
 from spatial_swin.modeling.relevance import relevance
-from spatial_swin.prediction import PICTURES, SOUND, Predictor, Timeline, read_picture
+from spatial_swin.prediction.predictor import PICTURES, SOUND, Predictor, Timeline, read_picture
 
 SHORTEST = 0.5  # of a window: what a recording, or its last piece, must have to be judged, the rest being silence
 FLAGS = {
@@ -78,9 +78,18 @@ def answer(predictor: Predictor, path: Path, tell: Callable[[int], object] | Non
         pixels, _ = read_picture(path, predictor.image_size)
         windows = predictor.of_pixels(pixels[None])
         return Answer(
-            path, False, predictor.class_names, windows[0], np.zeros(1), 0.0, windows, np.ones(1, dtype=bool), 0,
-            notes=_remarks(predictor, []), **_looked(predictor, pixels),
-        )  # fmt: skip
+            path,
+            False,
+            predictor.class_names,
+            windows[0],
+            np.zeros(1),
+            0.0,
+            windows,
+            np.ones(1, dtype=bool),
+            0,
+            notes=_remarks(predictor, []),
+            **_looked(predictor, pixels),
+        )
     if kind not in SOUND:
         raise DataError(
             f"{path.name}: neither a recording nor a picture by its name; "
@@ -90,9 +99,18 @@ def answer(predictor: Predictor, path: Path, tell: Callable[[int], object] | Non
     sure = np.where(timeline.heard, timeline.windows[:, int(timeline.probabilities.argmax())], -1.0)
     shown = int(sure.argmax())
     return Answer(
-        path, True, predictor.class_names, timeline.probabilities, timeline.starts, timeline.seconds, timeline.windows,
-        timeline.heard, shown, notes=_remarks(predictor, timeline.flags), **_look_at(predictor, path, shown),
-    )  # fmt: skip
+        path,
+        True,
+        predictor.class_names,
+        timeline.probabilities,
+        timeline.starts,
+        timeline.seconds,
+        timeline.windows,
+        timeline.heard,
+        shown,
+        notes=_remarks(predictor, timeline.flags),
+        **_look_at(predictor, path, shown),
+    )
 
 
 def at_window(predictor: Predictor, given: Answer, number: int) -> Answer:

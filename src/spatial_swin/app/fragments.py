@@ -14,8 +14,8 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from spatial_swin.audio.layouts import LAYOUTS
 from spatial_swin.evaluation.explanation import REST, Region
+from spatial_swin.layouts import LAYOUTS
 from spatial_swin.reporting import style
 
 HEAT = "inferno"  # as in the figures of `spatial-swin explain`

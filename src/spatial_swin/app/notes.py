@@ -3,8 +3,8 @@
 from html import escape
 
 from spatial_swin.app.fragments import layout_title
-from spatial_swin.audio.layouts import LAYOUTS
-from spatial_swin.prediction import Predictor
+from spatial_swin.layouts import LAYOUTS
+from spatial_swin.prediction.predictor import Predictor
 
 
 def head(predictor: Predictor, title: str, name: str) -> str:

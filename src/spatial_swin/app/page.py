@@ -23,7 +23,7 @@ except ImportError:
 
 from spatial_swin.app import fragments, notes
 from spatial_swin.app.answers import Answer, answer, at_window
-from spatial_swin.prediction import Predictor, load_predictor
+from spatial_swin.prediction.predictor import Predictor, load_predictor
 
 VARIABLE = "SPATIAL_SWIN_MODEL"
 TITLE = "Which layout was it mixed for?"
@@ -70,9 +70,14 @@ def build_page(predictor: Predictor, name: str) -> gr.Blocks:
             with gr.Column(scale=6, min_width=300):
                 verdict = gr.HTML(IDLE, elem_id="verdict")
                 threshold = gr.Slider(
-                    0, 1, value=0, step=0.05, label="Least probability for a verdict", elem_id="threshold",
+                    0,
+                    1,
+                    value=0,
+                    step=0.05,
+                    label="Least probability for a verdict",
+                    elem_id="threshold",
                     info="Below it the page abstains.",
-                )  # fmt: skip
+                )
         timeline = gr.HTML(visible=False, elem_id="timeline")
         window = gr.Slider(1, 2, value=1, step=1, label="Window shown", visible=False, elem_id="window")
         mosaic = gr.HTML(visible=False, elem_id="mosaic")
@@ -91,12 +96,15 @@ def build_page(predictor: Predictor, name: str) -> gr.Blocks:
                 return [None, said, gr.update(visible=False, value=None), hidden, hidden, hidden, hidden, ""]
             several = len(given.starts) > 1
             return [
-                given, verdict_of(given, least),
+                given,
+                verdict_of(given, least),
                 gr.update(visible=True, value=path) if path and played(given, path) else gr.update(visible=False),
                 gr.update(visible=several, value=timeline_of(given)),
                 gr.update(visible=several, maximum=max(2, len(given.starts)), value=given.shown + 1),
-                gr.update(visible=True, value=mosaic_of(given)), gr.update(visible=True), table_of(given),
-            ]  # fmt: skip
+                gr.update(visible=True, value=mosaic_of(given)),
+                gr.update(visible=True),
+                table_of(given),
+            ]
 
         def dropped(path: str | None, least: float, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
             if path is None:
@@ -126,13 +134,23 @@ def build_page(predictor: Predictor, name: str) -> gr.Blocks:
             return gr.skip() if given is None else verdict_of(given, least)
 
         gr.on(
-            [upload.upload, upload.clear], dropped, [upload, threshold], shown, concurrency_id="model",
-            concurrency_limit=1, show_progress_on=verdict, api_visibility="private",
-        )  # fmt: skip
-        window.release(
-            moved, [state, window], [state, timeline, mosaic, table], concurrency_id="model", show_progress_on=mosaic,
+            [upload.upload, upload.clear],
+            dropped,
+            [upload, threshold],
+            shown,
+            concurrency_id="model",
+            concurrency_limit=1,
+            show_progress_on=verdict,
             api_visibility="private",
-        )  # fmt: skip
+        )
+        window.release(
+            moved,
+            [state, window],
+            [state, timeline, mosaic, table],
+            concurrency_id="model",
+            show_progress_on=mosaic,
+            api_visibility="private",
+        )
         threshold.change(decided, [state, threshold], verdict, show_progress="hidden", api_visibility="private")
     return page
 
@@ -184,11 +202,23 @@ def serve(
     middleware = [Middleware(OnlyThisHost)] if only_here else []
     try:
         _, local, _ = page.queue(max_size=16).launch(
-            server_name=host, server_port=_free_port(host) if port == 0 else port, share=share, inbrowser=False,
-            quiet=True, prevent_thread_lock=True, ssr_mode=False, footer_links=[], run_history=False, pwa=False,
-            mcp_server=False, enable_monitoring=False, max_file_size=LARGEST, theme=theme(), css=style_sheet(),
+            server_name=host,
+            server_port=_free_port(host) if port == 0 else port,
+            share=share,
+            inbrowser=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            ssr_mode=False,
+            footer_links=[],
+            run_history=False,
+            pwa=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            max_file_size=LARGEST,
+            theme=theme(),
+            css=style_sheet(),
             app_kwargs={"middleware": middleware},
-        )  # fmt: skip
+        )
     except OSError as error:
         reason = str(error).split(". ")[0]
         raise SpatialSwinError(
@@ -215,14 +245,21 @@ def _no_proxy_to_ourselves() -> None:
 def theme() -> gr.themes.Base:
     """Quiet, legible in light and dark, in the reader's own typefaces: no font is fetched."""
     base = gr.themes.Base(
-        primary_hue="blue", neutral_hue="zinc", radius_size="sm", font=["system-ui", "sans-serif"],
+        primary_hue="blue",
+        neutral_hue="zinc",
+        radius_size="sm",
+        font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
-    )  # fmt: skip
+    )
     return base.set(
-        body_text_color_subdued="*neutral_600", block_label_text_color="*neutral_700",
-        block_title_text_color="*neutral_800", block_info_text_color="*neutral_600", slider_color="*primary_600",
-        block_border_color="*neutral_300", border_color_primary="*neutral_300",
-    )  # fmt: skip
+        body_text_color_subdued="*neutral_600",
+        block_label_text_color="*neutral_700",
+        block_title_text_color="*neutral_800",
+        block_info_text_color="*neutral_600",
+        slider_color="*primary_600",
+        block_border_color="*neutral_300",
+        border_color_primary="*neutral_300",
+    )
 
 
 def style_sheet() -> str:

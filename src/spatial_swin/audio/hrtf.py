@@ -18,10 +18,10 @@ import numpy as np
 import soxr
 
 from spatial_swin.audio import parametric
-from spatial_swin.audio.layouts import Layout, all_directions
 from spatial_swin.audio.panning import unit_vectors
 from spatial_swin.audio.sofa import Measured, read_measured
 from spatial_swin.errors import AudioError, Problem
+from spatial_swin.layouts import Layout, all_directions
 
 KEMAR = "kemar"
 KEMAR_ASSET = "kemar_layouts.sofa"

@@ -24,7 +24,6 @@ import soundfile
 from spatial_swin import files
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.hrtf import load_listener
-from spatial_swin.audio.layouts import find_layouts
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.manifest import PICTURES, SOUND, Row
 from spatial_swin.audio.programme import Programme, chunk_starts
@@ -33,6 +32,7 @@ from spatial_swin.audio.scene import Scene
 from spatial_swin.audio.synthesis import synthetic_name, synthetic_scene
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.keyed_random import keyed_generator
+from spatial_swin.layouts import find_layouts
 
 PREROLL = 1.0  # s rendered before a chunk and dropped, so that what rings on from the chunk before is heard
 

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from spatial_swin.audio.layouts import LAYOUTS, Layout
+from spatial_swin.layouts import LAYOUTS, Layout
 
 FOLD = 10 ** (-3.0103 / 20)  # 0.7071, "-3 dB"
 FULL_HEIGHT = 30.0  # degrees; from here on a direction counts as overhead when it is folded down

@@ -25,10 +25,10 @@ import soxr
 
 from spatial_swin import files
 from spatial_swin.audio.clips import LOWEST_SAMPLE_RATE, READABLE, SILENT_PEAK, Cut, _cut_off
-from spatial_swin.audio.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspeaker
 from spatial_swin.audio.scene import Scene, Stem
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.keyed_random import keyed_generator
+from spatial_swin.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspeaker
 
 MASTER_LAYOUTS = {len(LAYOUTS[code].loudspeakers): code for code in ("100", "200", "510", "710", "514", "714")}
 STEMS_TABLE = "stems.csv"
@@ -274,9 +274,10 @@ def judge(programme: Programme, layouts: Sequence[Layout], cut: Cut) -> Iterator
     if programme.layout is not None:
         master = LAYOUTS[programme.layout]
         poor = [
-            layout.code for layout in layouts
+            layout.code
+            for layout in layouts
             if len(layout.placed) > len(master.placed) or layout.has_heights > master.has_heights
-        ]  # fmt: skip
+        ]
         if poor:
             do = f"leave {', '.join(poor)} out with --layouts, or give a richer master"
             yield Problem(where, f"is a master of {master.title}, which holds less than {', '.join(poor)}", do)

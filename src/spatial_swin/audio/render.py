@@ -14,9 +14,9 @@ import numpy as np
 from scipy import fft, signal
 
 from spatial_swin.audio.hrtf import NEAREST, Listener
-from spatial_swin.audio.layouts import Layout
 from spatial_swin.audio.panning import gains
 from spatial_swin.audio.scene import Scene, Stem
+from spatial_swin.layouts import Layout
 
 LFE_CUTOFF = 120.0  # Hz, as the LFE channel is band-limited (BS.775)
 

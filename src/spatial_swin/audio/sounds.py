@@ -156,6 +156,10 @@ def ambience(draw: Draw, count: int, sample_rate: int, member: Draw | None = Non
 
 
 KINDS: dict[str, Callable[[Draw, int, int], np.ndarray]] = {
-    "plucked": plucked, "bowed": bowed, "percussive": percussive, "noise": noise, "speech": speech,
+    "plucked": plucked,
+    "bowed": bowed,
+    "percussive": percussive,
+    "noise": noise,
+    "speech": speech,
     "ambience": ambience,
-}  # fmt: skip
+}

@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 from scipy import fft
 
-from spatial_swin.audio.layouts import LAYOUTS
 from spatial_swin.audio.panning import unit_vectors
 from spatial_swin.audio.scene import Scene, Stem
 from spatial_swin.audio.sounds import KINDS, Draw, ambience, noise, normalised, shaped_noise
 from spatial_swin.keyed_random import keyed_generator
+from spatial_swin.layouts import LAYOUTS
 
 BED = ((30, 0), (-30, 0), (90, 0), (-90, 0), (145, 0), (-145, 0), (40, 40), (-40, 40), (130, 40), (-130, 40))
 KNOTS_PER_SECOND = 10  # of a moving source's path

@@ -131,20 +131,60 @@ class Arrangement:
 
 # At 384 px a tile of 96x96 holds whole attention windows of Swin (48 px in stage 1): no window looks at two cues.
 GRID_4X4 = Arrangement(
-    "4x4", 4, 4,
-    ("magnitude_left", "magnitude_right", "pcen", "ild",
-     "ipd_sine", "ipd_cosine", "msc_2048", "msc_4096",
-     "iacc", "gcc_phat", "correlogram", "laterality",
-     "mid", "side", "long_term_left", "long_term_right"),
-)  # fmt: skip
+    "4x4",
+    4,
+    4,
+    (
+        "magnitude_left",
+        "magnitude_right",
+        "pcen",
+        "ild",
+        "ipd_sine",
+        "ipd_cosine",
+        "msc_2048",
+        "msc_4096",
+        "iacc",
+        "gcc_phat",
+        "correlogram",
+        "laterality",
+        "mid",
+        "side",
+        "long_term_left",
+        "long_term_right",
+    ),
+)
 # The grid of the reference study (tiles of 96 rows and 64 columns), with the cues right.
 GRID_4X6 = Arrangement(
-    "4x6", 4, 6,
-    ("magnitude_left", "magnitude_right", "pcen_left", "pcen_right", "mid", "side",
-     "ild", "ild_fluctuation", "ipd_sine", "ipd_cosine", "ipd_fluctuation", "laterality",
-     "msc_2048", "msc_4096", "iacc", "iacc_lag", "gcc_phat", "gcc_phat_low",
-     "correlogram", "pinna_left", "pinna_right", "pinna_ild", "long_term_left", "long_term_right"),
-)  # fmt: skip
+    "4x6",
+    4,
+    6,
+    (
+        "magnitude_left",
+        "magnitude_right",
+        "pcen_left",
+        "pcen_right",
+        "mid",
+        "side",
+        "ild",
+        "ild_fluctuation",
+        "ipd_sine",
+        "ipd_cosine",
+        "ipd_fluctuation",
+        "laterality",
+        "msc_2048",
+        "msc_4096",
+        "iacc",
+        "iacc_lag",
+        "gcc_phat",
+        "gcc_phat_low",
+        "correlogram",
+        "pinna_left",
+        "pinna_right",
+        "pinna_ild",
+        "long_term_left",
+        "long_term_right",
+    ),
+)
 ARRANGEMENTS: Mapping[str, Arrangement] = {grid.name: grid for grid in (GRID_4X4, GRID_4X6)}
 DEFAULT_ARRANGEMENT = GRID_4X4
 

@@ -27,12 +27,21 @@ def port(text: str) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a finished run folder, or a model folder")
-    parser.add_argument("--tiles", type=Path, help="a tiles.json, or the data folder it lies in, for a model folder "
-                        "that has none: without it a model judges pictures only")  # fmt: skip
+    parser.add_argument(
+        "--tiles",
+        type=Path,
+        help="a tiles.json, or the data folder it lies in, for a model folder "
+        "that has none: without it a model judges pictures only",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1: this machine only)")
     parser.add_argument("--port", type=port, default=PORT, help=f"port to listen at, 0 for a free one ({PORT})")
-    parser.add_argument("--share", type=boolean, default=False, metavar="true|false",
-                        help="open a public tunnel through Gradio's servers: needs a network (false)")  # fmt: skip
+    parser.add_argument(
+        "--share",
+        type=boolean,
+        default=False,
+        metavar="true|false",
+        help="open a public tunnel through Gradio's servers: needs a network (false)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SpatialSwinError(NEEDS_GRADIO)  # before the model is loaded, which takes seconds
     print(f"loading {arguments.model}", flush=True)  # Gradio and the model take seconds
     from spatial_swin.app.page import build_page, serve
-    from spatial_swin.prediction import load_predictor
+    from spatial_swin.prediction.predictor import load_predictor
 
     predictor = load_predictor(arguments.model, tiles=arguments.tiles)
     page = build_page(predictor, "/".join(arguments.model.resolve().parts[-2:]))

@@ -22,14 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, metavar="FILE", help="CSV with a column path and one column a factor")
     parser.add_argument("--split_by", default="recording", help="what the split keeps whole, or none (recording)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split that is judged")
-    parser.add_argument("--strict", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-                        help="leave with exit code 3 when there is an alarm")  # fmt: skip
+    parser.add_argument(
+        "--strict",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="leave with exit code 3 when there is an alarm",
+    )
     parser.add_argument("--output_dir", type=Path, help="default: audits/<name of the folder>")
     parser.add_argument("--workers", type=int, help="threads that read pictures (default: one a core)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.commands.auditing import judge, look, write_statistics
+    from spatial_swin.auditing import judge, look, write_statistics
     from spatial_swin.data.factors import WITHOUT, factor_table, find_factors
     from spatial_swin.data.folder import scan_folder
     from spatial_swin.reporting.audit_page import audit_text, write_page, write_tables

@@ -60,9 +60,15 @@ def run(arguments: argparse.Namespace) -> int:
         f"{len(paths)} pictures, {len(set(groups))} groups ({split_by}), {features.shape[1]} pooled cues", flush=True
     )
     found = cross_validate(
-        features, labels, groups, folder.class_names, arguments.folds, arguments.seed, kinds,
+        features,
+        labels,
+        groups,
+        folder.class_names,
+        arguments.folds,
+        arguments.seed,
+        kinds,
         lambda row: print(f"  fold {row['fold']}: accuracy {row['accuracy']:.4f} on {row['test_items']}", flush=True),
-    )  # fmt: skip
+    )
     summary = summarise(labels, found.probabilities, groups, folder.class_names)
     output = arguments.output_dir or Path("baselines") / arguments.data.resolve().name
     write(output, summary, found, paths, groups, [p.label for p in folder.pictures], split_by)
@@ -118,8 +124,12 @@ def write(
 
     names = list(summary["per_class"])
     content = {
-        "class_names": names, "split_by": split_by, **summary, "folds": found.folds, "importance": found.importance,
-    }  # fmt: skip
+        "class_names": names,
+        "split_by": split_by,
+        **summary,
+        "folds": found.folds,
+        "importance": found.importance,
+    }
     files.write_json(output / "baseline.json", content)
     files.write_csv(output / "folds.csv", found.folds, list(found.folds[0]))
     chosen = found.probabilities.argmax(axis=1)

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.data.trunk_folders import cache_root, list_stores, remove_store
     from spatial_swin.errors import UsageError
+    from spatial_swin.trunk.folders import cache_root, list_stores, remove_store
 
     root = cache_root(arguments.trunk_cache_dir)
     stores = list_stores(root)
@@ -46,15 +46,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(stores: list[Path]) -> str:
     """One line a store, and their sum."""
-    from spatial_swin.data.trunk_folders import describe_store
+    from spatial_swin.trunk.folders import describe_store
 
     found = [describe_store(store) for store in stores]
     rows = [("store", "model", "training begins at", "stored", "draws", "outputs", "GB", "last used")]
     for summary in found:
-        rows.append((
-            summary.name[:12], summary.model, summary.cut, summary.stored, summary.draws, f"{summary.entries:,}",
-            f"{summary.size / 1e9:.2f}", summary.used,
-        ))  # fmt: skip
+        rows.append(
+            (
+                summary.name[:12],
+                summary.model,
+                summary.cut,
+                summary.stored,
+                summary.draws,
+                f"{summary.entries:,}",
+                f"{summary.size / 1e9:.2f}",
+                summary.used,
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     total = sum(summary.size for summary in found) / 1e9

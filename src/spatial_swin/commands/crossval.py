@@ -14,8 +14,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial_swin.commands.fold_runs import FoldRun, Train, fold_row, open_plan, run_folds, seed_of, worker_command
 from spatial_swin.commands.values import boolean
+from spatial_swin.folds.runs import FoldRun, Train, fold_row, open_plan, run_folds, seed_of, worker_command
 
 if TYPE_CHECKING:
     from spatial_swin.config import Recipe
@@ -29,16 +29,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folds", type=int, default=5, help="folds a repeat (5)")
     parser.add_argument("--repeats", type=int, default=1, help="repeats with other divisions (1)")
     parser.add_argument("--group", help="factor kept whole in the folds, or none (the recipe's split_by)")
-    parser.add_argument("--hold_out_test", type=boolean, default=True, metavar="true|false",
-                        help="keep the recipe's test share out of all folds (true)")  # fmt: skip
+    parser.add_argument(
+        "--hold_out_test",
+        type=boolean,
+        default=True,
+        metavar="true|false",
+        help="keep the recipe's test share out of all folds (true)",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="folds side by side, each in a process of its own (1)")
     parser.add_argument("--output_dir", type=Path, help="default: runs/<recipe's name>_crossval")
     parser.add_argument("--overwrite", type=boolean, default=False, metavar="true|false", help="train all folds anew")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.commands.fold_data import load_samples, require_one_process, training
     from spatial_swin.config import load_recipe
+    from spatial_swin.folds.data import load_samples, require_one_process, training
 
     require_one_process()
     recipe = load_recipe(arguments.config, arguments.overrides)
@@ -47,10 +52,18 @@ def run(arguments: argparse.Namespace) -> int:
     samples = load_samples(recipe, group)
     overrides = [*arguments.overrides, *(["--overwrite", "true"] if arguments.overwrite else [])]
     cross_validate(
-        recipe, samples, output, arguments.folds, arguments.repeats, group, arguments.hold_out_test,
-        training(arguments.config, overrides), worker_command(output, arguments.config, overrides), arguments.jobs,
+        recipe,
+        samples,
+        output,
+        arguments.folds,
+        arguments.repeats,
+        group,
+        arguments.hold_out_test,
+        training(arguments.config, overrides),
+        worker_command(output, arguments.config, overrides),
+        arguments.jobs,
         arguments.overwrite,
-    )  # fmt: skip
+    )
     return 0
 
 
@@ -71,7 +84,7 @@ def cross_validate(
     from spatial_swin.data.factors import WITHOUT
     from spatial_swin.data.splits import fold_samples
     from spatial_swin.errors import UsageError
-    from spatial_swin.reporting.crossval_figures import summary_text, write_crossval
+    from spatial_swin.reporting.figures_crossval import summary_text, write_crossval
     from spatial_swin.runs import write_samples
 
     if repeats < 1:
@@ -86,8 +99,14 @@ def cross_validate(
         for fold, split in enumerate(fold_samples(rest, folds, seed, by_group, repeat, share), start=1):
             name = f"fold_{fold}" + (f"_repeat_{repeat + 1}" if repeats > 1 else "")
             runs.append(FoldRun(name, output / name, split))
-    plan = {"verb": "crossval", "folds": folds, "repeats": repeats, "group": group, "hold_out_test": hold_out_test,
-            "recipe": recipe.computed()}  # fmt: skip
+    plan = {
+        "verb": "crossval",
+        "folds": folds,
+        "repeats": repeats,
+        "group": group,
+        "hold_out_test": hold_out_test,
+        "recipe": recipe.computed(),
+    }
     open_plan(output, plan, runs, overwrite)
     write_samples(output / "held_out_test.csv", held_out)
     print(f"{len(rest)} pictures in {folds} folds x {repeats}; {len(held_out)} held out and not opened", flush=True)

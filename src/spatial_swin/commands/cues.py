@@ -17,16 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MARKED = (100, 300, 1_000, 4_000, 6_000, 8_000, 12_000, 16_000)  # Hz
-MARK_NAMES = {
-    100: "100",
-    300: "300",
-    1_000: "1k",
-    4_000: "4k",
-    6_000: "6k",
-    8_000: "8k",
-    12_000: "12k",
-    16_000: "16k",
-}
+MARK_NAMES = {100: "100", 300: "300", 1_000: "1k", 4_000: "4k", 6_000: "6k", 8_000: "8k", 12_000: "12k", 16_000: "16k"}
 LONGEST, SHORTEST = 10.0, 0.25  # s shown when nothing is said; what the cues need
 
 
@@ -102,10 +93,15 @@ def draw(tiles: TileMap, maps: "dict[str, np.ndarray]", start: float, heading: s
         axis = axes[tile.row][tile.column]
         low, high = extent(tile, start, tiles.seconds)
         shown = axis.imshow(
-            maps[tile.name], origin="lower", aspect="auto", interpolation="nearest",
-            vmin=tile.low, vmax=tile.high, extent=(low, high, 0, 1),
+            maps[tile.name],
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            vmin=tile.low,
+            vmax=tile.high,
+            extent=(low, high, 0, 1),
             cmap="RdBu_r" if tile.low == -tile.high else "cividis",
-        )  # fmt: skip
+        )
         figure.colorbar(shown, ax=axis, pad=0.02, label=tile.unit or None)
         axis.set_title(tile.title, fontsize=10)
         label_axes(axis, tile)

@@ -17,8 +17,20 @@ if TYPE_CHECKING:
     from spatial_swin.runs import RunFolder
 
 NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take less; a disk full in the middle costs more than asking
-SHORT = ("--num_train_epochs", "6", "--warmup_epochs", "1", "--head_only_epochs", "1", "--train_share", "0.6",
-         "--validation_share", "0.2", "--test_share", "0.2")  # fmt: skip
+SHORT = (
+    "--num_train_epochs",
+    "6",
+    "--warmup_epochs",
+    "1",
+    "--head_only_epochs",
+    "1",
+    "--train_share",
+    "0.6",
+    "--validation_share",
+    "0.2",
+    "--test_share",
+    "0.2",
+)
 RECIPE = Path("recipes") / "swin-nano-192" / "demo.yaml"
 
 
@@ -60,9 +72,22 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
         show_result(run_folder)
         return 0
     render = [
-        "render", "--synthetic", str(programmes), "--seed", str(arguments.seed), "--listeners", "kemar",
-        "--seconds", "3", "--size", "192", "--sound", "false", "--output_dir", str(data),
-    ]  # fmt: skip
+        "render",
+        "--synthetic",
+        str(programmes),
+        "--seed",
+        str(arguments.seed),
+        "--listeners",
+        "kemar",
+        "--seconds",
+        "3",
+        "--size",
+        "192",
+        "--sound",
+        "false",
+        "--output_dir",
+        str(data),
+    ]
     if arguments.workers is not None:
         render += ["--workers", str(arguments.workers)]
     print(f"1/3  {programmes} programmes in mono, stereo, 5.1 and 5.1.4", flush=True)
@@ -72,10 +97,19 @@ def make(output: Path, arguments: argparse.Namespace) -> int:
     print(f"     ears exchanged and time shifted at random; why, and what it is worth: {RECIPE}", flush=True)
     if run_folder.state() != "finished":
         train = [
-            "train", "--config", str(find_recipe()), "--data_dir", str(data / "pictures"),
-            "--output_dir", str(run_folder.path), "--seed", str(arguments.seed),
-            "--trunk_cache_dir", str(output / "trunk_cache"), *(SHORT if short else ()),
-        ]  # fmt: skip
+            "train",
+            "--config",
+            str(find_recipe()),
+            "--data_dir",
+            str(data / "pictures"),
+            "--output_dir",
+            str(run_folder.path),
+            "--seed",
+            str(arguments.seed),
+            "--trunk_cache_dir",
+            str(output / "trunk_cache"),
+            *(SHORT if short else ()),
+        ]
         if code := main(train):
             return code
         shutil.rmtree(output / "trunk_cache", ignore_errors=True)

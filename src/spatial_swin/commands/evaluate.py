@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="the run folder")
     parser.add_argument("--data_dir", type=Path, help="where the pictures are now (the recipe's data_dir)")
-    parser.add_argument("--repredict", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-                        help="let the model predict again (false)")  # fmt: skip
+    parser.add_argument(
+        "--repredict",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="let the model predict again (false)",
+    )
     parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (10000)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
 
@@ -64,14 +71,24 @@ def run(arguments: argparse.Namespace) -> int:
         temperature = fit_temperature(held.labels, held.probabilities)
         metrics["temperature"] = temperature.value
         metrics["test_calibrated"] = summarise(
-            test.labels, apply_temperature(test.probabilities, temperature.value), test.groups, test.class_names,
-            arguments.resamples, arguments.seed,
-        )  # fmt: skip
+            test.labels,
+            apply_temperature(test.probabilities, temperature.value),
+            test.groups,
+            test.class_names,
+            arguments.resamples,
+            arguments.seed,
+        )
         if folder.model.is_dir():
-            files.write_json(folder.model / "temperature.json", {
-                "temperature": temperature.value, "fitted_on": "validation", "items": temperature.items,
-                "nll_before": temperature.nll_before, "nll_after": temperature.nll_after,
-            })  # fmt: skip
+            files.write_json(
+                folder.model / "temperature.json",
+                {
+                    "temperature": temperature.value,
+                    "fitted_on": "validation",
+                    "items": temperature.items,
+                    "nll_before": temperature.nll_before,
+                    "nll_after": temperature.nll_after,
+                },
+            )
     folder.write_metrics(metrics)
     if folder.model.is_dir():
         files.write_text(folder.model / "README.md", model_card(folder, resamples=arguments.resamples))

@@ -19,25 +19,42 @@ from spatial_swin.commands.values import boolean, count, share, whole_number
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="a finished run folder")
-    parser.add_argument("--samples", type=whole_number, default=8, help="pictures with a figure of their own: "
-                        "confident right, confident wrong and uncertain in turn (8)")  # fmt: skip
+    parser.add_argument(
+        "--samples",
+        type=whole_number,
+        default=8,
+        help="pictures with a figure of their own: confident right, confident wrong and uncertain in turn (8)",
+    )
     parser.add_argument("--part", choices=("test", "validation"), default="test", help="part of the split (test)")
     parser.add_argument("--data_dir", type=Path, help="where the pictures are now (default: as in the run's recipe)")
-    parser.add_argument("--occlusion", type=boolean, default=True, metavar="true|false",
-                        help="hide each region as well: one forward a region and picture (true)")  # fmt: skip
-    parser.add_argument("--limit", type=whole_number, default=200,
-                        help="pictures behind the means, drawn evenly over the classes; 0 for all (200)")  # fmt: skip
-    parser.add_argument("--class", dest="target", choices=("none", "predicted", "true"), default="none",
-                        help="weigh attention by the positive gradient of this class (Chefer et al. 2021); none is "
-                        "the plain rollout (none)")  # fmt: skip
-    parser.add_argument("--attention_share", type=share, default=0.5,
-                        help="a in (1 - a) I + a A, from 0 to 1 (0.5)")  # fmt: skip
+    parser.add_argument(
+        "--occlusion",
+        type=boolean,
+        default=True,
+        metavar="true|false",
+        help="hide each region as well: one forward a region and picture (true)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=whole_number,
+        default=200,
+        help="pictures behind the means, drawn evenly over the classes; 0 for all (200)",
+    )
+    parser.add_argument(
+        "--class",
+        dest="target",
+        choices=("none", "predicted", "true"),
+        default="none",
+        help="weigh attention by the positive gradient of this class (Chefer et al. 2021); none is "
+        "the plain rollout (none)",
+    )
+    parser.add_argument("--attention_share", type=share, default=0.5, help="a in (1 - a) I + a A, from 0 to 1 (0.5)")
     parser.add_argument("--batch_size", type=count, default=8, help="pictures a forward (8)")
     parser.add_argument("--output_dir", type=Path, help="default: RUN/explanations")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.commands.explaining import explain, open_run
+    from spatial_swin.explaining import explain, open_run
     from spatial_swin.reporting.explanation_pages import summary_text, write
 
     subject = open_run(arguments.run, arguments.part, arguments.data_dir, arguments.samples, arguments.limit or None)

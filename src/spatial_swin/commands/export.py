@@ -19,7 +19,7 @@ from spatial_swin.commands.values import count
 if TYPE_CHECKING:
     import torch
 
-    from spatial_swin.prediction import Predictor
+    from spatial_swin.prediction.predictor import Predictor
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 PICTURES = 20  # real ones for the parity check
@@ -28,8 +28,15 @@ HERE = Path()  # `--onnx` without a file
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="a run folder, or a model folder")
-    parser.add_argument("--onnx", type=Path, nargs="?", const=HERE, required=True, metavar="FILE",
-                        help="file to write (<run>/export/model.onnx); a .json comes beside it")  # fmt: skip
+    parser.add_argument(
+        "--onnx",
+        type=Path,
+        nargs="?",
+        const=HERE,
+        required=True,
+        metavar="FILE",
+        help="file to write (<run>/export/model.onnx); a .json comes beside it",
+    )
     parser.add_argument("--data_dir", type=Path, help="pictures for the parity check (the recipe's data_dir)")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="largest difference of logits allowed (0.001)")
     parser.add_argument("--batch_size", type=count, default=1, help="of the timing (1)")
@@ -51,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin import files
     from spatial_swin.errors import UsageError
     from spatial_swin.exporting import ExportError, parity, session_of, speed, to_onnx
-    from spatial_swin.prediction import load_predictor
+    from spatial_swin.prediction.predictor import load_predictor
 
     target = arguments.run / "export" / "model.onnx" if arguments.onnx == HERE else arguments.onnx
     if target.suffix != ".onnx":
@@ -74,15 +81,22 @@ def run(arguments: argparse.Namespace) -> int:
     low, median, high = timed.ratio
     about: dict[str, Any] = {
         **description(predictor, content),
-        "parity": {"largest_logit_difference": found.difference, "same_verdicts": found.same_verdicts,
-                   "pictures": found.pictures, "of": kind, "batches": list(found.batches)},
+        "parity": {
+            "largest_logit_difference": found.difference,
+            "same_verdicts": found.same_verdicts,
+            "pictures": found.pictures,
+            "of": kind,
+            "batches": list(found.batches),
+        },
         "speed": {
-            "batch": timed.batch, "threads": threads, "pairs": arguments.repeats,
+            "batch": timed.batch,
+            "threads": threads,
+            "pairs": arguments.repeats,
             "torch_median_seconds": median_of(timed.torch_seconds),
             "onnxruntime_median_seconds": median_of(timed.onnx_seconds),
             "torch_over_onnxruntime": {"median": median, "quartiles": [low, high]},
         },
-    }  # fmt: skip
+    }
     try:
         files.write_bytes(target, content)
         files.write_json(target.with_suffix(".json"), about)
@@ -105,8 +119,8 @@ def pictures_for_parity(arguments: argparse.Namespace, predictor: "Predictor") -
     from spatial_swin.audio.manifest import pictures_folder
     from spatial_swin.errors import DataError
     from spatial_swin.exporting import random_pictures
-    from spatial_swin.prediction import PICTURES as ENDINGS
-    from spatial_swin.prediction import read_picture
+    from spatial_swin.prediction.predictor import PICTURES as ENDINGS
+    from spatial_swin.prediction.predictor import read_picture
     from spatial_swin.runs import RunFolder
 
     folder = RunFolder(arguments.run)
@@ -132,14 +146,21 @@ def description(predictor: "Predictor", content: bytes) -> dict[str, Any]:
     graph = onnx.load_model_from_string(content)
     size = predictor.image_size
     return {
-        "input": {"name": INPUT, "type": "float32", "shape": ["batch", 3, size, size], "colour": "RGB",
-                  "range": "0..1, then (value - mean) / std", "mean": predictor.mean, "std": predictor.std,
-                  "resize": "bicubic"},
+        "input": {
+            "name": INPUT,
+            "type": "float32",
+            "shape": ["batch", 3, size, size],
+            "colour": "RGB",
+            "range": "0..1, then (value - mean) / std",
+            "mean": predictor.mean,
+            "std": predictor.std,
+            "resize": "bicubic",
+        },
         "output": {"name": OUTPUT, "type": "float32", "shape": ["batch", len(predictor.class_names)]},
         "labels": predictor.class_names,
         "temperature": predictor.temperature if predictor.calibrated else None,
         "opset": next(entry.version for entry in graph.opset_import if entry.domain in ("", "ai.onnx")),
-    }  # fmt: skip
+    }
 
 
 def median_of(seconds: Any) -> float:

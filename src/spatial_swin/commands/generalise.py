@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial_swin.commands.fold_runs import FoldRun, Train, fold_row, open_plan, run_folds, seed_of, worker_command
 from spatial_swin.commands.values import boolean
+from spatial_swin.folds.runs import FoldRun, Train, fold_row, open_plan, run_folds, seed_of, worker_command
 
 if TYPE_CHECKING:
     from spatial_swin.config import Recipe
-    from spatial_swin.data.schemes import Scheme
+    from spatial_swin.folds.schemes import Scheme
     from spatial_swin.runs import Sample
 
 TAKES_RECIPE_KEYS = True
@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.commands.fold_baseline import boosting
-    from spatial_swin.commands.fold_data import load_undivided, require_one_process, training
     from spatial_swin.config import load_recipe
+    from spatial_swin.folds.baseline import boosting
+    from spatial_swin.folds.data import load_undivided, require_one_process, training
 
     require_one_process()
     recipe = load_recipe(arguments.config, arguments.overrides)
@@ -56,10 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
     samples, factors = load_undivided(recipe, arguments.factors)
     overrides = [*arguments.overrides, *(["--overwrite", "true"] if arguments.overwrite else [])]
     generalise(
-        recipe, samples, [factors.resolve(name) for name in arguments.factors], output, arguments.folds,
-        training(arguments.config, overrides), worker_command(output, arguments.config, overrides),
-        boosting(recipe.data.data_dir, output) if arguments.baseline else None, arguments.jobs, arguments.overwrite,
-    )  # fmt: skip
+        recipe,
+        samples,
+        [factors.resolve(name) for name in arguments.factors],
+        output,
+        arguments.folds,
+        training(arguments.config, overrides),
+        worker_command(output, arguments.config, overrides),
+        boosting(recipe.data.data_dir, output) if arguments.baseline else None,
+        arguments.jobs,
+        arguments.overwrite,
+    )
     return 0
 
 
@@ -76,7 +83,7 @@ def generalise(
     overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Train every fold of every scheme, write the matrix and return its rows; `samples`: groups are recordings."""
-    from spatial_swin.reporting.generalisation_figures import matrix_text, write_matrix
+    from spatial_swin.reporting.figures_generalisation import matrix_text, write_matrix
 
     data = recipe.data
     share = data.validation_share / (data.train_share + data.validation_share)
@@ -102,8 +109,8 @@ def scheme_runs(
 
     Raises DataError when not even random chunks can be divided.
     """
-    from spatial_swin.data.schemes import RANDOM, scheme_folds, schemes_for
     from spatial_swin.errors import DataError
+    from spatial_swin.folds.schemes import RANDOM, scheme_folds, schemes_for
 
     runs: dict[str, list[FoldRun]] = {}
     impossible: dict[str, str] = {}

@@ -18,9 +18,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from spatial_swin.background import lines, monitor
 from spatial_swin.errors import RunError
-from spatial_swin.reporting import monitoring
-from spatial_swin.reporting import monitoring_lines as lines
 from spatial_swin.runs import RunFolder
 
 LOOK_EVERY = 1.0  # seconds between two looks of --follow
@@ -37,12 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     path = arguments.run or Path("runs")
-    if arguments.run is None or (path.is_dir() and not monitoring.is_run(path) and monitoring.find_runs(path)):
+    if arguments.run is None or (path.is_dir() and not monitor.is_run(path) and monitor.find_runs(path)):
         if arguments.follow:
             raise RunError("--follow goes with one run: give its folder")
         return list_runs(path)
     folder = RunFolder(path)
-    status = monitoring.look(folder)
+    status = monitor.look(folder)
     print("\n".join(lines.describe(folder, status) + gpus(status)), flush=True)
     if arguments.follow and status.active:
         status = follow(folder, status, max(LOOK_EVERY, arguments.every))
@@ -51,26 +50,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def list_runs(folder: Path) -> int:
-    runs = monitoring.find_runs(folder)
+    runs = monitor.find_runs(folder)
     if not runs:
         raise RunError(f"{folder}: no runs here yet; `bash scripts/start_training.sh RECIPE` starts one")
-    statuses: list[monitoring.Status | RunError] = []
+    statuses: list[monitor.Status | RunError] = []
     for found in runs:
         try:
-            statuses.append(monitoring.look(found))
+            statuses.append(monitor.look(found))
         except RunError as error:
             statuses.append(error)
     print("\n".join(lines.table(statuses, [found.path for found in runs])))
     return 0
 
 
-def follow(folder: RunFolder, status: monitoring.Status, every: float) -> monitoring.Status:
+def follow(folder: RunFolder, status: monitor.Status, every: float) -> monitor.Status:
     """Print a line at each new epoch, at each change of state, and every so many seconds; return the end."""
     told, epoch = time.monotonic(), _last_epoch(status)
     before = status.state
     while status.active:
         time.sleep(LOOK_EVERY)
-        status = monitoring.look(folder)
+        status = monitor.look(folder)
         news = status.state != before or _last_epoch(status) != epoch
         if status.active and (news or time.monotonic() - told >= every):
             print(lines.follow_line(status), flush=True)
@@ -79,11 +78,11 @@ def follow(folder: RunFolder, status: monitoring.Status, every: float) -> monito
     return status
 
 
-def _last_epoch(status: monitoring.Status) -> int | None:
+def _last_epoch(status: monitor.Status) -> int | None:
     return (status.progress.get("last") or {}).get("epoch")
 
 
-def gpus(status: monitoring.Status) -> list[str]:
+def gpus(status: monitor.Status) -> list[str]:
     """One line a GPU, as nvidia-smi sees it; nothing without one, or for a run that is not alive on this machine."""
     program = shutil.which("nvidia-smi")
     if program is None or not (status.active and status.here):

@@ -42,20 +42,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pictures", type=Path, help="folder to write")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a chunk (10)")
     parser.add_argument("--hop_seconds", type=float, help="from one chunk to the next (--seconds)")
-    parser.add_argument("--minimum_seconds", type=float,
-                        help="keep a last, shorter chunk this long, filled with silence (--seconds)")  # fmt: skip
+    parser.add_argument(
+        "--minimum_seconds", type=float, help="keep a last, shorter chunk this long, filled with silence (--seconds)"
+    )
     parser.add_argument("--sample_rate", type=int, default=48_000, help="Hz; other rates are resampled (48000)")
     parser.add_argument("--size", type=int, default=384, help="pixels a side: 384, 224 or 192 (384)")
     parser.add_argument("--arrangement", choices=ARRANGEMENTS, default="4x4", help="which cues, in which grid (4x4)")
-    parser.add_argument("--factors", metavar="REGEX", default=NAMES,
-                        help="named groups listener, programme or content, source, found in each path (names such as "
-                        "D1_48K_24bit_0.3s_FIR_SOFA_ac01-globo-1_0)")  # fmt: skip
+    parser.add_argument(
+        "--factors",
+        metavar="REGEX",
+        default=NAMES,
+        help="named groups listener, programme or content, source, found in each path (names such as "
+        "D1_48K_24bit_0.3s_FIR_SOFA_ac01-globo-1_0)",
+    )
     parser.add_argument("--workers", type=int, help="threads (default: one a core)")
     parser.add_argument("--shard", type=shard_of, default=(1, 1), metavar="I/N", help="do the i-th of n parts")
-    parser.add_argument("--skip_bad", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-                        help="leave out what cannot be used instead of stopping (false)")  # fmt: skip
-    parser.add_argument("--overwrite", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-                        help="make finished pictures anew (false)")  # fmt: skip
+    parser.add_argument(
+        "--skip_bad",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="leave out what cannot be used instead of stopping (false)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="make finished pictures anew (false)",
+    )
 
 
 def details_by(pattern: re.Pattern[str], recording: "Recording") -> Mapping[str, str]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from spatial_swin.commands.values import boolean, count, share
 
 if TYPE_CHECKING:
-    from spatial_swin.commands.prediction_tables import Outcome
+    from spatial_swin.prediction.tables import Outcome
 
 DIFFERS = 4
 UNREADABLE = 1
@@ -34,16 +34,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top_k", type=count, default=3, help="labels shown for each file (3)")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="(table)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of printing")
-    parser.add_argument("--timeline", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-                        help="show the windows of recordings; the table joins those that agree (false)")  # fmt: skip
-    parser.add_argument("--minimum_confidence", type=share, default=0.0, metavar="P",
-                        help="no verdict below this probability (0: always one)")  # fmt: skip
+    parser.add_argument(
+        "--timeline",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="show the windows of recordings; the table joins those that agree (false)",
+    )
+    parser.add_argument(
+        "--minimum_confidence",
+        type=share,
+        default=0.0,
+        metavar="P",
+        help="no verdict below this probability (0: always one)",
+    )
     parser.add_argument("--expect", metavar="LABEL", help="the declared label: exit 4 when a verdict is another")
     parser.add_argument("--hop_seconds", type=float, help="from one window to the next (the windows of training)")
-    parser.add_argument("--minimum_seconds", type=float,
-                        help="judge recordings and last pieces this short; silence fills them (a window)")  # fmt: skip
-    parser.add_argument("--tiles", type=Path, metavar="PATH",
-                        help="data folder or tiles.json, for a model without one")  # fmt: skip
+    parser.add_argument(
+        "--minimum_seconds",
+        type=float,
+        help="judge recordings and last pieces this short; silence fills them (a window)",
+    )
+    parser.add_argument(
+        "--tiles", type=Path, metavar="PATH", help="data folder or tiles.json, for a model without one"
+    )
     parser.add_argument("--batch_size", type=count, default=16, help="windows or pictures at a time (16)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (a GPU when there is one)")
 
@@ -52,10 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from spatial_swin import files
-    from spatial_swin.commands.predicting import Judge, find_files
-    from spatial_swin.commands.prediction_tables import Outcome, as_csv, as_json, as_table
     from spatial_swin.errors import UsageError
-    from spatial_swin.prediction import SOUND, load_predictor
+    from spatial_swin.prediction.predictor import SOUND, load_predictor
+    from spatial_swin.prediction.sources import Judge, find_files
+    from spatial_swin.prediction.tables import Outcome, as_csv, as_json, as_table
 
     predictor = load_predictor(arguments.run, arguments.device, arguments.tiles)
     names = predictor.class_names
@@ -70,9 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
     with tqdm(total=judge.units(found.paths), desc="judging", unit="window", disable=None) as bar:
         judgements, problems = judge.judge(found.paths, bar.update)
     outcome = Outcome(
-        str(arguments.run), names, predictor.temperature, predictor.calibrated, judgements,
-        found.problems + problems, arguments.minimum_confidence, arguments.expect,
-    )  # fmt: skip
+        str(arguments.run),
+        names,
+        predictor.temperature,
+        predictor.calibrated,
+        judgements,
+        found.problems + problems,
+        arguments.minimum_confidence,
+        arguments.expect,
+    )
     table = arguments.format == "table"
     if table:
         text = as_table(outcome, arguments.top_k, arguments.timeline) + "\n"

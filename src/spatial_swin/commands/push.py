@@ -18,12 +18,25 @@ from spatial_swin.commands.values import boolean
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="the run folder")
     parser.add_argument("--hub_model_id", help="your-name/your-model (the recipe's hub_model_id)")
-    parser.add_argument("--private", type=boolean, nargs="?", const=True, metavar="true|false",
-                        help="make a new repository private (the recipe's, or as the account decides)")  # fmt: skip
+    parser.add_argument(
+        "--private",
+        type=boolean,
+        nargs="?",
+        const=True,
+        metavar="true|false",
+        help="make a new repository private (the recipe's, or as the account decides)",
+    )
     parser.add_argument("--revision", help="branch to push to, made when it is not there (main)")
     parser.add_argument("--license", help="of the weights, as the Hub writes it (that of the Swin the run began from)")
-    parser.add_argument("--dry_run", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-                        help="list what would go up, and send nothing (false)")  # fmt: skip
+    parser.add_argument(
+        "--dry_run",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="list what would go up, and send nothing (false)",
+    )
     parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap in the card (10000)")
 
 

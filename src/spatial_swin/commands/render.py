@@ -19,16 +19,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatial_swin.audio.layouts import DEFAULT_LAYOUTS, LAYOUTS
 from spatial_swin.audio.tiles import ARRANGEMENTS
 from spatial_swin.commands.mosaic import shard_of
 from spatial_swin.commands.values import boolean, count, whole_number
 from spatial_swin.errors import AudioError, Problem, UsageError, raise_problems
+from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS
 
 if TYPE_CHECKING:
-    from spatial_swin.audio.layouts import Layout
     from spatial_swin.audio.paired import Job, Settings, Synthetic
     from spatial_swin.audio.programme import Programme
+    from spatial_swin.layouts import Layout
 
 SAVE_EVERY = 20.0  # s between writings of the manifest, which is what a stopped run continues from
 
@@ -43,35 +43,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of synthetic programmes, drawn places and drawn listeners (0)"
     )
-    parser.add_argument("--layouts", nargs="+", default=list(DEFAULT_LAYOUTS), metavar="CODE",
-                        help=f"of {', '.join(sorted(LAYOUTS))} ({' '.join(DEFAULT_LAYOUTS)})")  # fmt: skip
-    parser.add_argument("--listeners", nargs="+", default=[], metavar="NAME",
-                        help="kemar, parametric:SEED, parametric:1-20, or SOFA files (kemar)")  # fmt: skip
+    parser.add_argument(
+        "--layouts",
+        nargs="+",
+        default=list(DEFAULT_LAYOUTS),
+        metavar="CODE",
+        help=f"of {', '.join(sorted(LAYOUTS))} ({' '.join(DEFAULT_LAYOUTS)})",
+    )
+    parser.add_argument(
+        "--listeners",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="kemar, parametric:SEED, parametric:1-20, or SOFA files (kemar)",
+    )
     parser.add_argument("--hrtf", nargs="+", default=[], metavar="PATH", help="SOFA files or folders of them, added")
     parser.add_argument("--listeners_each", type=count, metavar="N", help="draw so many for each programme (all)")
-    parser.add_argument("--directions", choices=("nearest", "interpolated"), default="nearest",
-                        help="how a loudspeaker between measured directions is heard (nearest)")  # fmt: skip
+    parser.add_argument(
+        "--directions",
+        choices=("nearest", "interpolated"),
+        default="nearest",
+        help="how a loudspeaker between measured directions is heard (nearest)",
+    )
     parser.add_argument("--seconds", type=float, help="of a chunk (10; synthetic programmes 3, in one chunk)")
     parser.add_argument("--hop_seconds", type=float, help="from one chunk to the next (--seconds)")
-    parser.add_argument("--minimum_seconds", type=float,
-                        help="keep a last, shorter chunk of so much, filled with silence (--seconds)")  # fmt: skip
+    parser.add_argument(
+        "--minimum_seconds", type=float, help="keep a last, shorter chunk of so much, filled with silence (--seconds)"
+    )
     parser.add_argument("--sample_rate", type=int, default=48_000, help="Hz (48000)")
-    parser.add_argument("--sound", type=boolean, nargs="?", const=True, default=True, metavar="true|false",
-                        help="write the sound too (true)")  # fmt: skip
+    parser.add_argument(
+        "--sound",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=True,
+        metavar="true|false",
+        help="write the sound too (true)",
+    )
     parser.add_argument("--size", type=int, default=384, help="of a picture in pixels: 384, 224 or 192 (384)")
     parser.add_argument("--arrangement", choices=ARRANGEMENTS, default="4x4", help="which cues, in which grid (4x4)")
     parser.add_argument("--workers", type=count, help="processes (one a core)")
     parser.add_argument("--shard", type=shard_of, default=(1, 1), metavar="I/N", help="do the i-th of n parts")
-    parser.add_argument("--skip_bad", type=boolean, nargs="?", const=True, default=False, metavar="true|false",
-                        help="leave out what cannot be used instead of stopping (false)")  # fmt: skip
+    parser.add_argument(
+        "--skip_bad",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="leave out what cannot be used instead of stopping (false)",
+    )
     parser.add_argument("--output_dir", type=Path, required=True, help="folder to write")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio import paired
-    from spatial_swin.audio.layouts import find_layouts
     from spatial_swin.audio.manifest import PICTURES
     from spatial_swin.audio.tiles import FILE_NAME, tile_map
+    from spatial_swin.layouts import find_layouts
 
     began = time.monotonic()
     settings = _settings(arguments)

@@ -28,31 +28,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--wait", type=float, default=600.0, metavar="SECONDS", help="how long to watch it prepare, at most [600]"
     )
     parser.add_argument(
-        "--launch_config", type=Path, metavar="FILE",
+        "--launch_config",
+        type=Path,
+        metavar="FILE",
         help="accelerate's configuration, for several GPUs [accelerate_config.yaml where there is one]",
-    )  # fmt: skip
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.commands import launching
+    from spatial_swin.background import launch
     from spatial_swin.runs import RunFolder
 
-    plan = launching.plan_of(arguments.config, arguments.overrides)
+    plan = launch.plan_of(arguments.config, arguments.overrides)
     processes = plan.devices if arguments.processes is None else arguments.processes
     if processes < 1:
         raise UsageError(f"--processes is {processes}; give 1 or more")
     config = arguments.launch_config
     if config is None and Path("accelerate_config.yaml").is_file():
         config = Path("accelerate_config.yaml")
-    command = launching.training_command(plan, arguments.config, arguments.overrides, processes, config)
+    command = launch.training_command(plan, arguments.config, arguments.overrides, processes, config)
     folder = RunFolder(plan.output_dir)
-    before, log_from = launching.stamp(folder.progress_file), launching.log_size(folder)
-    keeper = launching.start(folder, command)
+    before, log_from = launch.stamp(folder.progress_file), launch.log_size(folder)
+    keeper = launch.start(folder, command)
     print(
         f"starting in {folder.path}, {processes} process{'es' if processes > 1 else ''}; the log so far:", flush=True
     )
     try:
-        end = launching.wait_until_begun(
+        end = launch.wait_until_begun(
             folder, keeper, before, log_from, arguments.wait, lambda line: print(f"  | {line}", flush=True)
         )
     except KeyboardInterrupt:
@@ -63,5 +65,5 @@ def run(arguments: argparse.Namespace) -> int:
         )
         print(f"\n{follow}; log: {shlex.quote(str(folder.log_file))}")
         return end
-    print(launching.instructions(folder, keeper.pid))
+    print(launch.instructions(folder, keeper.pid))
     return 0

@@ -13,8 +13,8 @@ import signal
 import time
 from pathlib import Path
 
+from spatial_swin.background import lines, monitor
 from spatial_swin.errors import RunError
-from spatial_swin.reporting import monitoring, monitoring_lines
 from spatial_swin.runs import RunFolder
 
 POLL = 0.2  # seconds
@@ -29,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     folder = RunFolder(arguments.run)
-    status = monitoring.look(folder)
+    status = monitor.look(folder)
     if status.active and not status.here:
         raise RunError(f"{folder.path}: runs on {status.host}; stop it there: ssh {status.host}")
-    pid = monitoring.keeper_pid(folder) or (status.pid if status.state in ("running", "stalled") else None)
+    pid = monitor.keeper_pid(folder) or (status.pid if status.state in ("running", "stalled") else None)
     if pid is None:
-        raise RunError(f"{folder.path}: nothing runs here ({monitoring_lines.headline(status)})")
+        raise RunError(f"{folder.path}: nothing runs here ({lines.headline(status)})")
     try:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:  # it ended between the look and the signal
@@ -43,11 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise RunError(f"{folder.path}: pid {pid} belongs to somebody else; only they can stop it") from None
     print(f"sent SIGTERM to pid {pid}; it ends its step and saves a checkpoint", flush=True)
     deadline = time.monotonic() + arguments.wait
-    while monitoring.process_is(pid, before=math.inf):
+    while monitor.process_is(pid, before=math.inf):
         if time.monotonic() > deadline:
             raise RunError(
                 f"{folder.path}: pid {pid} has not ended after {arguments.wait:g} s; it may still be saving"
             )
         time.sleep(POLL)
-    print("\n".join(monitoring_lines.describe(folder, monitoring.look(folder))))
+    print("\n".join(lines.describe(folder, monitor.look(folder))))
     return 0

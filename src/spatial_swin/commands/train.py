@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.commands.lasting_output import make_output_lasting
+    from spatial_swin.background.output import make_output_lasting
 
     make_output_lasting()  # before the imports: libraries print too
     from accelerate import PartialState

@@ -71,8 +71,11 @@ def augmentation_problems(arguments: AugmentationArguments) -> list[Problem]:
         if not 0 <= getattr(arguments, name) <= 1:
             problems.append(Problem(name, f"is {getattr(arguments, name)}", "give a probability from 0 to 1"))
     bounds = {
-        "crop_scale": (0.01, 1.0), "crop_ratio": (0.1, 10.0), "blur_sigma": (0.01, 10.0), "erasing_area": (0.0, 1.0),
-    }  # fmt: skip
+        "crop_scale": (0.01, 1.0),
+        "crop_ratio": (0.1, 10.0),
+        "blur_sigma": (0.01, 10.0),
+        "erasing_area": (0.0, 1.0),
+    }
     for name, (low, high) in bounds.items():
         values = getattr(arguments, name)
         if len(values) != 2 or not low <= values[0] <= values[1] <= high:

@@ -38,9 +38,7 @@ class SoundAugmentationArguments:
 
 def sound_augmentation_problems(arguments: SoundAugmentationArguments) -> list[Problem]:
     """Values of the recipe that cannot be drawn from, one Problem a key."""
-    limits = {
-        "sound_ear_swap": 1, "sound_time_shift": 1, "sound_gain_db": 24, "sound_mask": 1, "sound_mask_size": 1,
-    }  # fmt: skip
+    limits = {"sound_ear_swap": 1, "sound_time_shift": 1, "sound_gain_db": 24, "sound_mask": 1, "sound_mask_size": 1}
     return [
         Problem(name, f"is {getattr(arguments, name)}", f"give a number from 0 to {limit}")
         for name, limit in limits.items()
@@ -50,9 +48,7 @@ def sound_augmentation_problems(arguments: SoundAugmentationArguments) -> list[P
 
 def asks_for_sound(arguments: SoundAugmentationArguments) -> bool:
     """Whether any of the sound's augmentations is on."""
-    return any((
-        arguments.sound_ear_swap, arguments.sound_time_shift, arguments.sound_gain_db, arguments.sound_mask,
-    ))  # fmt: skip
+    return any((arguments.sound_ear_swap, arguments.sound_time_shift, arguments.sound_gain_db, arguments.sound_mask))
 
 
 def read_tile_map(root: str | os.PathLike[str], arguments: SoundAugmentationArguments) -> TileMap | None:

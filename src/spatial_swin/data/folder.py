@@ -16,9 +16,15 @@ ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", 
 OURS = frozenset({"manifest.csv", "tiles.json"})  # beside the classes, by `spatial-swin mosaic` and `render`
 METADATA = frozenset({"metadata.csv", "metadata.jsonl", "metadata.parquet"})
 PART_NAMES = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
 FEWEST = 3  # pictures a class: one for each part
 
 
@@ -139,12 +145,14 @@ def _class_problems(folder: Path, pictures: list[Picture], divided: bool) -> lis
     empty = [path.relative_to(folder).as_posix() for path in folders if not path.name.startswith(".")]
     problems += [
         Problem(path, "holds no picture", "fill or remove it")
-        for path in empty if path not in holding and not any(f.is_file() for f in (folder / path).rglob("*"))
-    ]  # fmt: skip
+        for path in empty
+        if path not in holding and not any(f.is_file() for f in (folder / path).rglob("*"))
+    ]
     problems += [
         Problem(name, f"has {count} picture{'s' if count > 1 else ''}", f"a class needs at least {FEWEST}")
-        for name, count in sorted(counts.items()) if count < FEWEST
-    ]  # fmt: skip
+        for name, count in sorted(counts.items())
+        if count < FEWEST
+    ]
     return problems
 
 
@@ -155,8 +163,9 @@ def _part_problems(tops: list[Path], pictures: list[Picture]) -> list[Problem]:
         spellings.setdefault(PART_NAMES[top.name.lower()], []).append(top.name)
     problems = [
         Problem(" and ".join(names), f"are both {part}", "put them together")
-        for part, names in spellings.items() if len(names) > 1
-    ]  # fmt: skip
+        for part, names in spellings.items()
+        if len(names) > 1
+    ]
     if "train" not in spellings:
         found = ", ".join(top.name for top in tops)
         problems.append(

@@ -35,9 +35,14 @@ class Baseline:
 def boosting(seed: int) -> HistGradientBoostingClassifier:
     """The model: shallow trees, no early stopping, so that every fold has the same."""
     return HistGradientBoostingClassifier(
-        max_iter=ITERATIONS, learning_rate=LEARNING_RATE, max_leaf_nodes=LEAVES, max_features=FEATURE_SHARE,
-        l2_regularization=1.0, early_stopping=False, random_state=seed,
-    )  # fmt: skip
+        max_iter=ITERATIONS,
+        learning_rate=LEARNING_RATE,
+        max_leaf_nodes=LEAVES,
+        max_features=FEATURE_SHARE,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=seed,
+    )
 
 
 def cross_validate(

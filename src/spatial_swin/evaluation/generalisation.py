@@ -65,9 +65,15 @@ def summarise_folds(
         same = "none: every fold scores the same, so how much they differ cannot be told"
         return FoldScores(found.mean, 0.0, None, None, None, found.freedom, len(scores), same)
     return FoldScores(
-        found.mean, found.deviation, max(0.0, found.low), min(1.0, found.high), found.error, found.freedom,
-        len(scores), CORRECTED,
-    )  # fmt: skip
+        found.mean,
+        found.deviation,
+        max(0.0, found.low),
+        min(1.0, found.high),
+        found.error,
+        found.freedom,
+        len(scores),
+        CORRECTED,
+    )
 
 
 def drop_between(reference: FoldScores, other: FoldScores) -> Drop:

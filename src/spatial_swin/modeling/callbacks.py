@@ -195,12 +195,12 @@ class DiaryCallback(TrainerBound):
             "steps": state.max_steps,
             "phase": self.phase(self.epoch(state)) if self.trainer else 1,
             "eta_seconds": None if per_step is None else round(per_step * (state.max_steps - state.global_step), 1),
-            "best": None if best is None else {
-                "epoch": best["epoch"], "validation_accuracy": best["validation_accuracy"],
-            },
+            "best": None
+            if best is None
+            else {"epoch": best["epoch"], "validation_accuracy": best["validation_accuracy"]},
             "last": self.rows[-1] if self.rows else None,
             **more,
-        }  # fmt: skip
+        }
         try:
             self.run.write_progress(progress)
         except OSError as error:  # a full disk: hours of training are worth more than a note about them
@@ -221,8 +221,10 @@ class ConsoleCallback(TrainerBound):
                 total=self.trainer.updates_per_epoch,
                 initial=state.global_step - epoch * self.trainer.updates_per_epoch,
                 desc=f"epoch {epoch + 1}/{self.recipe.trainer.num_train_epochs:g}, phase {self.phase(epoch)}",
-                unit="step", leave=False, disable=None,
-            )  # fmt: skip
+                unit="step",
+                leave=False,
+                disable=None,
+            )
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.bar is not None:

@@ -46,8 +46,14 @@ def parameter_groups(
             ]
             if members:
                 suffix = "decay" if decay else "no_decay"
-                groups.append({"name": f"{part}.{suffix}", "params": members, "lr": rate,
-                               "weight_decay": weight_decay if decay else 0.0})  # fmt: skip
+                groups.append(
+                    {
+                        "name": f"{part}.{suffix}",
+                        "params": members,
+                        "lr": rate,
+                        "weight_decay": weight_decay if decay else 0.0,
+                    }
+                )
     return groups
 
 

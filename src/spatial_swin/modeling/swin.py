@@ -116,10 +116,14 @@ def check_geometry(config: SwinConfig, image_size: int) -> None:
     else:
         last = image_size // step
         if last < config.window_size:
-            problems.append(Problem(
-                "image_size", f"at {image_size} px stage 4 is {last}x{last} tokens, less than the window of "
-                f"{config.window_size}", f"use {config.window_size * step} px, or a model with a smaller window",
-            ))  # fmt: skip
+            problems.append(
+                Problem(
+                    "image_size",
+                    f"at {image_size} px stage 4 is {last}x{last} tokens, less than the window of "
+                    f"{config.window_size}",
+                    f"use {config.window_size * step} px, or a model with a smaller window",
+                )
+            )
     raise_problems(RecipeError, problems, "Image size, window and depths do not fit")
 
 

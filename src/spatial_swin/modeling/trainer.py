@@ -14,7 +14,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,9 @@ from transformers import SwinForImageClassification, Trainer
 from spatial_swin.config import Recipe, TwoPhaseTrainingArguments
 from spatial_swin.data.augment import View
 from spatial_swin.data.augment_sound import augment_batch
-from spatial_swin.data.trunk_dataset import TrunkDataset, ViewSampler
-from spatial_swin.data.views import view_of
+from spatial_swin.data.views import ViewSampler, view_of
 from spatial_swin.errors import RunError
-from spatial_swin.modeling import schedule, swin, trunk
+from spatial_swin.modeling import schedule, swin
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 
@@ -69,18 +68,19 @@ class TwoPhaseTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         self.loss_is_scaled_for_ga = False
         self.updates_per_epoch = 1
-        self.trunk_fingerprint: tuple[int, str] | None = None  # the cut and the weights of a stored trunk
+        self.view_keys: list[int] | None = None  # of each row, where rows are asked for as (row, view)
+        self.check_restored: Callable[[str], None] | None = None  # called with the checkpoint that was loaded
         self.epoch_loss = torch.zeros((), device=self.args.device)
         self.epoch_batches = 0
 
     # -- what a step computes --
 
     def get_train_dataloader(self) -> DataLoader:
-        """The Trainer's own, in its own order; from the trunk cache each row is asked for in the view of the epoch."""
+        """The Trainer's own, in its own order; rows with stored views are asked for in the view of the epoch."""
         loader: Any = super().get_train_dataloader()
-        if isinstance(self.train_dataset, TrunkDataset):
-            keys, views = self.train_dataset.keys, self.recipe.data.views
-            loader.set_sampler(ViewSampler(loader.get_sampler(), keys, views, self.args.seed, self.epoch_now))
+        if self.view_keys is not None:
+            rows, views = loader.get_sampler(), self.recipe.data.views
+            loader.set_sampler(ViewSampler(rows, self.view_keys, views, self.args.seed, self.epoch_now))
         return loader
 
     def prepared_pixels(self, inputs: dict[str, torch.Tensor], training: bool) -> torch.Tensor:
@@ -184,14 +184,8 @@ class TwoPhaseTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         swin.restore(self.model, resume_from_checkpoint)
-        if self.trunk_fingerprint is not None:
-            cut, fingerprint = self.trunk_fingerprint
-            if trunk.trunk_fingerprint(self.model, cut) != fingerprint:
-                raise RunError(
-                    f"{resume_from_checkpoint}: its frozen stages are no longer those of "
-                    f"{self.recipe.model.model_name_or_path}; continue with the model the run "
-                    "began with, or choose a new --output_dir"
-                )
+        if self.check_restored is not None:
+            self.check_restored(resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
         assert self.state.best_model_checkpoint is not None

@@ -29,8 +29,16 @@ from spatial_swin.reporting.findings import Findings
 from spatial_swin.reporting.tables import SUMMARY_COLUMNS, class_table, overall_table, summary_rows, tex_table
 from spatial_swin.reporting.thesis import thesis_document
 
-FIGURES = ("training_curves", "confusion_matrix", "classification_metrics", "roc_pr_curves", "reliability_diagram",
-           "confidence_distribution", "most_confused", "factor_breakdown")  # fmt: skip
+FIGURES = (
+    "training_curves",
+    "confusion_matrix",
+    "classification_metrics",
+    "roc_pr_curves",
+    "reliability_diagram",
+    "confidence_distribution",
+    "most_confused",
+    "factor_breakdown",
+)
 TABLES = ("performance_summary.csv", "performance_summary.tex", "most_confused.csv", "factor_breakdown.csv")
 
 

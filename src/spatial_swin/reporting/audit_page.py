@@ -83,11 +83,18 @@ def write_tables(audit: Audit, folder: Path) -> None:
     files.write_csv(folder / "factor_tables.csv", cells, ["factor", "value", "label", "recordings"])
     columns = ["set", "kind", "path", "group", "part", "difference", "crossing"]
     rows = [
-        {"set": number, "kind": copy.kind, "path": path, "group": group, "part": part, "difference": copy.difference,
-         "crossing": str(copy.crossing).lower()}
+        {
+            "set": number,
+            "kind": copy.kind,
+            "path": path,
+            "group": group,
+            "part": part,
+            "difference": copy.difference,
+            "crossing": str(copy.crossing).lower(),
+        }
         for number, copy in enumerate(audit.copies, start=1)
         for path, group, part in zip(copy.paths, copy.groups, copy.parts, strict=True)
-    ]  # fmt: skip
+    ]
     files.write_csv(folder / "duplicates.csv", rows, columns)
 
 
@@ -96,17 +103,24 @@ def write_page(audit: Audit, path: Path) -> None:
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((Path(__file__).parent / "templates/audit.html.j2").read_text(encoding="utf-8"))
     crossing = [copy for copy in audit.copies if copy.crossing]
-    files.write_text(path, template.render(
-        title=audit.root.parent.name if audit.root.name == "pictures" else audit.root.name or str(audit.root),
-        subtitle=f"{audit.pictures} pictures of {len(audit.examples)} classes in {audit.root}",
-        alarms=audit.alarms, findings=audit.findings, split=audit.split, factors=audit.origin,
-        tables=[_factor_rows(factor) for factor in audit.factors], classes=_class_rows(audit),
-        copies=[
-            {"caption": copy.caption, "pictures": [_picture(audit.root / p) for p in copy.paths[:2]]}
-            for copy in crossing[:SHOWN_COPIES]
-        ],
-        more_copies=max(0, len(crossing) - SHOWN_COPIES),
-    ))  # fmt: skip
+    files.write_text(
+        path,
+        template.render(
+            title=audit.root.parent.name if audit.root.name == "pictures" else audit.root.name or str(audit.root),
+            subtitle=f"{audit.pictures} pictures of {len(audit.examples)} classes in {audit.root}",
+            alarms=audit.alarms,
+            findings=audit.findings,
+            split=audit.split,
+            factors=audit.origin,
+            tables=[_factor_rows(factor) for factor in audit.factors],
+            classes=_class_rows(audit),
+            copies=[
+                {"caption": copy.caption, "pictures": [_picture(audit.root / p) for p in copy.paths[:2]]}
+                for copy in crossing[:SHOWN_COPIES]
+            ],
+            more_copies=max(0, len(crossing) - SHOWN_COPIES),
+        ),
+    )
 
 
 def _factor_rows(factor: FactorFinding) -> dict[str, Any]:

@@ -20,8 +20,13 @@ from spatial_swin.reporting.thesis import limits_section, summary_section
 from spatial_swin.reporting.wording import sentence, shown_value
 from spatial_swin.runs import RunFolder
 
-HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "macro_precision": "precision", "macro_recall": "recall",
-               "macro_auc": "roc_auc"}  # fmt: skip
+HUB_METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "f1",
+    "macro_precision": "precision",
+    "macro_recall": "recall",
+    "macro_auc": "roc_auc",
+}
 LAYOUTS = {"100": "mono", "200": "stereo", "510": "5.1", "514": "5.1.4"}
 USE = """```python
 from transformers import pipeline
@@ -83,17 +88,25 @@ def base_model(found: Evidence) -> str | None:
 
 def front_matter(found: Evidence, model_id: str, base: str | None, license_name: str) -> dict[str, Any]:
     """The head of the card, with model-index metrics where there are results."""
-    head: dict[str, Any] = {"license": license_name, "library_name": "transformers",
-                            "pipeline_tag": "image-classification",
-                            "tags": ["swin", "spatial-audio", "binaural", "audio-classification"]}  # fmt: skip
+    head: dict[str, Any] = {
+        "license": license_name,
+        "library_name": "transformers",
+        "pipeline_tag": "image-classification",
+        "tags": ["swin", "spatial-audio", "binaural", "audio-classification"],
+    }
     if base:
         head["base_model"] = base
     if found.metrics:
         values = [
-            {"type": kind, "name": name.replace("_", " "), "value": round(found.metrics[name]["value"], 4),
-             **_interval(found.metrics[name])}
-            for name, kind in HUB_METRICS.items() if found.metrics[name]["value"] is not None
-        ]  # fmt: skip
+            {
+                "type": kind,
+                "name": name.replace("_", " "),
+                "value": round(found.metrics[name]["value"], 4),
+                **_interval(found.metrics[name]),
+            }
+            for name, kind in HUB_METRICS.items()
+            if found.metrics[name]["value"] is not None
+        ]
         data = {"name": "own pictures of binaural cues", "type": "imagefolder", "split": found.part}
         task = {"type": "image-classification", "name": "Image Classification"}
         name = model_id.rpartition("/")[2]
@@ -151,32 +164,40 @@ def _about(found: Evidence, base: str | None) -> str:
 def _use(found: Evidence, model_id: str, beside: Collection[str]) -> list[Block]:
     blocks: list[Block] = [Code(USE.format(model_id=model_id))]
     if found.temperature and "temperature.json" in beside:
-        blocks.append(Text(
-            "This gives the probabilities of the plain model. They are better calibrated when the logits are divided "
-            f"by {found.temperature.value:.3f}, the number in temperature.json (fitted on the validation part; it "
-            "changes no answer, only how sure it is):"
-        ))  # fmt: skip
+        blocks.append(
+            Text(
+                "This gives the probabilities of the plain model. They are better calibrated when the logits are "
+                f"divided by {found.temperature.value:.3f}, the number in temperature.json (fitted on the validation "
+                "part; it changes no answer, only how sure it is):"
+            )
+        )
         blocks.append(Code(USE_CALIBRATED.format(model_id=model_id)))
     options = _front_end(found) if "tiles.json" in beside else {}
     size = found.key("Model", "image_size")
     command = " ".join(
-        ["spatial-swin mosaic recordings pictures", *(f"--{key} {value}" for key, value in options.items()),
-         *([f"--size {size}"] if size else [])]
-    )  # fmt: skip
+        [
+            "spatial-swin mosaic recordings pictures",
+            *(f"--{key} {value}" for key, value in options.items()),
+            *([f"--size {size}"] if size else []),
+        ]
+    )
     if options:
-        blocks.append(Text(
-            "A recording is judged by Spatial Swin itself, which makes the pictures as they were made for training "
-            "and applies the temperature:"
-        ))  # fmt: skip
+        blocks.append(
+            Text(
+                "A recording is judged by Spatial Swin itself, which makes the pictures as they were made for "
+                "training and applies the temperature:"
+            )
+        )
         blocks.append(Code(USE_SOUND.format(model_id=model_id, name=model_id.rpartition("/")[2])))
     text = (
         f"Pictures must be made as those it was trained with: `{command}` turns class folders of binaural recordings "
         "into them, with fixed scales. Other pictures of sound mean nothing to this model. "
     )
     text += (
-        "tiles.json says which cue lies where." if options
+        "tiles.json says which cue lies where."
+        if options
         else "How many seconds a training picture held, and with which cues, is not known here: ask who trained it."
-    )  # fmt: skip
+    )
     return [*blocks, Text(text)]
 
 
@@ -185,9 +206,10 @@ def _front_end(found: Evidence) -> dict[str, str]:
     try:
         stored = json.loads((found.run.model / "tiles.json").read_text(encoding="utf-8"))
         return {
-            "seconds": f"{stored['seconds']:g}", "sample_rate": str(stored["sample_rate"]),
+            "seconds": f"{stored['seconds']:g}",
+            "sample_rate": str(stored["sample_rate"]),
             "arrangement": str(stored["arrangement"]),
-        }  # fmt: skip
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -16,14 +16,34 @@ from spatial_swin.reporting.wording import counted, duration, shown_value
 from spatial_swin.runs import SPLITS
 
 RECIPE_KEYS = {
-    "Model": ("model_name_or_path", "model_revision", "image_size", "unfreeze_stages", "head_only_epochs",
-              "drop_path_rate", "train_from_scratch"),
+    "Model": (
+        "model_name_or_path",
+        "model_revision",
+        "image_size",
+        "unfreeze_stages",
+        "head_only_epochs",
+        "drop_path_rate",
+        "train_from_scratch",
+    ),
     "Data": ("data_dir", "split_by", "train_share", "validation_share", "test_share", "split_seed", "class_weights"),
-    "Trainer": ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate",
-                "backbone_learning_rate", "minimum_learning_rate", "lr_scheduler_type", "warmup_epochs", "optim",
-                "weight_decay", "max_grad_norm", "label_smoothing_factor", "early_stopping_patience",
-                "metric_for_best_model", "seed"),
-}  # fmt: skip
+    "Trainer": (
+        "num_train_epochs",
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "learning_rate",
+        "backbone_learning_rate",
+        "minimum_learning_rate",
+        "lr_scheduler_type",
+        "warmup_epochs",
+        "optim",
+        "weight_decay",
+        "max_grad_norm",
+        "label_smoothing_factor",
+        "early_stopping_patience",
+        "metric_for_best_model",
+        "seed",
+    ),
+}
 
 
 def data_section(found: Evidence, _: Findings, subject: str | None = None) -> Section:
@@ -50,11 +70,15 @@ def data_section(found: Evidence, _: Findings, subject: str | None = None) -> Se
     text = (
         f"{subject} holds "
         f"{counted(len(found.samples), 'picture')} of {counted(len(names), 'class').replace('classs', 'classes')}. "
-        f"They were divided {how}" + (f" (seed {seed})" if seed is not None else "") + ". "
-        + (f"{'Some groups are' if shared else 'No group is'} in more than one part"
-           f"{'; see the notes above' if shared else ''}. ")
+        f"They were divided {how}"
+        + (f" (seed {seed})" if seed is not None else "")
+        + ". "
+        + (
+            f"{'Some groups are' if shared else 'No group is'} in more than one part"
+            f"{'; see the notes above' if shared else ''}. "
+        )
         + "What is recorded together (a group) is treated as one in every interval."
-    )  # fmt: skip
+    )
     return Section("Data and split", [Text(text), Table("Pictures in each part", ["Class", *SPLITS], rows)])
 
 

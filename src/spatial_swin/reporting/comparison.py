@@ -22,8 +22,22 @@ from spatial_swin.reporting.paired_differences import difference_panel, in_accur
 from spatial_swin.reporting.tables import METRIC_NAMES, p_text, tex_table, with_interval
 from spatial_swin.runs import Predictions, RunFolder
 
-COLUMNS = ("first", "second", "metric", "difference", "low", "high", "p", "p_holm", "only_first_right",
-           "only_second_right", "mcnemar_p", "mcnemar_p_holm", "items", "groups")  # fmt: skip
+COLUMNS = (
+    "first",
+    "second",
+    "metric",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "only_first_right",
+    "only_second_right",
+    "mcnemar_p",
+    "mcnemar_p_holm",
+    "items",
+    "groups",
+)
 SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "nll", "ece")
 
 
@@ -76,13 +90,23 @@ def _pair(
     differences = paired_bootstrap(one.labels, one.probabilities, probabilities, one.groups, resamples, seed)
     return [
         {
-            "first": first, "second": second, "metric": metric, "difference": found.value,
-            "low": found.interval.low, "high": found.interval.high, "p": found.p, "p_holm": None,
-            "only_first_right": paired.only_first, "only_second_right": paired.only_second, "mcnemar_p": paired.p,
-            "mcnemar_p_holm": None, "items": len(one), "groups": len(set(one.groups)),
+            "first": first,
+            "second": second,
+            "metric": metric,
+            "difference": found.value,
+            "low": found.interval.low,
+            "high": found.interval.high,
+            "p": found.p,
+            "p_holm": None,
+            "only_first_right": paired.only_first,
+            "only_second_right": paired.only_second,
+            "mcnemar_p": paired.p,
+            "mcnemar_p_holm": None,
+            "items": len(one),
+            "groups": len(set(one.groups)),
         }
         for metric, found in differences.items()
-    ]  # fmt: skip
+    ]
 
 
 def comparison_figure(summaries: dict[str, dict[str, Any]], rows: Sequence[dict[str, Any]]) -> Figure:
@@ -146,21 +170,33 @@ def _document(summaries: dict[str, dict[str, Any]], rows: Sequence[dict[str, Any
     if groups < items:
         method += " McNemar's test takes items as independent, which those of one group are not: trust the bootstrap."
     picture = document.Picture("comparison", "Accuracy and macro F1 of each run, and the paired differences.")
-    return document.Document("Comparison of runs", ", ".join(summaries), [
-        document.Section("Verdict", [document.Bullets(verdicts(rows)), document.Text(method)]),
-        document.Section("Each run", [document.Table("Test part, 95 % intervals", *_run_table(summaries)),
-                                      picture]),
-        document.Section("Differences", [document.Table("Paired differences", *_difference_table(rows)),
-                                         document.Table("McNemar's exact test", *_mcnemar_table(rows))]),
-    ])  # fmt: skip
+    return document.Document(
+        "Comparison of runs",
+        ", ".join(summaries),
+        [
+            document.Section("Verdict", [document.Bullets(verdicts(rows)), document.Text(method)]),
+            document.Section(
+                "Each run", [document.Table("Test part, 95 % intervals", *_run_table(summaries)), picture]
+            ),
+            document.Section(
+                "Differences",
+                [
+                    document.Table("Paired differences", *_difference_table(rows)),
+                    document.Table("McNemar's exact test", *_mcnemar_table(rows)),
+                ],
+            ),
+        ],
+    )
 
 
 def _tex(summaries: dict[str, dict[str, Any]], rows: Sequence[dict[str, Any]]) -> str:
-    return "\n".join([
-        tex_table(*_run_table(summaries), "Runs on the same test items; 95 % intervals in brackets.", "tab:runs"),
-        tex_table(*_difference_table(rows), "Paired differences, p after Holm's correction.", "tab:differences"),
-        tex_table(*_mcnemar_table(rows), "McNemar's exact test.", "tab:mcnemar"),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            tex_table(*_run_table(summaries), "Runs on the same test items; 95 % intervals in brackets.", "tab:runs"),
+            tex_table(*_difference_table(rows), "Paired differences, p after Holm's correction.", "tab:differences"),
+            tex_table(*_mcnemar_table(rows), "McNemar's exact test.", "tab:mcnemar"),
+        ]
+    )
 
 
 def _as_text(rows: Sequence[dict[str, Any]], summaries: dict[str, dict[str, Any]]) -> str:

@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from spatial_swin import files
 from spatial_swin.evaluation.explanation import Falls, RankCorrelation, Region, rank_correlation
-from spatial_swin.reporting import explanation_figures as figures
+from spatial_swin.reporting import figures_explanation as figures
 from spatial_swin.reporting import style
-from spatial_swin.reporting.explanation_figures import ShownSample
+from spatial_swin.reporting.figures_explanation import ShownSample
 
 ALL = "all"
 SHOWN_REGIONS = 20  # lines of the short table
@@ -60,8 +60,11 @@ def write(found: Explanation, folder: Path) -> None:
     for old in [*folder.glob("sample_*.png"), *folder.glob("sample_*.pdf")]:
         old.unlink()
     names = draw(found, folder)
-    files.write_csv(folder / "tiles.csv", tile_rows(found), ["class", "tile", "title", "items", "area", "relevance",
-                                                             "likelihood_fall", "accuracy_fall"])  # fmt: skip
+    files.write_csv(
+        folder / "tiles.csv",
+        tile_rows(found),
+        ["class", "tile", "title", "items", "area", "relevance", "likelihood_fall", "accuracy_fall"],
+    )
     rows = sample_rows(found)
     columns = list(rows[0]) if rows else ["path", "kind", "label", "prediction", "confidence", "figure"]
     files.write_csv(folder / "samples.csv", rows, columns)
@@ -99,12 +102,18 @@ def tile_rows(found: Explanation) -> list[dict[str, Any]]:
     rows = []
     for k, name in enumerate([ALL, *found.class_names]):
         for r, region in enumerate(found.regions):
-            rows.append({
-                "class": name, "tile": region.name, "title": region.title, "items": int(found.items[k]),
-                "area": float(found.areas[r]), "relevance": _known(found.relevance[k, r]),
-                "likelihood_fall": _known(found.falls.likelihood[k, r]) if found.falls else None,
-                "accuracy_fall": _known(found.falls.accuracy[k, r]) if found.falls else None,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "class": name,
+                    "tile": region.name,
+                    "title": region.title,
+                    "items": int(found.items[k]),
+                    "area": float(found.areas[r]),
+                    "relevance": _known(found.relevance[k, r]),
+                    "likelihood_fall": _known(found.falls.likelihood[k, r]) if found.falls else None,
+                    "accuracy_fall": _known(found.falls.accuracy[k, r]) if found.falls else None,
+                }
+            )
     return rows
 
 
@@ -112,9 +121,13 @@ def sample_rows(found: Explanation) -> list[dict[str, Any]]:
     rows = []
     for number, sample in enumerate(found.samples):
         row: dict[str, Any] = {
-            "path": sample.path, "kind": sample.kind, "label": sample.true, "prediction": sample.predicted,
-            "confidence": sample.confidence, "figure": sample_stem(number + 1, sample),
-        }  # fmt: skip
+            "path": sample.path,
+            "kind": sample.kind,
+            "label": sample.true,
+            "prediction": sample.predicted,
+            "confidence": sample.confidence,
+            "figure": sample_stem(number + 1, sample),
+        }
         row |= {
             f"relevance_{r.name}": float(v) for r, v in zip(found.regions, found.sample_relevance[number], strict=True)
         }

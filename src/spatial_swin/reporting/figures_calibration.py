@@ -59,8 +59,15 @@ def confidence_figure(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
             weights = np.full(int(chosen.sum()), 100 / chosen.sum())
             label = f"{name} (n = {chosen.sum()}, median {np.median(confidence[chosen]):.2f})"
             shares.hist(confidence[chosen], bins=edges, weights=weights, color=look, alpha=0.35, linewidth=0)
-            shares.hist(confidence[chosen], bins=edges, weights=weights, color=look, histtype="step", label=label,
-                        linestyle="-" if name == "right" else "--")  # fmt: skip
+            shares.hist(
+                confidence[chosen],
+                bins=edges,
+                weights=weights,
+                color=look,
+                histtype="step",
+                label=label,
+                linestyle="-" if name == "right" else "--",
+            )
     shares.set(
         title="Confidence of right and wrong", xlabel="confidence", ylabel="percent of the answers", xlim=(0, 1)
     )
@@ -69,8 +76,12 @@ def confidence_figure(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
     shares.legend(loc="upper left")
     answered, accuracy, _ = coverage_curve(labels, probabilities)
     coverage.plot([0, *(100 * answered)], [accuracy[0], *accuracy], color=style.GREEN, drawstyle="steps-post")
-    coverage.set(title="When unsure answers are withheld", xlabel="answered, most certain first (%)",
-                 ylabel="accuracy of the answered", xlim=(0, 101))  # fmt: skip
+    coverage.set(
+        title="When unsure answers are withheld",
+        xlabel="answered, most certain first (%)",
+        ylabel="accuracy of the answered",
+        xlim=(0, 101),
+    )
     lowest = min(0.95, float(accuracy.min()))
     coverage.set_ylim(lowest - 0.06 * (1.001 - lowest), 1 + 0.06 * (1.001 - lowest))
     coverage.yaxis.set_major_locator(MaxNLocator(5))

@@ -178,8 +178,9 @@ def factor_breakdown(rows: Sequence[FactorRow], overall: float) -> Figure:
         for k, row in enumerate(part):
             style.interval_dot(axes, row.accuracy, row.low, row.high, k, style.BLUE)
         names = style.shorten([row.value for row in part], 26)
-        axes.set_yticks(range(len(part)), [f"{name} (n={row.items})" for name, row in zip(names, part, strict=True)],
-                        fontsize=7)  # fmt: skip
+        axes.set_yticks(
+            range(len(part)), [f"{name} (n={row.items})" for name, row in zip(names, part, strict=True)], fontsize=7
+        )
         axes.set_ylim(len(part) - 0.4, -0.6)
         axes.set_title(factor if len(part) == total else f"{factor} (the {len(part)} worst of {total})")
         axes.axvline(overall, color=style.VERMILLION, linestyle="--", linewidth=0.9)

@@ -42,8 +42,15 @@ def training_curves(history: list[dict[str, Any]], class_names: list[str], best_
     else:
         table = np.array([[row.get(f"f1_{name}", np.nan) for name in class_names] for row in history], dtype=float)
         if np.isfinite(table).all():
-            f1.fill_between(epochs, table.min(axis=1), table.max(axis=1), color=style.SKY, alpha=0.3, linewidth=0,
-                            label="worst to best class")  # fmt: skip
+            f1.fill_between(
+                epochs,
+                table.min(axis=1),
+                table.max(axis=1),
+                color=style.SKY,
+                alpha=0.3,
+                linewidth=0,
+                label="worst to best class",
+            )
     draw(f1, "validation_macro_f1", "macro", color=style.BLACK, linewidth=1.6)
     f1.set(title="F1 on validation", ylabel="F1", xlabel="epoch")
     draw(rates, "learning_rate_head", "head", color=style.BLUE)

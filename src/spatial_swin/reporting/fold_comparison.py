@@ -24,8 +24,22 @@ from spatial_swin.reporting.tables import METRIC_NAMES, p_text, tex_table, with_
 from spatial_swin.runs import read_samples
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-COLUMNS = ("first", "second", "metric", "folds", "first_mean", "second_mean", "difference", "deviation", "low", "high",
-           "t", "freedom", "p", "p_holm")  # fmt: skip
+COLUMNS = (
+    "first",
+    "second",
+    "metric",
+    "folds",
+    "first_mean",
+    "second_mean",
+    "difference",
+    "deviation",
+    "low",
+    "high",
+    "t",
+    "freedom",
+    "p",
+    "p_holm",
+)
 
 
 @dataclass(frozen=True)
@@ -84,9 +98,12 @@ def compare_crossvals(paths: Sequence[Path], output: Path) -> str:
     with style.thesis_style():
         style.save(difference_figure(shown, rows), output / "crossval_comparison")
     files.write_csv(output / "crossval_comparison.csv", rows, COLUMNS)
-    files.write_text(output / "crossval_comparison.tex", tex_table(
-        *_table(rows), "Paired differences over the same folds, corrected resampled t.", "tab:crossval-differences",
-    ))  # fmt: skip
+    files.write_text(
+        output / "crossval_comparison.tex",
+        tex_table(
+            *_table(rows), "Paired differences over the same folds, corrected resampled t.", "tab:crossval-differences"
+        ),
+    )
     report = _document(shown, rows)
     files.write_text(output / "crossval_comparison.md", document.to_markdown(report))
     files.write_text(output / "crossval_comparison.html", document.to_html(report, output))
@@ -107,12 +124,24 @@ def paired_rows(first: CrossValidation, second: CrossValidation) -> list[dict[st
     rows = []
     for metric in METRICS:
         found = corrected_resampled_t(second.scores[metric] - first.scores[metric], (first.ratio + second.ratio) / 2)
-        rows.append({
-            "first": first.name, "second": second.name, "metric": metric, "folds": len(first.tested),
-            "first_mean": float(first.scores[metric].mean()), "second_mean": float(second.scores[metric].mean()),
-            "difference": found.mean, "deviation": found.deviation, "low": found.low, "high": found.high,
-            "t": found.t if np.isfinite(found.t) else None, "freedom": found.freedom, "p": found.p, "p_holm": None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "first": first.name,
+                "second": second.name,
+                "metric": metric,
+                "folds": len(first.tested),
+                "first_mean": float(first.scores[metric].mean()),
+                "second_mean": float(second.scores[metric].mean()),
+                "difference": found.mean,
+                "deviation": found.deviation,
+                "low": found.low,
+                "high": found.high,
+                "t": found.t if np.isfinite(found.t) else None,
+                "freedom": found.freedom,
+                "p": found.p,
+                "p_holm": None,
+            }
+        )
     return rows
 
 
@@ -136,10 +165,16 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]
     cells = []
     for row in rows:
         difference = with_interval({"value": row["difference"], "low": row["low"], "high": row["high"]}, 4)
-        cells.append([
-            f"{row['second']} − {row['first']}", METRIC_NAMES[row["metric"]], difference, f"{row['deviation']:.4f}",
-            p_text(row["p"]), p_text(row["p_holm"]),
-        ])  # fmt: skip
+        cells.append(
+            [
+                f"{row['second']} − {row['first']}",
+                METRIC_NAMES[row["metric"]],
+                difference,
+                f"{row['deviation']:.4f}",
+                p_text(row["p"]),
+                p_text(row["p_holm"]),
+            ]
+        )
     return header, cells
 
 
@@ -151,7 +186,11 @@ def _document(shown: Sequence[CrossValidation], rows: Sequence[Mapping[str, Any]
         "metric (Holm)."
     )
     picture = document.Picture("crossval_comparison", "Accuracy of each fold, and the paired differences.")
-    return document.Document("Comparison of cross-validations", ", ".join(one.name for one in shown), [
-        document.Section("Verdict", [document.Bullets(verdicts(rows)), document.Text(method)]),
-        document.Section("Differences", [document.Table("Paired differences over folds", *_table(rows)), picture]),
-    ])  # fmt: skip
+    return document.Document(
+        "Comparison of cross-validations",
+        ", ".join(one.name for one in shown),
+        [
+            document.Section("Verdict", [document.Bullets(verdicts(rows)), document.Text(method)]),
+            document.Section("Differences", [document.Table("Paired differences over folds", *_table(rows)), picture]),
+        ],
+    )

@@ -4,16 +4,34 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 METRIC_NAMES = {
-    "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "macro_precision": "Macro precision",
-    "macro_recall": "Macro recall", "macro_f1": "Macro F1", "weighted_precision": "Weighted precision",
-    "weighted_recall": "Weighted recall", "weighted_f1": "Weighted F1", "macro_auc": "Macro AUC (one against rest)",
-    "nll": "NLL (nats)", "brier": "Brier score (0 to 2)", "ece": "ECE (15 equal-width bins)",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "macro_f1": "Macro F1",
+    "weighted_precision": "Weighted precision",
+    "weighted_recall": "Weighted recall",
+    "weighted_f1": "Weighted F1",
+    "macro_auc": "Macro AUC (one against rest)",
+    "nll": "NLL (nats)",
+    "brier": "Brier score (0 to 2)",
+    "ece": "ECE (15 equal-width bins)",
     "ece_equal_mass": "ECE (15 equal-mass bins)",
-}  # fmt: skip
+}
 CLASS_METRICS = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 SUMMARY_COLUMNS = ("part", "scope", "metric", "value", "low", "high", "support", "method", "remark")
-_TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}  # fmt: skip
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 
 
 def with_interval(entry: dict[str, Any], digits: int = 3) -> str:
@@ -32,8 +50,16 @@ def summary_rows(part: str, metrics: dict[str, Any], calibrated: dict[str, Any])
 
     def add(scope: str, name: str, entry: dict[str, Any], support: int) -> None:
         remark = entry.get("reason") or entry.get("note") or ""
-        rows.append({"part": part, "scope": scope, "metric": name, "support": support, "remark": remark,
-                     **{key: entry[key] for key in ("value", "low", "high", "method")}})  # fmt: skip
+        rows.append(
+            {
+                "part": part,
+                "scope": scope,
+                "metric": name,
+                "support": support,
+                "remark": remark,
+                **{key: entry[key] for key in ("value", "low", "high", "method")},
+            }
+        )
 
     for name in METRIC_NAMES:
         add("all classes", name, metrics[name], metrics["items"])
@@ -52,8 +78,14 @@ def tex_escape(text: str) -> str:
 
 def tex_table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
     """One booktabs table, the first column to the left and the others to the right; needs \\usepackage{booktabs}."""
-    lines = [r"\begin{table}", r"  \centering", rf"  \caption{{{tex_escape(caption)}}}", rf"  \label{{{label}}}",
-             rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"    \toprule"]  # fmt: skip
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{tex_escape(caption)}}}",
+        rf"  \label{{{label}}}",
+        rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+        r"    \toprule",
+    ]
     lines.append("    " + " & ".join(map(tex_escape, header)) + r" \\")
     lines.append(r"    \midrule")
     lines += ["    " + " & ".join(map(tex_escape, row)) + r" \\" for row in rows]

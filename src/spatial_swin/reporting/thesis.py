@@ -6,7 +6,7 @@ sentence claims what the run folder does not show.
 
 import numpy as np
 
-from spatial_swin.reporting.chapter_explanations import explanations_section
+from spatial_swin.reporting.chapters_explanation import explanations_section
 from spatial_swin.reporting.chapters_results import calibration_section, errors_section, results_section
 from spatial_swin.reporting.chapters_training import data_section, training_section
 from spatial_swin.reporting.document import Block, Bullets, Document, Section, Text, Warnings
@@ -18,8 +18,17 @@ from spatial_swin.reporting.wording import counted, sentence
 
 def thesis_document(found: Evidence, findings: Findings) -> Document:
     """All chapters, in the order in which a reader asks."""
-    writers = (summary_section, data_section, training_section, results_section, errors_section, calibration_section,
-               explanations_section, limits_section, _repetition)  # fmt: skip
+    writers = (
+        summary_section,
+        data_section,
+        training_section,
+        results_section,
+        errors_section,
+        calibration_section,
+        explanations_section,
+        limits_section,
+        _repetition,
+    )
     subtitle = f"{len(found.class_names)} classes: {', '.join(found.class_names[:12])}"
     if len(found.class_names) > 12:
         subtitle += f" and {len(found.class_names) - 12} more"

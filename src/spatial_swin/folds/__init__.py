@@ -1,0 +1,1 @@
+"""Several trainings of one recipe: cross-validation, generalisation, each fold a run of its own."""

@@ -1,0 +1,62 @@
+"""What `crossval` and `generalise` share beside running folds: the recipe's data, and one training."""
+
+import os
+from collections.abc import Sequence
+
+from spatial_swin.config import Recipe, load_recipe
+from spatial_swin.data.factors import WITHOUT, Factors, factor_table, find_factors
+from spatial_swin.data.folder import PictureFolder, scan_folder
+from spatial_swin.data.preflight import preflight
+from spatial_swin.data.splits import describe_split, split_samples
+from spatial_swin.errors import UsageError
+from spatial_swin.folds.runs import FoldRun, Train, seed_of
+from spatial_swin.runs import Sample
+
+
+def require_one_process() -> None:
+    """Folds are spread by --jobs; a launcher with several processes would train each fold several times."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("start this with one process, not with a launcher of several; folds are spread with --jobs")
+
+
+def load_samples(recipe: Recipe, split_by: str) -> list[Sample]:
+    """The recipe's data, checked and divided by its shares; the factors are shown once."""
+    data = recipe.data
+    by = None if split_by.lower() in WITHOUT else split_by
+    folder, factors, sha256 = _checked(recipe, [by])
+    shares = (data.train_share, data.validation_share, data.test_share)
+    samples = split_samples(folder, sha256, factors, shares, seed_of(recipe), by)
+    print(describe_split(samples), flush=True)
+    return samples
+
+
+def load_undivided(recipe: Recipe, factor_names: Sequence[str]) -> tuple[list[Sample], Factors]:
+    """The data, checked, recordings as groups and no parts, and its factors; `factor_names` must exist."""
+    folder, factors, sha256 = _checked(recipe, factor_names)
+    groups = factors.groups()
+    samples = [
+        Sample(p.path, p.label, groups[p.path], "", sha256[p.path], dict(factors.values[p.path]))
+        for p in sorted(folder.pictures, key=lambda picture: picture.path)
+    ]
+    return samples, factors
+
+
+def _checked(recipe: Recipe, needed: Sequence[str | None]) -> tuple[PictureFolder, Factors, dict[str, str]]:
+    data = recipe.data
+    folder = scan_folder(data.data_dir)
+    factors = find_factors(folder.root, [picture.path for picture in folder.pictures], data.factors, data.manifest)
+    print(factor_table(factors), flush=True)
+    for name in needed:
+        factors.groups(name)  # a factor that does not exist is said before every file is read
+    return folder, factors, preflight(folder, workers=data.preflight_workers)
+
+
+def training(config: str, overrides: Sequence[str]) -> Train:
+    """Train one fold in this process."""
+
+    def train(fold: FoldRun) -> None:
+        from spatial_swin.training import fine_tune
+
+        fine_tune(load_recipe(config, [*overrides, "--output_dir", str(fold.output_dir)]), fold.samples)
+
+    return train

@@ -1,0 +1,153 @@
+"""Folds as ordinary runs: each in its own run folder, one after another or side by side, continued where they stopped.
+
+In go folds (a name, a folder, a split) and a recipe; out come finished run folders. What was asked for is kept in
+plan.json and every split in splits/<fold>.csv: the same command continues, another plan in the same folder is refused.
+A finished fold is not trained again. Scores are not looked at here.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatial_swin import files
+from spatial_swin.errors import Problem, RunError, UsageError, raise_problems
+from spatial_swin.folds.side_by_side import train_side_by_side
+from spatial_swin.runs import RunFolder, Sample, read_samples, write_samples
+
+if TYPE_CHECKING:
+    from spatial_swin.config import Recipe
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """One training to do: `name` for people and files, the run folder, and the split to take as it is."""
+
+    name: str
+    output_dir: Path
+    samples: list[Sample]
+
+    @property
+    def run(self) -> RunFolder:
+        return RunFolder(self.output_dir)
+
+    def finished(self) -> bool:
+        return self.run.state() == "finished" and self.run.metrics_file.is_file()
+
+
+FIGURES = ("accuracy", "balanced_accuracy", "macro_f1")
+
+Train = Callable[[FoldRun], Any]
+
+
+def open_plan(output: Path, plan: Mapping[str, Any], folds: Sequence[FoldRun], overwrite: bool = False) -> None:
+    """Write plan.json and the splits, or check that what is there is the same.
+
+    Raises RunError listing every key that differs, and every split that does.
+    """
+    file = output / "plan.json"
+    now = json.loads(json.dumps(plan))
+    if file.is_file() and not overwrite:
+        try:
+            before = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(f"{file}: not readable as JSON ({error}); choose another --output_dir") from None
+        problems = [
+            Problem(key, f"was {before.get(key)!r}, is {now.get(key)!r} now", "use the first, or another --output_dir")
+            for key in sorted(before.keys() | now.keys())
+            if before.get(key) != now.get(key)
+        ]
+        raise_problems(RunError, problems, f"{output} was begun with another plan")
+    files.write_json(file, now)
+    for fold in folds:
+        split = split_file(output, fold)
+        if split.is_file() and not overwrite:
+            if _identity(read_samples(split)) != _identity(fold.samples):
+                raise RunError(
+                    f"{split}: the data is not what {fold.name} was divided from; choose another --output_dir"
+                )
+        else:
+            write_samples(split, fold.samples)
+
+
+def split_file(output: Path, fold: FoldRun) -> Path:
+    return output / "splits" / f"{fold.name}.csv"
+
+
+def run_folds(
+    output: Path,
+    folds: Sequence[FoldRun],
+    train: Train,
+    command: Callable[[FoldRun], list[str]],
+    jobs: int = 1,
+    overwrite: bool = False,
+) -> None:
+    """Train every fold that is not finished: with `train` in this process, or side by side with `command`.
+
+    Raises what `train` raises; RunError naming every fold that failed side by side; Stopped on SIGTERM.
+    """
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs}: how many folds run side by side, 1 or more")
+    waiting = [fold for fold in folds if overwrite or not fold.finished()]
+    if len(waiting) < len(folds):
+        print(f"{len(folds) - len(waiting)} of {len(folds)} folds are finished and are not trained again", flush=True)
+    if jobs == 1 or len(waiting) < 2:
+        for number, fold in enumerate(waiting, start=1):
+            print(f"\n=== {fold.name} ({number} of {len(waiting)} to do): {fold.output_dir}", flush=True)
+            train(fold)
+    else:
+        train_side_by_side(output, waiting, command, min(jobs, len(waiting)))
+    unfinished = [fold.name for fold in folds if not fold.finished()]
+    if unfinished:
+        raise RunError(f"{output}: not finished: {', '.join(unfinished)}; the same command continues them")
+
+
+def worker_command(output: Path, config: str, overrides: Sequence[str]) -> Callable[[FoldRun], list[str]]:
+    """The command that trains one fold in a process of its own."""
+
+    def command(fold: FoldRun) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "spatial_swin.folds.worker",
+            "--config",
+            config,
+            "--split_file",
+            str(split_file(output, fold)),
+            "--fold_dir",
+            str(fold.output_dir),
+            *overrides,
+        ]
+
+    return command
+
+
+def seed_of(recipe: "Recipe") -> int:
+    """What the data is divided by: split_seed, else the training's seed."""
+    return recipe.trainer.seed if recipe.data.split_seed is None else recipe.data.split_seed
+
+
+def fold_row(fold: FoldRun) -> dict[str, Any]:
+    """The figures of one finished fold, from its run folder: scores of its test part with limits, and sizes."""
+    metrics = fold.run.read_metrics()
+    try:
+        tested = metrics["test"]
+        row: dict[str, Any] = {"name": fold.name, "items": tested["items"], "groups": tested["groups"]}
+        row |= {name: tested[name]["value"] for name in FIGURES}
+        row |= {"accuracy_low": tested["accuracy"]["low"], "accuracy_high": tested["accuracy"]["high"]}
+        row |= {f"f1_{label}": entry["f1"]["value"] for label, entry in tested["per_class"].items()}
+        row |= {"confusion": tested["confusion"], "class_names": metrics["class_names"]}
+    except KeyError as error:
+        raise RunError(
+            f"{fold.run.metrics_file}: {error} is missing; run `spatial-swin evaluate` on the fold"
+        ) from None
+    row["train_items"] = sum(sample.split == "train" for sample in fold.samples)
+    row["best_epoch"] = metrics.get("best_epoch")
+    row["seconds"] = fold.run.read_environment().get("seconds_total") if fold.run.environment_file.is_file() else None
+    return row
+
+
+def _identity(samples: Sequence[Sample]) -> list[tuple[str, str, str, str, str]]:
+    return sorted((s.path, s.label, s.group, s.split, s.sha256) for s in samples)

@@ -1,0 +1,1 @@
+"""A finished model as a listener: files in, calibrated verdicts out."""
