@@ -41,6 +41,7 @@ from spatial_swin.data.preflight import preflight
 from spatial_swin.data.splits import describe_split, shared_groups, split_samples
 from spatial_swin.errors import DataError, Problem, RecipeError, RunError, Stopped, raise_problems
 from spatial_swin.evaluation.metrics import summarise
+from spatial_swin.metric_names import Shown, in_words, names
 from spatial_swin.modeling import swin
 from spatial_swin.modeling.callbacks import (
     ConsoleCallback,
@@ -375,10 +376,10 @@ def summary_text(run: RunFolder, summaries: dict[str, Any], class_names: Sequenc
     part = "test" if "test" in summaries else "validation"
     summary = summaries[part]
     lines = [f"\nbest epoch {best_epoch}; {part} part, {summary['items']} pictures of {summary['groups']} groups:"]
-    for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
+    for name in names(Shown.LINE):
         figure = summary[name]
         interval = "" if figure.get("low") is None else f"  [{figure['low']:.4f}, {figure['high']:.4f}]"
-        lines.append(f"  {title:<9} {figure['value']:.4f}{interval}")
+        lines.append(f"  {in_words(name):<9} {figure['value']:.4f}{interval}")
     width = max(8, *(len(name) + 1 for name in class_names))
     lines.append(f"\n  {'true, predicted:':<18}" + "".join(f"{name:>{width}}" for name in class_names))
     for name, row in zip(class_names, summary["confusion"], strict=True):

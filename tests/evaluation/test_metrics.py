@@ -5,10 +5,13 @@ import json
 import numpy as np
 import pytest
 from sklearn import metrics as sk
+from transformers import EvalPrediction
 
 from spatial_swin.errors import DataError
 from spatial_swin.evaluation.calibration import expected_calibration_error
 from spatial_swin.evaluation.metrics import macro_auc, summarise
+from spatial_swin.metric_names import CLASS_METRICS, METRIC_TITLES, Shown, names
+from spatial_swin.modeling.metrics import LayoutMetrics
 
 
 def made_up(classes: int, items: int, seed: int = 0, skill: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -136,3 +139,24 @@ def test_nothing_to_evaluate_is_refused() -> None:
         summarise(np.zeros(0, int), np.zeros((0, 2)), None, "ab")
     with pytest.raises(DataError, match="3 classes"):
         summarise(np.zeros(2, int), np.full((2, 2), 0.5), None, "abc")
+
+
+def test_macro_means_leave_out_a_class_that_is_only_predicted_in_training_as_in_the_report() -> None:
+    labels, logits = np.array([0, 0, 1, 1]), np.eye(3)[[0, 2, 1, 1]]
+    summary = summarise(labels, logits, None, "abc", resamples=50)
+    epoch = LayoutMetrics("abc")(EvalPrediction(predictions=logits, label_ids=labels))
+    assert summary["macro_f1"]["value"] == pytest.approx((2 / 3 + 1) / 2)
+    assert epoch["macro_f1"] == summary["macro_f1"]["value"]
+    assert epoch["f1_c"] == 0
+
+
+def test_every_listed_metric_is_computed_and_every_computed_one_is_listed() -> None:
+    labels, probabilities = made_up(4, 60)
+    summary = summarise(labels, probabilities, None, "abcd", resamples=50)
+    assert {name for name, entry in summary.items() if isinstance(entry, dict) and "value" in entry} == set(
+        METRIC_TITLES
+    )
+    assert set(summary["per_class"]["a"]) == {*CLASS_METRICS, "support"}
+    epoch = LayoutMetrics("abcd")(EvalPrediction(predictions=probabilities, label_ids=labels))
+    for name in names(Shown.EPOCH):
+        assert epoch[name] == pytest.approx(summary[name]["value"]), name

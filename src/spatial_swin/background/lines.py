@@ -12,6 +12,7 @@ from typing import Any
 
 from spatial_swin.background.monitor import Status
 from spatial_swin.errors import RunError
+from spatial_swin.metric_names import Shown, epoch_figures, in_words, names
 from spatial_swin.runs import RunFolder
 
 LOG_TAIL = 16_384  # bytes
@@ -75,7 +76,7 @@ def epoch_line(row: dict[str, Any]) -> str:
     """One row of history.csv as progress.json repeats it."""
     return (
         f"epoch {row['epoch']}: loss {row['train_loss']:.4f}, validation loss {row['validation_loss']:.4f}, "
-        f"accuracy {row['validation_accuracy']:.4f}, macro F1 {row['validation_macro_f1']:.4f}; "
+        f"{epoch_figures(row)}; "
         f"{span(row['seconds'])}, {row['images_per_second']:.1f} pictures/s, {row['memory_gb']:.1f} GB"
     )
 
@@ -134,10 +135,7 @@ def _final(run: RunFolder) -> list[str]:
     metrics = run.read_metrics()
     part = "test" if "test" in metrics else "validation"
     try:
-        figures = [
-            f"{title} {metrics[part][name]['value']:.4f}"
-            for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1"))
-        ]
+        figures = [f"{in_words(name)} {metrics[part][name]['value']:.4f}" for name in names(Shown.LINE)]
     except (KeyError, TypeError):
         return []
     return [f"  {part:<10} {', '.join(figures)}, {metrics[part]['items']} pictures"]

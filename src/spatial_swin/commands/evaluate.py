@@ -143,12 +143,13 @@ def predict(folder: "RunFolder", parts: set[str], data_dir: Path | None) -> None
 
 def table(metrics: dict[str, Any], found: "dict[str, Predictions]") -> str:
     """The main figures of each part with their intervals, for the console."""
-    shown = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "nll", "brier", "ece")
+    from spatial_swin.metric_names import Shown, names
+
     lines = []
     for part, predictions in found.items():
         summary = metrics[part]
         lines.append(f"\n{part}: {len(predictions)} pictures of {summary['groups']} groups")
-        for name in shown:
+        for name in names(Shown.SUMMARY):
             entry = summary.get(name)
             if isinstance(entry, dict) and entry.get("value") is not None:
                 low, high = entry.get("low"), entry.get("high")

@@ -77,7 +77,7 @@ def cross_validate(
             "test_items": len(test),
             "test_groups": len(set(names[test])),
             "accuracy": float(accuracy_score(labels[test], predicted)),
-            "macro_f1": float(f1_score(labels[test], predicted, average="macro")),
+            "macro_f1": float(f1_score(labels[test], predicted, labels=np.unique(labels[test]), average="macro")),
         }
         rows.append(row)
         lost.append(_losses(model, features[test], labels[test], kinds or {}, seed))

@@ -1,9 +1,11 @@
 """Every metric of one part of the split with its interval: labels, probabilities and groups in, a JSON-ready dict out.
 
 All but the AUC are functions of sums over items (`item_sums`), defined once in `metrics_of_sums` and evaluated on the
-whole sample and on every resample of groups alike. Conventions: macro means are over the classes that occur in the
-part (others are listed as absent); a class that is never predicted has precision 0; Brier is the sum over the classes
-(0..2); NLL is in nats; ECE uses 15 bins. It reads no file and never fits anything.
+whole sample and on every resample of groups alike; those that the confusion matrix decides are defined once in
+`metrics_of_counts`, for the epochs of training too. Conventions: means over classes are over the classes that occur in
+the part as true ones, as balanced accuracy has it (scikit-learn's macro means also count, as 0, a class that is only
+predicted); a class that is never predicted has precision 0; Brier is the sum over the classes (0..2); NLL is in nats;
+ECE uses 15 bins. It reads no file and never fits anything. The names are those of `metric_names`.
 """
 
 from collections.abc import Sequence
@@ -16,12 +18,11 @@ from spatial_swin.errors import DataError
 from spatial_swin.evaluation import intervals
 from spatial_swin.evaluation.calibration import BINS, bin_numbers, equal_mass_edges, equal_width_edges, item_nll
 from spatial_swin.evaluation.intervals import Interval, Statistics, no_interval
-
-AVERAGED = ("precision", "recall", "f1")
+from spatial_swin.metric_names import CLASS_METRICS
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts, int64 [K, K]: a row a true class, a column a predicted class."""
+    """Counts, int64 [K, K]: one row per true class, one column per predicted class."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
@@ -51,20 +52,33 @@ def metrics_of_sums(sums: np.ndarray, classes: int) -> Statistics:
     right, true, said = (sums[:, k * classes : (k + 1) * classes] for k in range(3))
     nll, brier, count = sums[:, 3 * classes : 3 * classes + 3].T
     gaps = np.abs(sums[:, 3 * classes + 3 :])
-    present = true > 0
+    return metrics_of_counts(right, true, said) | {
+        "nll": nll / count,
+        "brier": brier / count,
+        "ece": gaps[:, :BINS].sum(axis=1) / count,
+        "ece_equal_mass": gaps[:, BINS:].sum(axis=1) / count,
+    }
+
+
+def metrics_of_counts(right: np.ndarray, true: np.ndarray, said: np.ndarray) -> Statistics:
+    """What the confusion matrix decides, from items of each class that are right, true and predicted, each [R, K].
+
+    {name: [R], or [R, K] for precision, recall and f1 of a class}; NaN for a class without items in a row, which that
+    row's means leave out.
+    """
+    present, count = true > 0, np.maximum(true.sum(axis=1), 1)
+    occurring = np.maximum(present.sum(axis=1), 1)
     known: Statistics = {
         "recall": np.where(present, right / np.maximum(true, 1), np.nan),
         "precision": np.where(present, right / np.maximum(said, 1), np.nan),
         "f1": np.where(present, 2 * right / np.maximum(true + said, 1), np.nan),
     }
-    found = {"accuracy": right.sum(axis=1) / count}
-    found["balanced_accuracy"] = np.nansum(known["recall"], axis=1) / present.sum(axis=1)
-    for name in AVERAGED:
-        found[f"macro_{name}"] = np.nansum(known[name], axis=1) / present.sum(axis=1)
-        found[f"weighted_{name}"] = np.nansum(known[name] * true, axis=1) / count
-    found |= {"nll": nll / count, "brier": brier / count}
-    found |= {"ece": gaps[:, :BINS].sum(axis=1) / count, "ece_equal_mass": gaps[:, BINS:].sum(axis=1) / count}
-    return found | known
+    means: Statistics = {"accuracy": right.sum(axis=1) / count}
+    means["balanced_accuracy"] = np.nansum(known["recall"], axis=1) / occurring
+    for name, values in known.items():
+        means[f"macro_{name}"] = np.nansum(values, axis=1) / occurring
+        means[f"weighted_{name}"] = np.nansum(values * true, axis=1) / count
+    return means | known
 
 
 def macro_auc(labels: np.ndarray, probabilities: np.ndarray, numbers: np.ndarray) -> tuple[float, Interval]:
@@ -147,7 +161,7 @@ def summarise(
         summary[name] |= {"bins": BINS, "binning": binning}
     summary["mean_confidence"] = float(probabilities.max(axis=1).mean())
     summary["per_class"] = {
-        name: {metric: finder.of_class(metric, k).around(float(point[metric][k])) for metric in AVERAGED}
+        name: {metric: finder.of_class(metric, k).around(float(point[metric][k])) for metric in CLASS_METRICS}
         | {"support": int((labels == k).sum())}
         for k, name in enumerate(class_names)
     }

@@ -14,8 +14,9 @@ from spatial_swin.errors import DataError
 from spatial_swin.evaluation import intervals
 from spatial_swin.evaluation.intervals import Interval, Statistics
 from spatial_swin.evaluation.metrics import item_sums, metrics_of_sums
+from spatial_swin.metric_names import Shown, names
 
-COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "brier")
+COMPARED = names(Shown.PAIRED)
 
 
 @dataclass(frozen=True)

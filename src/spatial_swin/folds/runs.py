@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from spatial_swin import files
 from spatial_swin.errors import Problem, RunError, UsageError, raise_problems
 from spatial_swin.folds.side_by_side import train_side_by_side
+from spatial_swin.metric_names import Shown, names
 from spatial_swin.runs import RunFolder, Sample, read_samples, write_samples
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class FoldRun:
         return self.run.state() == "finished" and self.run.metrics_file.is_file()
 
 
-FIGURES = ("accuracy", "balanced_accuracy", "macro_f1")
+FIGURES = names(Shown.FOLDS)
 
 Train = Callable[[FoldRun], Any]
 

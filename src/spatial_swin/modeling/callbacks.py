@@ -18,8 +18,9 @@ from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from spatial_swin.config import Recipe
+from spatial_swin.metric_names import CLASS_METRICS, Shown, epoch_figures, names
 from spatial_swin.modeling import swin
-from spatial_swin.modeling.metrics import MEANS, PER_CLASS, LayoutMetrics
+from spatial_swin.modeling.metrics import LayoutMetrics
 from spatial_swin.modeling.schedule import phase_of_epoch
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.runs import RunFolder
@@ -153,11 +154,11 @@ class DiaryCallback(TrainerBound):
             "step": state.global_step,
             "train_loss": train_loss,
             "validation_loss": metrics["eval_loss"],
-            **{f"validation_{name}": metrics[f"eval_{name}"] for name in MEANS},
+            **{f"validation_{name}": metrics[f"eval_{name}"] for name in names(Shown.EPOCH)},
             **{
                 f"{kind}_{label}": metrics[f"eval_{kind}_{label}"]
                 for label in self.metrics.class_names
-                for kind in PER_CLASS
+                for kind in CLASS_METRICS
             },
             "learning_rate_head": rates["head"],
             "learning_rate_backbone": rates.get("backbone", 0.0) if learning else 0.0,
@@ -236,15 +237,16 @@ class ConsoleCallback(TrainerBound):
             self.bar = None
 
     def tell_epoch(self, row: dict[str, Any], state: TrainerState, is_best: bool) -> None:
-        width = len(f"{self.recipe.trainer.num_train_epochs:g}")
-        tqdm.write(
-            f"epoch {row['epoch']:>{width}}/{self.recipe.trainer.num_train_epochs:g}  phase {row['phase']}  "
-            f"loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}  "
-            f"accuracy {row['validation_accuracy']:.4f}  macro F1 {row['validation_macro_f1']:.4f}  "
-            f"rates {row['learning_rate_head']:.1e}/{row['learning_rate_backbone']:.1e}  "
-            f"{row['seconds']:.1f} s  {row['images_per_second']:.1f} pictures/s{'  best' if is_best else ''}",
-            file=sys.stdout,
-        )
+        epochs = f"{self.recipe.trainer.num_train_epochs:g}"
+        words = [
+            f"epoch {row['epoch']:>{len(epochs)}}/{epochs}  phase {row['phase']}",
+            f"loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}",
+            epoch_figures(row, separator="  "),
+            f"rates {row['learning_rate_head']:.1e}/{row['learning_rate_backbone']:.1e}",
+            f"{row['seconds']:.1f} s  {row['images_per_second']:.1f} pictures/s",
+            *(["best"] if is_best else []),
+        ]
+        tqdm.write("  ".join(words), file=sys.stdout)
         sys.stdout.flush()
 
 

@@ -12,20 +12,20 @@ import evaluate
 import numpy as np
 from transformers import EvalPrediction
 
+from spatial_swin.metric_names import CLASS_METRICS, Shown, names
+
 METRIC_MODULE = Path(__file__).parents[1] / "assets" / "metrics" / "layout_metrics.py"
-MEANS = ("accuracy", "macro_f1", "weighted_f1", "macro_precision", "macro_recall")
-PER_CLASS = ("precision", "recall", "f1")
 
 
 class LayoutMetrics:
     """`compute_metrics` for the Trainer.
 
-    confusion: int64 [K, K] of the last call, a row a true class.
+    confusion: int64 [K, K] of the last call, one row per true class.
     """
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self.class_names = list(class_names)
-        # one experiment a process: `evaluate` keeps a lock file by that name
+        # one experiment per process: `evaluate` keeps a lock file by that name
         self.metric = evaluate.load(
             str(METRIC_MODULE), experiment_id=f"spatial-swin-{os.getpid()}", keep_in_memory=True
         )
@@ -37,10 +37,8 @@ class LayoutMetrics:
             predictions=np.argmax(logits, axis=1), references=outcome.label_ids, class_count=len(self.class_names)
         )
         self.confusion = np.asarray(values["confusion"], dtype=np.int64)
-        flat = {name: values[name] for name in MEANS}
-        flat |= {
+        return {name: values[name] for name in names(Shown.EPOCH)} | {
             f"{kind}_{label}": value
-            for kind in PER_CLASS
+            for kind in CLASS_METRICS
             for label, value in zip(self.class_names, values[kind], strict=True)
         }
-        return flat

@@ -18,13 +18,12 @@ from PIL import Image
 
 from spatial_swin.config import Recipe
 from spatial_swin.errors import SpatialSwinError
-from spatial_swin.modeling.metrics import PER_CLASS
-from spatial_swin.runs import Predictions
+from spatial_swin.metric_names import CLASS_METRICS, Shown, names
+from spatial_swin.runs import SPLITS, Predictions
 
 INTERRUPTED = 130  # what a shell says after Ctrl-C
 # Facts of environment.json that say how a figure came about; host and command line are nobody else's business.
 FACTS = ("versions", "device", "processes", "precision", "git_revision", "cpu_count", "threads")
-FINAL = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "brier", "ece")
 SPEED = {"seconds": "epoch_seconds", "images_per_second": "pictures_per_second", "memory_gb": "memory_gb"}
 
 
@@ -165,7 +164,7 @@ def epoch_scalars(row: Mapping[str, Any], class_names: Sequence[str]) -> dict[st
     """A row of history.csv under names that trackers group by their first word: validation/accuracy, f1/510 ..."""
     named: dict[str, float] = {"epoch": row["epoch"], "phase": row["phase"], "train/loss": row["train_loss"]}
     named |= {f"validation/{key[11:]}": value for key, value in row.items() if key.startswith("validation_")}
-    named |= {f"{kind}/{label}": row[f"{kind}_{label}"] for kind in PER_CLASS for label in class_names}
+    named |= {f"{kind}/{label}": row[f"{kind}_{label}"] for kind in CLASS_METRICS for label in class_names}
     named |= {f"learning_rate/{part}": row[f"learning_rate_{part}"] for part in ("head", "backbone")}
     return named | {f"speed/{name}": row[key] for key, name in SPEED.items()}
 
@@ -173,8 +172,8 @@ def epoch_scalars(row: Mapping[str, Any], class_names: Sequence[str]) -> dict[st
 def final_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The main figures of metrics.json with their intervals: final/test_accuracy, final/test_accuracy_low ..."""
     figures: dict[str, float] = {"best_epoch": metrics["best_epoch"]}
-    for part in ("validation", "test"):
-        for name in FINAL:
+    for part in SPLITS[1:]:
+        for name in names(Shown.SUMMARY):
             entry = metrics.get(part, {}).get(name) or {}
             for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
                 if entry.get(key) is not None:
