@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from spatial_swin.audio import mosaic as mosaics
-from spatial_swin.audio.conversion import encode_png
+from spatial_swin.audio.drawing import encode_png
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.tiles import GRID_4X4
 

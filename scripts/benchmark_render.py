@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from spatial_swin.audio.clips import Cut
-from spatial_swin.audio.conversion import encode_png
+from spatial_swin.audio.drawing import encode_png
 from spatial_swin.audio.hrtf import load_listener
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.mosaic import mosaic

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from spatial_swin import files
+from spatial_swin.audio.manifest import TILES
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.factors import Factors
 from spatial_swin.data.fingerprints import (
@@ -217,7 +218,7 @@ def cell_means(thumbnails: np.ndarray) -> np.ndarray:
 
 def level_tiles(root: Path) -> tuple[list[Box], tuple[int, int] | None]:
     """The boxes of the tiles that show magnitude over frequency, and the pictures' width and height."""
-    file = root / "tiles.json"
+    file = root / TILES
     if not file.is_file():
         return [], None
     tiles = TileMap.read(file)

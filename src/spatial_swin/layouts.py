@@ -113,6 +113,11 @@ def find_layouts(codes: Iterable[str]) -> tuple[Layout, ...]:
     return tuple(LAYOUTS[code] for code in wanted)
 
 
+def title_of(label: str) -> str:
+    """`514` -> `5.1.4`; a label that is no layout is its own title."""
+    return LAYOUTS[label].title if label in LAYOUTS else label
+
+
 def all_directions() -> tuple[tuple[float, float], ...]:
     """Every (azimuth, elevation) in which some layout has a loudspeaker, sorted."""
     return tuple(sorted({(s.azimuth, s.elevation) for layout in LAYOUTS.values() for s in layout.placed}))

@@ -8,8 +8,7 @@ from scipy import signal
 
 from spatial_swin.audio.hrtf import Listener, load_listener
 from spatial_swin.audio.loudness import match_loudness
-from spatial_swin.audio.render import loudspeaker_signals, render_layouts, render_scene
-from spatial_swin.audio.scene import Scene, Stem
+from spatial_swin.audio.render import Scene, Stem, loudspeaker_signals, render_layouts, render_scene
 from spatial_swin.audio.synthesis import synthetic_scene
 from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS, all_directions, find_layouts
 

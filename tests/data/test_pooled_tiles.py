@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spatial_swin.audio.tiles import FILE_NAME, tile_map
+from spatial_swin.audio.manifest import TILES
+from spatial_swin.audio.tiles import tile_map
 from spatial_swin.data.pooled_tiles import BANDS, pool_tile, pooled_tiles
 
 
@@ -22,7 +23,7 @@ def test_bands_of_a_tile_by_hand() -> None:
 @pytest.mark.parametrize("with_map", [True, False])
 def test_a_bright_tile_is_bright_in_its_own_features_only(tmp_path: Path, with_map: bool) -> None:
     if with_map:
-        tile_map("4x4", 192, 48_000, 3.0).write(tmp_path / FILE_NAME)
+        tile_map("4x4", 192, 48_000, 3.0).write(tmp_path / TILES)
     pixels = np.zeros((192, 192), np.uint8)
     pixels[48:96, 96:144] = 200  # second row, third column
     Image.fromarray(pixels).save(tmp_path / "x.png")

@@ -15,12 +15,14 @@ import soundfile
 import torch
 from PIL import Image
 
+from spatial_swin.audio.clips import SOUND_ENDINGS
 from spatial_swin.data.pictures import as_pixels
 from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.explanation import Region, grid_regions, region_masks, region_relevance, scaled
+from spatial_swin.files import PICTURE_ENDINGS
 from spatial_swin.modeling.occlusion import normalise
 from spatial_swin.modeling.relevance import relevance
-from spatial_swin.prediction.predictor import PICTURES, SOUND, Predictor, Timeline, read_picture
+from spatial_swin.prediction.predictor import Predictor, Timeline, read_picture
 
 SHORTEST = 0.5  # of a window: what a recording, or its last piece, must have to be judged, the rest being silence
 FLAGS = {
@@ -74,7 +76,7 @@ def answer(predictor: Predictor, path: Path, tell: Callable[[int], object] | Non
         DataError: a picture that cannot be read, or neither sound nor picture.
     """
     kind = path.suffix.lower()
-    if kind in PICTURES:
+    if kind in PICTURE_ENDINGS:
         pixels, _ = read_picture(path, predictor.image_size)
         windows = predictor.of_pixels(pixels[None])
         return Answer(
@@ -90,7 +92,7 @@ def answer(predictor: Predictor, path: Path, tell: Callable[[int], object] | Non
             notes=_remarks(predictor, []),
             **_looked(predictor, pixels),
         )
-    if kind not in SOUND:
+    if kind not in SOUND_ENDINGS:
         raise DataError(
             f"{path.name}: neither a recording nor a picture by its name; "
             "drop a WAV, FLAC, AIFF, OGG or MP3 file, or a PNG"

@@ -15,16 +15,11 @@ import numpy as np
 from PIL import Image
 
 from spatial_swin.evaluation.explanation import REST, Region
-from spatial_swin.layouts import LAYOUTS
+from spatial_swin.layouts import title_of
 from spatial_swin.reporting import style
 
 HEAT = "inferno"  # as in the figures of `spatial-swin explain`
 STRETCHES = 400  # of a timeline; more windows than this share a stretch
-
-
-def layout_title(name: str) -> str:
-    """What people call a class: the title of the layout with that code, else the class's own name."""
-    return LAYOUTS[name].title if name in LAYOUTS else name
 
 
 def notice(text: str) -> str:
@@ -41,12 +36,12 @@ def verdict(
     """The answer in large letters, or that there is none below `threshold`; probabilities float [K]."""
     best = int(np.argmax(probabilities))
     name, value = class_names[best], float(probabilities[best])
-    code = f" <span class='ss-code'>{escape(name)}</span>" if layout_title(name) != name else ""
+    code = f" <span class='ss-code'>{escape(name)}</span>" if title_of(name) != name else ""
     if value < threshold:
         head = '<p class="ss-answer ss-none">No verdict</p>'
-        said = f"The most likely layout, {escape(layout_title(name))}, has {value:.2f}; you asked for {threshold:.2f}."
+        said = f"The most likely layout, {escape(title_of(name))}, has {value:.2f}; you asked for {threshold:.2f}."
     else:
-        head = f'<p class="ss-answer">{escape(layout_title(name))}{code}</p>'
+        head = f'<p class="ss-answer">{escape(title_of(name))}{code}</p>'
         said = f"Probability {value:.2f}. {escape(about)}"
     remarks = "".join(f'<p class="ss-remark">{escape(note)}</p>' for note in notes)
     return f'<div class="ss-verdict">{head}<p>{said}</p>{bars(class_names, probabilities, threshold)}{remarks}</div>'
@@ -57,7 +52,7 @@ def bars(class_names: Sequence[str], probabilities: np.ndarray, threshold: float
     order = np.argsort(-probabilities, kind="stable")
     mark = f'<i style="left:{100 * threshold:.1f}%"></i>' if threshold > 0 else ""
     rows = "".join(
-        f'<div class="ss-bar"><span class="ss-name">{escape(layout_title(class_names[k]))}</span>'
+        f'<div class="ss-bar"><span class="ss-name">{escape(title_of(class_names[k]))}</span>'
         f'<span class="ss-track"><b style="width:{100 * probabilities[k]:.2f}%;background:{style.colour(k)}"></b>'
         f'{mark}</span><span class="ss-value">{probabilities[k]:.2f}</span></div>'
         for k in order
@@ -83,7 +78,7 @@ def timeline(
                 f'height="{1000 * float(value):.1f}" fill="{style.colour(k)}"/>'
             )
     keys = "".join(
-        f'<span><b style="background:{style.colour(k)}"></b>{escape(layout_title(name))}</span>'
+        f'<span><b style="background:{style.colour(k)}"></b>{escape(title_of(name))}</span>'
         for k, name in enumerate(class_names)
     )
     end = float(starts[-1]) + seconds

@@ -2,13 +2,12 @@
 
 from html import escape
 
-from spatial_swin.app.fragments import layout_title
-from spatial_swin.layouts import LAYOUTS
+from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.prediction.predictor import Predictor
 
 
 def head(predictor: Predictor, title: str, name: str) -> str:
-    layouts = ", ".join(escape(layout_title(c)) for c in predictor.class_names)
+    layouts = ", ".join(escape(title_of(c)) for c in predictor.class_names)
     return (
         f'<div class="ss-head"><h1>{escape(title)}</h1>'
         "<p>Drop a binaural recording (two channels, for headphones): WAV, FLAC, AIFF, OGG or MP3, 32 kHz or more. "

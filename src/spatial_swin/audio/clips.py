@@ -18,6 +18,7 @@ from spatial_swin.errors import AudioError, Problem
 READABLE = {".wav", ".wave", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".w64", ".rf64", ".ogg", ".opus", ".mp3"}
 HEADERLESS = {".raw", ".pcm"}
 NOT_READABLE = {".m4a", ".aac", ".mp4", ".wma", ".ac3", ".ac4", ".eac3"}  # like those without a header: named as such
+SOUND_ENDINGS = frozenset(READABLE | HEADERLESS | NOT_READABLE)  # what cannot be read of these is said when judged
 LOWEST_SAMPLE_RATE = 32_000  # Hz; below it nothing is left at 16 kHz
 FULL_SCALE = 0.999  # what three neighbouring samples at or above it say: the converter was overdriven
 SILENT_PEAK = 1e-4  # -80 dB: nothing but the noise of a converter
@@ -84,11 +85,14 @@ def find_recordings(root: Path) -> list[Recording]:
     """Every sound file below a class folder, sorted. Raises AudioError for a folder without any."""
     if not root.is_dir():
         raise AudioError(f"{root}: not a folder; give the one that holds a folder of recordings for every class")
-    known = READABLE | HEADERLESS | NOT_READABLE
     found = []
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
-        if path.suffix.lower() not in known or not path.is_file() or any(p.startswith(".") for p in inside.parts):
+        if (
+            path.suffix.lower() not in SOUND_ENDINGS
+            or not path.is_file()
+            or any(p.startswith(".") for p in inside.parts)
+        ):
             continue
         if len(inside.parts) < 2:
             raise AudioError(f"{path}: lies beside the class folders; move it to {root}/<class>/{path.name}")

@@ -5,6 +5,7 @@ Job arrays write one manifest a shard, hidden from whoever reads the pictures; `
 there. One reader, one writer.
 """
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -34,6 +35,11 @@ class Row:
     loudness_before: str
     loudness_after: str
     flags: str = ""
+
+
+def lufs(level: float) -> str:
+    """A level as a cell of the manifest: two decimals, empty for silence."""
+    return f"{level:.2f}" if math.isfinite(level) else ""
 
 
 COLUMNS = tuple(field.name for field in fields(Row))

@@ -7,7 +7,6 @@ neither workers nor shards nor a restart change a byte.
 """
 
 import json
-import math
 import multiprocessing
 import os
 import threading
@@ -25,10 +24,9 @@ from spatial_swin import files
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.hrtf import load_listener
 from spatial_swin.audio.loudness import match_loudness
-from spatial_swin.audio.manifest import PICTURES, SOUND, Row
+from spatial_swin.audio.manifest import PICTURES, SOUND, Row, lufs
 from spatial_swin.audio.programme import Programme, chunk_starts
-from spatial_swin.audio.render import render_layouts
-from spatial_swin.audio.scene import Scene
+from spatial_swin.audio.render import Scene, render_layouts
 from spatial_swin.audio.synthesis import synthetic_name, synthetic_scene
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.keyed_random import keyed_generator
@@ -135,7 +133,7 @@ def run_job(job: Job, output: Path, layouts: Sequence[str], settings: Settings, 
 def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sound: bool) -> list[Row]:
     import torch
 
-    from spatial_swin.audio.conversion import encode_png
+    from spatial_swin.audio.drawing import encode_png
     from spatial_swin.audio.mosaic import mosaic
 
     rate = settings.cut.sample_rate
@@ -164,16 +162,12 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
                     chunk=str(job.chunk),
                     recording=job.programme.name,
                     seed=str(settings.seed),
-                    loudness_before=_written(level.before),
-                    loudness_after=_written(level.after),
+                    loudness_before=lufs(level.before),
+                    loudness_after=lufs(level.after),
                     flags=flags,
                 )
             )
     return rows
-
-
-def _written(level: float) -> str:
-    return f"{level:.2f}" if math.isfinite(level) else ""
 
 
 def _write_sound(path: Path, ears: np.ndarray, sample_rate: int) -> None:

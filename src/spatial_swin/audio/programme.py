@@ -25,7 +25,7 @@ import soxr
 
 from spatial_swin import files
 from spatial_swin.audio.clips import LOWEST_SAMPLE_RATE, READABLE, SILENT_PEAK, Cut, _cut_off
-from spatial_swin.audio.scene import Scene, Stem
+from spatial_swin.audio.render import Scene, Stem
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspeaker

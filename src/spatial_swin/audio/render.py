@@ -15,10 +15,33 @@ from scipy import fft, signal
 
 from spatial_swin.audio.hrtf import NEAREST, Listener
 from spatial_swin.audio.panning import gains
-from spatial_swin.audio.scene import Scene, Stem
 from spatial_swin.layouts import Layout
 
 LFE_CUTOFF = 120.0  # Hz, as the LFE channel is band-limited (BS.775)
+
+
+@dataclass(frozen=True)
+class Stem:
+    """signal: float32 [N]; azimuth, elevation in degrees, [1] at rest or [K] knots evenly over time when moving."""
+
+    signal: np.ndarray
+    azimuth: np.ndarray
+    elevation: np.ndarray
+    kind: str = ""
+
+    @property
+    def moves(self) -> bool:
+        return len(self.azimuth) > 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A programme before it meets a layout. stems share length and `sample_rate`; lfe: float32 [N] or None."""
+
+    name: str
+    sample_rate: int
+    stems: tuple[Stem, ...]
+    lfe: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

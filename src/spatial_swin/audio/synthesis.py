@@ -13,7 +13,7 @@ import numpy as np
 from scipy import fft
 
 from spatial_swin.audio.panning import unit_vectors
-from spatial_swin.audio.scene import Scene, Stem
+from spatial_swin.audio.render import Scene, Stem
 from spatial_swin.audio.sounds import KINDS, Draw, ambience, noise, normalised, shaped_noise
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import LAYOUTS

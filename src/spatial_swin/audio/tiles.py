@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from spatial_swin import files
+from spatial_swin.audio.manifest import TILES
 from spatial_swin.errors import AudioError
 
 VERSION = 1
-FILE_NAME = "tiles.json"
 SIZES = (384, 224, 192)  # multiples of the grid that the models of this project are made for
 
 LOWEST, HIGHEST = 50.0, 16_000.0  # Hz; above 16 kHz lossy codecs leave nothing, below it lives elevation
@@ -239,7 +239,7 @@ class TileMap:
     def read(cls, path: str | os.PathLike[str]) -> "TileMap":
         """Read tiles.json, or the one inside a folder. Raises AudioError naming what is wrong with the file."""
         path = Path(path)
-        path = path / FILE_NAME if path.is_dir() else path
+        path = path / TILES if path.is_dir() else path
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["version"] != VERSION:

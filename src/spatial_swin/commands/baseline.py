@@ -79,9 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def tile_columns(root: Path, features: int) -> dict[str, slice]:
     """Tile -> its columns of the pooled features, which come tile by tile; nothing without a tile map."""
-    from spatial_swin.audio.tiles import FILE_NAME, TileMap
+    from spatial_swin.audio.manifest import TILES
+    from spatial_swin.audio.tiles import TileMap
 
-    if not (root / FILE_NAME).is_file():
+    if not (root / TILES).is_file():
         return {}
     names = [tile.name for tile in TileMap.read(root)]
     each = features // len(names)

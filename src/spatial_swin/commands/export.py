@@ -119,7 +119,7 @@ def pictures_for_parity(arguments: argparse.Namespace, predictor: "Predictor") -
     from spatial_swin.audio.manifest import pictures_folder
     from spatial_swin.errors import DataError
     from spatial_swin.exporting import random_pictures
-    from spatial_swin.prediction.predictor import PICTURES as ENDINGS
+    from spatial_swin.files import PICTURE_ENDINGS
     from spatial_swin.prediction.predictor import read_picture
     from spatial_swin.runs import RunFolder
 
@@ -128,7 +128,7 @@ def pictures_for_parity(arguments: argparse.Namespace, predictor: "Predictor") -
     data_dir = arguments.data_dir or stored
     found: list[Path] = []
     if data_dir and Path(data_dir).is_dir():
-        found = sorted(p for p in pictures_folder(data_dir).rglob("*") if p.suffix.lower() in ENDINGS)
+        found = sorted(p for p in pictures_folder(data_dir).rglob("*") if p.suffix.lower() in PICTURE_ENDINGS)
     if arguments.data_dir and not found:
         raise DataError(f"--data_dir {arguments.data_dir}: there are no pictures in it; give the data folder")
     if not found:

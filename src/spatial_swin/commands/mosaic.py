@@ -87,7 +87,8 @@ def details_by(pattern: re.Pattern[str], recording: "Recording") -> Mapping[str,
 
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio.clips import Cut
-    from spatial_swin.audio.conversion import Settings, convert_folder
+    from spatial_swin.audio.drawing import Settings
+    from spatial_swin.audio.recordings import convert_folder
     from spatial_swin.errors import UsageError
 
     try:

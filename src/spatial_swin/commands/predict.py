@@ -68,8 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from spatial_swin import files
+    from spatial_swin.audio.clips import SOUND_ENDINGS
     from spatial_swin.errors import UsageError
-    from spatial_swin.prediction.predictor import SOUND, load_predictor
+    from spatial_swin.prediction.predictor import load_predictor
     from spatial_swin.prediction.sources import Judge, find_files
     from spatial_swin.prediction.tables import Outcome, as_csv, as_json, as_table
 
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.expect is not None and arguments.expect not in names:
         raise UsageError(f"--expect {arguments.expect}: the model knows {', '.join(names)}; choose one of them")
     found = find_files(arguments.files)
-    if predictor.front_end is not None and any(path.suffix.lower() in SOUND for path in found.paths):
+    if predictor.front_end is not None and any(path.suffix.lower() in SOUND_ENDINGS for path in found.paths):
         predictor.sound_settings(arguments.hop_seconds, arguments.minimum_seconds)  # a bad option: said before all
     judge = Judge(
         predictor, arguments.minimum_confidence, arguments.hop_seconds, arguments.minimum_seconds, arguments.batch_size

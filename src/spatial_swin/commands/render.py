@@ -98,8 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio import paired
-    from spatial_swin.audio.manifest import PICTURES
-    from spatial_swin.audio.tiles import FILE_NAME, tile_map
+    from spatial_swin.audio.manifest import PICTURES, TILES
+    from spatial_swin.audio.tiles import tile_map
     from spatial_swin.layouts import find_layouts
 
     began = time.monotonic()
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise_problems(AudioError, problems, "Nothing was rendered")
     jobs = paired.make_jobs(programmes, listeners, arguments.listeners_each, settings)
     paired.begin(arguments.output_dir, settings)
-    tiles.write(arguments.output_dir / PICTURES / FILE_NAME)
+    tiles.write(arguments.output_dir / PICTURES / TILES)
     made, complete = _render(arguments, jobs, [layout.code for layout in layouts], settings, problems)
 
     if problems:

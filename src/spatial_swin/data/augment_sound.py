@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spatial_swin.audio.manifest import pictures_folder
+from spatial_swin.audio.manifest import TILES, pictures_folder
 from spatial_swin.audio.tiles import Tile, TileMap
 from spatial_swin.data.augment import AugmentationArguments, View, augment, between, draw, key, views_of
 from spatial_swin.errors import DataError, Problem
@@ -60,7 +60,7 @@ def read_tile_map(root: str | os.PathLike[str], arguments: SoundAugmentationArgu
     """
     if not asks_for_sound(arguments):
         return None
-    path = pictures_folder(Path(root)) / "tiles.json"
+    path = pictures_folder(Path(root)) / TILES
     if not path.is_file():
         raise DataError(
             f"{path}: missing, and the recipe asks for sound augmentation; make the pictures with "

@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatial_swin.audio.manifest import pictures_folder
+from spatial_swin.audio.manifest import MANIFEST, TILES, pictures_folder
 from spatial_swin.errors import DataError, Problem, raise_problems
+from spatial_swin.files import PICTURE_ENDINGS
 
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
-OURS = frozenset({"manifest.csv", "tiles.json"})  # beside the classes, by `spatial-swin mosaic` and `render`
+OURS = frozenset({MANIFEST, TILES})  # beside the classes, by `spatial-swin mosaic` and `render`
 METADATA = frozenset({"metadata.csv", "metadata.jsonl", "metadata.parquet"})
 PART_NAMES = {
     "train": "train",
@@ -76,7 +76,7 @@ def scan_folder(root: str | os.PathLike[str]) -> PictureFolder:
 
 
 def _has_pictures(folder: Path) -> bool:
-    return any(path.suffix.lower() in ENDINGS and path.is_file() for path in folder.iterdir())
+    return any(path.suffix.lower() in PICTURE_ENDINGS and path.is_file() for path in folder.iterdir())
 
 
 def _files(folder: Path, problems: list[Problem]) -> list[Path]:
@@ -116,8 +116,8 @@ def _sort_out(folder: Path, files: list[Path], divided: bool, problems: list[Pro
             problems.append(Problem(name, "would make the loader forget the class folders", "remove it or rename it"))
         elif path.name in OURS and len(parts) <= (2 if divided else 1):
             continue
-        elif path.suffix.lower() not in ENDINGS:
-            endings = ", ".join(sorted(ending[1:] for ending in ENDINGS))
+        elif path.suffix.lower() not in PICTURE_ENDINGS:
+            endings = ", ".join(sorted(ending[1:] for ending in PICTURE_ENDINGS))
             problems.append(Problem(name, "is not a picture by its name", f"remove it; pictures are {endings}"))
         elif len(parts) != shape.count("/") + 1:
             misplaced[relative.parent.as_posix()].append(path.name)

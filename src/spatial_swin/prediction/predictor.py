@@ -20,8 +20,8 @@ from scipy import special
 from transformers import AutoImageProcessor, SwinForImageClassification
 from transformers.utils import logging
 
-from spatial_swin.audio.clips import HEADERLESS, NOT_READABLE, READABLE, Clip, Cut, Recording, clips, judge
-from spatial_swin.audio.conversion import Drawn, Settings, draw
+from spatial_swin.audio.clips import NOT_READABLE, Clip, Cut, Recording, clips, judge
+from spatial_swin.audio.drawing import Drawn, Settings, draw
 from spatial_swin.audio.manifest import TILES, pictures_folder
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.pictures import as_pixels
@@ -31,8 +31,6 @@ from spatial_swin.modeling.occlusion import normalise
 from spatial_swin.runs import RunFolder
 
 BATCH = 16  # windows or pictures a forward; 16 of 384 px take Swin-B about 2 GB on a CPU
-SOUND = READABLE | HEADERLESS | NOT_READABLE  # by their endings; what cannot be read of these is said when judged
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 TEMPERATURE = "temperature.json"
 
 

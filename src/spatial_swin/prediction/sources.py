@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from spatial_swin.audio.clips import SOUND_ENDINGS
 from spatial_swin.errors import AudioError, DataError, Problem, SpatialSwinError
-from spatial_swin.prediction.predictor import BATCH, PICTURES, SOUND, Predictor, Timeline, read_picture, verdict_of
+from spatial_swin.files import PICTURE_ENDINGS
+from spatial_swin.prediction.predictor import BATCH, Predictor, Timeline, read_picture, verdict_of
 
 OTHER_SIZE = "other size"  # flag of a picture that is not a mosaic as the model was trained with
 
@@ -66,7 +68,7 @@ def find_files(words: Sequence[str]) -> Found:
         else:
             problems.append(Problem(word, "not found", "give files, folders or a quoted pattern"))
             continue
-        known = [p for p in files if p.suffix.lower() in SOUND | PICTURES]
+        known = [p for p in files if p.suffix.lower() in SOUND_ENDINGS | PICTURE_ENDINGS]
         passed_by += len(files) - len(known)
         paths |= dict.fromkeys(known)
         if not known:
@@ -122,7 +124,7 @@ class Judge:
         return Judgement(path, timeline.verdict, timeline.probabilities, _counted(timeline.flags), timeline)
 
     def _picture(self, path: Path) -> tuple[torch.Tensor, list[str]]:
-        if path.suffix.lower() not in PICTURES:
+        if path.suffix.lower() not in PICTURE_ENDINGS:
             raise DataError(f"{path}: neither sound nor picture by its name; give WAV, FLAC, ... or PNG, JPEG, ...")
         pixels, size = read_picture(path, self.predictor.image_size)
         front_end = self.predictor.front_end
@@ -144,7 +146,7 @@ class Judge:
 
 
 def _is_sound(path: Path) -> bool:
-    return path.suffix.lower() in SOUND
+    return path.suffix.lower() in SOUND_ENDINGS
 
 
 def _counted(flags: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from spatial_swin.layouts import LAYOUTS
 from spatial_swin.reporting.chapters_training import data_section, training_section
 from spatial_swin.reporting.document import Block, Code, Document, Picture, Section, Table, Text, Warnings, to_markdown
 from spatial_swin.reporting.evidence import Evidence, gather
@@ -27,7 +28,6 @@ HUB_METRICS = {
     "macro_recall": "recall",
     "macro_auc": "roc_auc",
 }
-LAYOUTS = {"100": "mono", "200": "stereo", "510": "5.1", "514": "5.1.4"}
 USE = """```python
 from transformers import pipeline
 
@@ -147,7 +147,7 @@ def _document(
 
 
 def _about(found: Evidence, base: str | None) -> str:
-    classes = ", ".join(f"{name} ({LAYOUTS[name]})" if name in LAYOUTS else name for name in found.class_names)
+    classes = ", ".join(f"{name} ({LAYOUTS[name].title})" if name in LAYOUTS else name for name in found.class_names)
     begun = base or shown_value(found.key("Model", "model_name_or_path", "unknown weights"))
     text = (
         f"A Swin transformer for image classification, begun from {begun}, that tells these classes apart: {classes}."

@@ -7,10 +7,10 @@ import pytest
 import soundfile
 from PIL import Image
 
-from spatial_swin.audio import conversion
 from spatial_swin.audio.clips import Cut, Recording
-from spatial_swin.audio.conversion import Settings, convert_folder
+from spatial_swin.audio.drawing import Settings
 from spatial_swin.audio.manifest import read_rows
+from spatial_swin.audio.recordings import _convert, convert_folder
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.errors import AudioError
 
@@ -73,15 +73,16 @@ def test_shards_together_make_the_same_folder(recordings, tmp_path):
 
 def test_a_stopped_run_continues_where_it_was(recordings, tmp_path, monkeypatch):
     output = tmp_path / "pictures"
-    original, made = conversion._convert, []
+    made = []
+    convert_one = "spatial_swin.audio.recordings._convert"
 
     def stops_at_the_third(recording, *rest):
         if len(made) == 2:
             raise KeyboardInterrupt
         made.append(recording.source)
-        return original(recording, *rest)
+        return _convert(recording, *rest)
 
-    monkeypatch.setattr(conversion, "_convert", stops_at_the_third)
+    monkeypatch.setattr(convert_one, stops_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         convert_folder(recordings, output, SETTINGS, details, workers=1)
     assert not (output / "manifest.csv").exists()
@@ -91,10 +92,10 @@ def test_a_stopped_run_continues_where_it_was(recordings, tmp_path, monkeypatch)
 
     def notes(recording, *rest):
         made.append(recording.source)
-        return original(recording, *rest)
+        return _convert(recording, *rest)
 
     made.clear()
-    monkeypatch.setattr(conversion, "_convert", notes)
+    monkeypatch.setattr(convert_one, notes)
     convert_folder(recordings, output, SETTINGS, details, workers=1)
     assert set(made).isdisjoint(first)
     assert len(made) == 2

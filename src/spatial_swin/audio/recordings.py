@@ -11,36 +11,19 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from spatial_swin import files
-from spatial_swin.audio.clips import Clip, Cut, Recording, clips, duplicate_names, find_recordings, judge, overdriven
-from spatial_swin.audio.loudness import Level, match_loudness
-from spatial_swin.audio.manifest import MANIFEST, Row, merge, read_rows, shard_name, write_rows
-from spatial_swin.audio.mosaic import mosaic
-from spatial_swin.audio.tiles import FILE_NAME, TileMap, tile_map
+from spatial_swin.audio.clips import Clip, Cut, Recording, clips, duplicate_names, find_recordings, judge
+from spatial_swin.audio.drawing import Settings, draw, encode_png
+from spatial_swin.audio.manifest import MANIFEST, TILES, Row, lufs, merge, read_rows, shard_name, write_rows
+from spatial_swin.audio.tiles import TileMap
 from spatial_swin.errors import AudioError, Problem, raise_problems
 
 Details = Callable[[Recording], Mapping[str, str]]  # programme, listener, source of a recording, as far as known
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the bytes of a picture beside the sound."""
-
-    cut: Cut
-    arrangement: str = "4x4"
-    size: int = 384
-
-    @property
-    def tiles(self) -> TileMap:
-        return tile_map(self.arrangement, self.size, self.cut.sample_rate, self.cut.seconds)
 
 
 @dataclass(frozen=True)
@@ -50,13 +33,6 @@ class Converted:
     rows: list[Row]
     problems: list[Problem]
     complete: bool
-
-
-def encode_png(picture: np.ndarray) -> bytes:
-    """The bytes of an 8-bit grey PNG of pixels uint8 [H, W]; the same for the same pixels."""
-    buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG", compress_level=6)
-    return buffer.getvalue()
 
 
 def convert_folder(
@@ -89,7 +65,7 @@ def convert_folder(
         good = [recording for recording in mine if recording.source not in problems]
         if not good and mine:
             raise_problems(AudioError, list(problems.values()), "No recording can become a picture")
-        tiles.write(output / FILE_NAME)
+        tiles.write(output / TILES)
         rows = _convert_all(pool, good, output, settings, details, _journal(output, shard))
     write_rows(manifest, rows)
     _journal(output, shard).unlink(missing_ok=True)
@@ -102,14 +78,14 @@ def _clear(output: Path, manifest: Path) -> None:
     if manifest.is_file():
         for row in read_rows(manifest):
             (output / row.path).unlink(missing_ok=True)
-    for file in (manifest, output / MANIFEST, output / FILE_NAME):
+    for file in (manifest, output / MANIFEST, output / TILES):
         file.unlink(missing_ok=True)
 
 
 def _require_new(output: Path, manifest: Path, tiles: TileMap) -> None:
     if manifest.is_file():
         raise AudioError(f"{manifest}: these pictures are finished; use another folder or --overwrite true")
-    if (output / FILE_NAME).is_file() and TileMap.read(output) != tiles:
+    if (output / TILES).is_file() and TileMap.read(output) != tiles:
         raise AudioError(f"{output} was begun with other settings; use the same, another folder or --overwrite true")
 
 
@@ -186,28 +162,6 @@ def _convert(recording: Recording, output: Path, settings: Settings, details: De
     ]
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A clip as the model sees it: grey pixels uint8 [H, W], its levels, and what was noticed (Row.flags)."""
-
-    picture: np.ndarray
-    level: Level
-    flags: tuple[str, ...]
-
-
-def draw(clip: Clip, settings: Settings) -> Drawn:
-    """The picture of a clip. One gain for both ears; a silent clip is not boosted but flagged."""
-    rate = settings.cut.sample_rate
-    matched, level = match_loudness(clip.sound, rate)
-    picture = mosaic(torch.from_numpy(matched)[None], rate, settings.arrangement, settings.size)[0].numpy()
-    flags = list(level.flags)
-    if overdriven(clip.sound) and "clipped" not in flags:
-        flags.append("clipped")
-    if clip.short:
-        flags.append("short")
-    return Drawn(picture, level, tuple(flags))
-
-
 def _picture(recording: Recording, clip: Clip, folder: Path, settings: Settings, known: Mapping[str, str]) -> Row:
     """Write one picture and tell its row."""
     drawn = draw(clip, settings)
@@ -223,11 +177,7 @@ def _picture(recording: Recording, clip: Clip, folder: Path, settings: Settings,
         chunk=str(clip.index),
         recording=f"{recording.label}/{recording.name}",
         seed="",
-        loudness_before=_level(level.before),
-        loudness_after=_level(level.after),
+        loudness_before=lufs(level.before),
+        loudness_after=lufs(level.after),
         flags="+".join(drawn.flags),
     )
-
-
-def _level(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else ""
