@@ -31,7 +31,7 @@ SILENT = ("--sound_ear_swap", "0", "--sound_time_shift", "0", "--sound_gain_db",
 RANDOM_TRUNK = ("--model_name_or_path", "swin-nano-192/config.json")
 SCRATCH = (
     *RANDOM_TRUNK,
-    "--train_from_scratch",
+    "--train_all_stages",
     "true",
     "--head_only_epochs",
     "0",

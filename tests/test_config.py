@@ -49,6 +49,17 @@ def test_a_yaml_number_in_exponent_form_is_a_number(write_recipe: Callable[..., 
     assert load_recipe(path).trainer.backbone_learning_rate == 2e-5
 
 
+@pytest.mark.parametrize("stages", ["5", "-1"])
+def test_a_stage_that_does_not_exist_is_refused(write_recipe: Callable[..., Path], stages: str) -> None:
+    with pytest.raises(RecipeError, match=f"stage {stages} does not exist.*embeddings as stage 0"):
+        load_recipe(write_recipe(), ["--unfreeze_stages", stages])
+
+
+def test_a_renamed_key_is_refused_with_its_new_name(write_recipe: Callable[..., Path]) -> None:
+    with pytest.raises(RecipeError, match="`train_from_scratch` is called `train_all_stages` now"):
+        load_recipe(write_recipe(), ["--train_from_scratch", "true"])
+
+
 @pytest.mark.parametrize("override", [["--unfreeze_stages", "none"], ["--unfreeze_stages"]])
 def test_no_stage_at_all_can_be_asked_for(write_recipe: Callable[..., Path], override: list[str]) -> None:
     assert load_recipe(write_recipe(), override).model.unfreeze_stages == []

@@ -116,6 +116,15 @@ def test_stages_3_and_4_can_learn_and_none_can(write_recipe: Write, monkeypatch:
         assert moved == moving
 
 
+def test_the_embeddings_learn_in_phase_2_as_stage_0(write_recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Recorder(monkeypatch)
+    run = fine_tune(load_recipe(write_recipe(unfreeze_stages=[0, 1, 2, 3, 4], load_best_model_at_end=False)))
+    end = dict(SwinForImageClassification.from_pretrained(run.model).named_parameters())
+    name = "swin.embeddings.patch_embeddings.projection.weight"
+    assert torch.equal(record.snapshots[0][name], record.snapshots[2 * STEPS_PER_EPOCH][name])
+    assert not torch.equal(record.snapshots[0][name], end[name])
+
+
 def test_the_run_folder_holds_what_the_design_says(write_recipe: Write) -> None:
     run = fine_tune(load_recipe(write_recipe()))
     for name in ("recipe.yaml", "environment.json", "split.csv", "history.csv", "progress.json", "metrics.json"):

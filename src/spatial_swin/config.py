@@ -66,6 +66,9 @@ CARRIED_OUT = frozenset(
 )
 
 
+RENAMED = {"train_from_scratch": "train_all_stages"}  # keys of older recipes and runs
+
+
 def option(default: Any, help: str) -> Any:
     """A recipe key with its default and the sentence that `--help` shows."""
     if isinstance(default, list):
@@ -86,13 +89,15 @@ class ModelArguments:
     image_size: int = option(384, "Height and width of the pictures the model sees, in pixels.")
     unfreeze_stages: list[int] = option(
         [4],
-        "Stages (1-4) that learn in phase 2 beside the head; stage 4 includes the final layer norm; `none` for none.",
+        "Stages that learn in phase 2 beside the head: 1 to 4, and 0 for the embeddings; stage 4 includes the final "
+        "layer norm; `none` for none.",
     )
     head_only_epochs: float = option(2, "Epochs of phase 1, in which the head alone learns.")
     drop_path_rate: float = option(0.1, "Stochastic depth of the stages that learn (frozen stages never drop).")
-    train_from_scratch: bool = option(
+    train_all_stages: bool = option(
         False,
-        "Train every stage and the embeddings from the first step; for comparisons, not for the recipe of record.",
+        "Train every stage and the embeddings from the first step, beginning with the weights of model_name_or_path; "
+        "for comparisons, not for the recipe of record.",
     )
 
 
@@ -213,7 +218,7 @@ class Recipe:
 
     def computed(self) -> dict[str, Any]:
         """The keys that decide what is computed, flat: equal for a run and its continuation."""
-        flat = {key: value for section in self.requested.values() for key, value in section.items()}
+        flat = {RENAMED.get(key, key): value for keys in self.requested.values() for key, value in keys.items()}
         return {key: value for key, value in flat.items() if key not in CARRIED_OUT}
 
 
@@ -305,6 +310,8 @@ def read_yaml(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _key_problem(where: str, key: str, section: str | None) -> Problem | None:
+    if key in RENAMED:
+        return Problem(where, f"key `{key}` is called `{RENAMED[key]}` now", "rename it; the value stays the same")
     home = {f.name: name for name, cls in ARGUMENT_CLASSES.items() for f in fields(cls) if f.init}
     if key not in home:
         near = difflib.get_close_matches(str(key), home, n=1, cutoff=0.5)
@@ -423,13 +430,15 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
         problems.append(Problem(key, what, do))
 
     for stage in model.unfreeze_stages:
-        if not 1 <= stage <= 4:
+        if not 0 <= stage <= 4:
             wrong(
-                "unfreeze_stages", f"stage {stage} does not exist", "a Swin has stages 1 to 4; use e.g. [4] or [3, 4]"
+                "unfreeze_stages",
+                f"stage {stage} does not exist",
+                "a Swin has stages 1 to 4, and embeddings as stage 0; use e.g. [4] or [3, 4]",
             )
     if model.unfreeze_stages:
         wanted = set(range(min(model.unfreeze_stages), 5))
-        if set(model.unfreeze_stages) < wanted and all(1 <= s <= 4 for s in model.unfreeze_stages):
+        if set(model.unfreeze_stages) < wanted and all(0 <= s <= 4 for s in model.unfreeze_stages):
             wrong(
                 "unfreeze_stages",
                 f"{sorted(model.unfreeze_stages)} leaves a frozen stage behind a learning one",
@@ -445,13 +454,13 @@ def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTraining
                 f"is {data.augmentation_views}, trunk_cache_views is {data.trunk_cache_views}",
                 "leave it out: the cached views are the views",
             )
-        if model.train_from_scratch:
+        if model.train_all_stages:
             wrong(
                 "trunk_cache_views",
-                "asks to store what frozen stages give, and train_from_scratch freezes none",
+                "asks to store what frozen stages give, and train_all_stages freezes none",
                 "set it to 0",
             )
-        if 1 in model.unfreeze_stages:
+        if min(model.unfreeze_stages, default=4) <= 1:
             wrong(
                 "trunk_cache_views",
                 "asks to store what frozen stages give, and unfreeze_stages reaches down to stage 1",

@@ -438,7 +438,7 @@ def _about(trainer: TwoPhaseTrainer, recipe: Recipe, model: transformers.SwinFor
     )
     phases = (
         "all stages from the start"
-        if recipe.model.train_from_scratch
+        if recipe.model.train_all_stages
         else f"head only for {recipe.model.head_only_epochs:g} epochs, then {stages} too"
     )
     return (

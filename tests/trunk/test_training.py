@@ -316,7 +316,7 @@ def test_a_folder_that_cannot_be_written_is_said(bench: Bench, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"train_from_scratch": True}, "train_from_scratch freezes none"),
+        ({"train_all_stages": True}, "train_all_stages freezes none"),
         ({"unfreeze_stages": [1, 2, 3, 4]}, "reaches down to stage 1"),
         ({"augmentation_views": 5}, "augmentation_views: is 5, trunk_cache_views is 3"),
         ({"trunk_cache_precision": "fp8"}, "use auto, fp16, bf16 or fp32"),

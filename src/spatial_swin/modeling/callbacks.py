@@ -144,7 +144,7 @@ class DiaryCallback(TrainerBound):
         epoch = -(-state.global_step // self.trainer.updates_per_epoch)  # an epoch cut short by max_steps counts
         phase = self.phase(epoch - 1)
         rates = {group["name"].partition(".")[0]: group["lr"] for group in self.trainer.optimizer.param_groups}
-        learning = phase == 2 or self.recipe.model.train_from_scratch
+        learning = phase == 2 or self.recipe.model.train_all_stages
         pictures = (state.global_step - self.epoch_first_step) * self.trainer.get_total_train_batch_size(
             self.trainer.args
         )

@@ -138,7 +138,7 @@ def stages(model: SwinForImageClassification) -> dict[int, list[nn.Module]]:
 
 def learning_stages(arguments: ModelArguments, phase: int) -> tuple[int, ...]:
     """The stages that learn in `phase` (1: head only, 2: the unfrozen stages too)."""
-    if arguments.train_from_scratch:
+    if arguments.train_all_stages:
         return (TRUNK_ROOT, 1, 2, 3, 4)
     return tuple(arguments.unfreeze_stages) if phase >= 2 else ()
 

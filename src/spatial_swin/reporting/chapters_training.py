@@ -23,7 +23,7 @@ RECIPE_KEYS = {
         "unfreeze_stages",
         "head_only_epochs",
         "drop_path_rate",
-        "train_from_scratch",
+        "train_all_stages",
     ),
     "Data": ("data_dir", "split_by", "train_share", "validation_share", "test_share", "split_seed", "class_weights"),
     "Trainer": (
