@@ -29,7 +29,7 @@ ROWS = """
     prediction    | runs audio data evaluation modeling finished
     preparing     | runs audio config data modeling trunk tracking
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
-    folds         | runs audio config data evaluation reporting training
+    folds         | runs audio config data evaluation modeling trunk reporting training
     evaluating    | runs config data evaluation reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished
