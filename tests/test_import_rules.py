@@ -11,7 +11,7 @@ ROOT = Path(spatial_swin.__file__).parent
 LEAVES = "errors files keyed_random layouts metric_names"  # for all; they import only leaves
 ROWS = """
     errors        |
-    files         |
+    files         | errors
     keyed_random  |
     layouts       | errors
     metric_names  |

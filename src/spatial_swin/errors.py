@@ -1,10 +1,12 @@
 """The one family of errors meant for the person at the keyboard.
 
 Every error says what was found, where, and what to do about it; problems of a folder come all at once, not one by one.
-`spatial_swin.cli` prints the message without a traceback and leaves with `exit_code`. Broken invariants of our own are
-plain `assert`s and do show a traceback. A leaf: every package may import it, it imports none of ours.
+`spatial_swin.cli` prints the message without a traceback and leaves with `exit_code`. Names of files, classes and keys
+come from others, so no message passes on what a terminal would obey. Broken invariants of our own are plain `assert`s
+and do show a traceback. A leaf: every package may import it, it imports none of ours.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,10 +14,30 @@ STOPPED = 143  # exit code after SIGTERM, as shells count it
 SHOWN_PROBLEMS = 50  # a folder with ten thousand broken files should not scroll the summary away
 
 
+def printable(text: object) -> str:
+    r"""`text` with everything that a terminal, a log or a table could obey shown as escapes: \n, \x1b, \u202e, \udcff.
+
+    Escaped are control characters, line separators, marks of direction and width, and lone surrogates (the bytes of a
+    file name that is not UTF-8). What was escaped once stays as it is.
+    """
+    return "".join(letter if _is_harmless(letter) else _escaped(letter) for letter in str(text))
+
+
+def _is_harmless(letter: str) -> bool:
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"  # spaces that do not break are harmless
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
 class SpatialSwinError(Exception):
-    """Something in what was given is wrong; the message is one clear sentence or a list of problems."""
+    """Something in what was given is wrong; each argument is one line of the message, shown `printable`."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, self.args))
 
 
 class RecipeError(SpatialSwinError):
@@ -28,6 +50,10 @@ class DataError(SpatialSwinError):
 
 class AudioError(SpatialSwinError):
     """A sound, a SOFA file or a layout is not what rendering or the cues need."""
+
+
+class WriteError(SpatialSwinError, OSError):
+    """A file cannot be written: the disk is full, the folder is read-only, or its name is too long."""
 
 
 class RunError(SpatialSwinError):
@@ -59,7 +85,7 @@ class Problem:
     do: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}; {self.do}"
+        return printable(f"{self.where}: {self.what}; {self.do}")
 
 
 def raise_problems(
@@ -72,4 +98,4 @@ def raise_problems(
     lines += [f"  - {problem}" for problem in problems[:shown]]
     if len(problems) > shown:
         lines.append(f"  ... and {len(problems) - shown} more")
-    raise error("\n".join(lines))
+    raise error(*lines)

@@ -1,65 +1,138 @@
 """Writing files so that a reader never sees half of one, and telling files apart by their content.
 
-A leaf: every package may import it, it imports none of ours.
+Text is UTF-8 whatever the locale says. What cannot be written (a full disk, a read-only folder) raises WriteError, and
+an older file of that name stays whole. A leaf: every package may import it, it imports no more of ours than `errors`.
 """
 
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spatial_swin.errors import WriteError
+
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# what a spreadsheet computes instead of showing it (OWASP, CSV injection)
+FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it into place when the block ends well, else remove it."""
+def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it into place when the block ends well, else remove it.
+
+    The file has the mode that the umask gives, whatever the block writes it with. durable: it is on the disk, not only
+    in memory, before it takes the place of the old one, so that it survives a power cut.
+
+    Raises:
+        WriteError: the folder cannot be written to, or the disk is full.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    temporary = path.with_name(f".{path.stem[:50]}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    mode = os.fstat(handle).st_mode
     os.close(handle)
     try:
-        yield Path(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files; ours are to be read by the group
+        yield temporary
+        os.chmod(temporary, mode)
+        if durable:
+            sync(temporary)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        if durable:
+            _sync_one(path.parent)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and (error.errno in FULL or error.filename2 == os.fspath(path)):
+            raise cannot_write(path, error) from error
         raise
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    with atomic_path(path) as temporary:
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> WriteError:
+    """The one sentence for a file that cannot be written."""
+    do = "free some space" if error.errno in FULL else "choose another place or change its permissions"
+    reason = "a file has the name of its folder" if isinstance(error, FileExistsError) else error.strerror
+    failure = WriteError(f"{os.fspath(path)}: cannot be written ({reason}); {do} and run the command again")
+    failure.errno, failure.strerror = error.errno, error.strerror
+    return failure
+
+
+def sync(path: str | os.PathLike[str]) -> None:
+    """Wait until a file, or a folder with all that is in it, is on the disk."""
+    path = Path(path)
+    for file in [*path.rglob("*"), path] if path.is_dir() else [path]:
+        if not file.is_symlink():
+            _sync_one(file)
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes, *, durable: bool = False) -> None:
+    with atomic_path(path, durable=durable) as temporary:
         temporary.write_bytes(content)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    write_bytes(path, text.encode())
+def write_text(path: str | os.PathLike[str], text: str, *, durable: bool = False) -> None:
+    r"""Write UTF-8; a byte of a file name that is none is shown as an escape (\udcff)."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), durable=durable)
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: str | os.PathLike[str], value: Any, *, durable: bool = False) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", durable=durable)
 
 
 def write_csv(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write `rows` under a header of `columns`; floats keep every digit, None becomes an empty cell."""
+    """Write `rows` under a header of `columns`; floats keep every digit, None becomes an empty cell.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front, which `read_csv` takes away again;
+    numbers stay as they are, also those that are text.
+    """
+    table = [dict(zip(columns, map(_as_cell, columns), strict=True))]
+    table += [{name: _as_cell(cell) for name, cell in row.items()} for row in rows]
+    # the csv module quotes the letters of its line end only, but reads a lone \r as one
+    has_return = any("\r" in str(cell) for row in table for cell in row.values())
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.DictWriter(
+        text, list(columns), lineterminator="\n", quoting=csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
+    )
+    writer.writerows(table)
     write_text(path, text.getvalue())
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """Rows of a CSV file by column, as `write_csv` got them; None stands under and for what has no column or cell."""
     with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        reader.fieldnames = [_from_cell(name) for name in reader.fieldnames or ()]
+        return [{name: _from_cell(cell) for name, cell in row.items()} for row in reader]
+
+
+def _as_cell(value: Any) -> Any:
+    is_formula = isinstance(value, str) and FORMULA.match(value) and not NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
+
+
+def _from_cell(cell: Any) -> Any:
+    is_escaped = isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell)
+    return cell[1:] if is_escaped else cell
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
