@@ -38,7 +38,7 @@ from spatial_swin.data.factors import factor_table, find_factors
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.pictures import build_processor, load_pictures
 from spatial_swin.data.preflight import preflight
-from spatial_swin.data.splits import describe_split, shared_groups, split_samples
+from spatial_swin.data.splits import describe_split, split_samples
 from spatial_swin.errors import DataError, Problem, RecipeError, RunError, Stopped, raise_problems
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.metric_names import Shown, in_words, names
@@ -278,12 +278,6 @@ def _prepare_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | N
         f"\n{len(split)} pictures of {len(_class_names(split))} classes in {folder.root}\n{describe_split(split)}\n",
         flush=True,
     )
-    if leaking := shared_groups(split):
-        print(
-            f"WARNING: {len(leaking)} groups (e.g. {leaking[0]}) are in more than one part; the figures will be too "
-            "good. Pass --split_by recording (or programme, listener) for a split that can be defended.\n",
-            flush=True,
-        )
 
 
 def _verify(run: RunFolder, split: Sequence[Sample], sha256: dict[str, str]) -> None:

@@ -10,6 +10,10 @@ from PIL import Image
 from spatial_swin.audio.manifest import Row, write_rows
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
+from spatial_swin.data.factors import find_factors
+from spatial_swin.data.folder import scan_folder
+from spatial_swin.data.preflight import preflight
+from spatial_swin.data.splits import fold_samples, split_samples
 
 
 @pytest.fixture
@@ -68,6 +72,21 @@ def test_the_factor_kept_whole_can_be_chosen(data, tmp_path, capsys):
     assert "24 groups (none)" in capsys.readouterr().out
 
 
+def test_the_folds_are_those_of_crossval(data, tmp_path):
+    assert main(["baseline", str(data), "--folds", "3", "--seed", "4", "--output_dir", str(tmp_path / "o")]) == 0
+    folder = scan_folder(data)
+    factors = find_factors(data, [picture.path for picture in folder.pictures])
+    samples = split_samples(folder, preflight(folder, 1), factors, split_by="programme")
+    expected = {
+        sample.path: str(number)
+        for number, fold in enumerate(fold_samples(samples, 3, 4, by_group=True), start=1)
+        for sample in fold
+        if sample.split == "test"
+    }
+    with (tmp_path / "o" / "predictions.csv").open() as file:
+        assert {row["path"]: row["fold"] for row in csv.DictReader(file)} == expected
+
+
 def test_without_programmes_the_recording_is_the_group(data, tmp_path, capsys):
     (data / "manifest.csv").unlink()
     assert main(["baseline", str(data), "--folds", "3", "--output_dir", str(tmp_path / "o")]) == 0
@@ -76,6 +95,6 @@ def test_without_programmes_the_recording_is_the_group(data, tmp_path, capsys):
 
 def test_too_few_groups_and_an_unknown_factor_are_said(data, tmp_path, capsys):
     assert main(["baseline", str(data), "--split_by", "listener", "--output_dir", str(tmp_path / "o")]) == 1
-    assert "100 has 1" in capsys.readouterr().err
+    assert "class 100: 1 groups for 5 parts" in capsys.readouterr().err
     assert main(["baseline", str(data), "--split_by", "listner", "--output_dir", str(tmp_path / "o")]) == 1
     assert "listener" in capsys.readouterr().err

@@ -40,6 +40,36 @@ def test_names_of_the_field_give_listener_content_source_and_recording(tmp_path:
     assert set(factors.groups("listener").values()) == {"D1", "H12"}
 
 
+def rendered_paths(listeners: tuple[str, ...] = ("kemar", "parametric0003")) -> list[str]:
+    return [
+        f"{layout}/synthetic0-00000{programme}_{listener}_{layout}_chunk0000.png"
+        for layout in ("100", "514")
+        for programme in range(3)
+        for listener in listeners
+    ]
+
+
+def test_rendered_pictures_without_their_manifest_are_grouped_by_programme(tmp_path: Path) -> None:
+    paths = rendered_paths()
+    factors = find_factors(tmp_path, paths)
+    assert factors.names == ["programme", "recording", "listener", "chunk"]
+    assert set(factors.groups("listener").values()) == {"kemar", "parametric0003"}
+    assert factors.groups("recording") == {path: path[4:21] for path in paths}  # in all layouts, as in the manifest
+    assert factors.groups("recording") == factors.groups("programme")
+    assert "label" not in factors.values[paths[0]]
+
+
+def test_layouts_rendered_for_sofa_files_are_one_recording_too(tmp_path: Path) -> None:
+    groups = find_factors(tmp_path, rendered_paths(("kemar", "pp1_HRIRs_measured"))).groups()
+    assert len(set(groups.values())) == 6
+    assert groups["100/synthetic0-000000_kemar_100_chunk0000.png"] == "synthetic0-000000_kemar"
+
+
+def test_a_code_that_is_not_the_class_says_nothing_of_layouts(tmp_path: Path) -> None:
+    groups = find_factors(tmp_path, ["a/x_kemar_100_chunk0000.png", "b/x_kemar_100_chunk0000.png"]).groups()
+    assert list(groups.values()) == ["a/x_kemar_100", "b/x_kemar_100"]
+
+
 def test_chunks_of_one_recording_are_one_group_and_the_same_name_in_two_classes_is_two(tmp_path: Path) -> None:
     factors = find_factors(tmp_path, ["a/x_chunk0001.png", "a/x_chunk0002.png", "b/x_chunk0001.png", "a/y-chunk3.png"])
     assert list(factors.groups().values()) == ["a/x", "a/x", "b/x", "a/y"]
@@ -80,8 +110,12 @@ def test_every_name_that_does_not_match_is_listed_at_once(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("pattern", "said"),
-    [("(?P<a>[", "not a regular expression"), ("D\\d+", "names no group")],
-    ids=["broken", "nameless"],
+    [
+        ("(?P<a>[", "not a regular expression"),
+        ("D\\d+", "names no group"),
+        ("(?P<split>[ab])", "'split', which is a column"),
+    ],
+    ids=["broken", "nameless", "reserved"],
 )
 def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str, said: str) -> None:
     with pytest.raises(DataError, match=said):

@@ -39,9 +39,10 @@ def default_factor(factors: "Factors") -> str:
 def run(arguments: argparse.Namespace) -> int:
     import numpy as np
 
-    from spatial_swin.data.factors import find_factors
+    from spatial_swin.data.factors import WITHOUT, find_factors
     from spatial_swin.data.folder import scan_folder
     from spatial_swin.data.pooled_tiles import pooled_tiles
+    from spatial_swin.data.splits import k_folds
     from spatial_swin.evaluation.baseline import cross_validate
     from spatial_swin.evaluation.metrics import summarise
 
@@ -50,10 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     factors = find_factors(folder.root, paths, arguments.factors, arguments.manifest)
     split_by = arguments.split_by or default_factor(factors)
     group_of = factors.groups(split_by)
-    groups = [group_of[path] for path in paths]
-    if split_by.lower() == "none":
-        groups = paths
-    labels = np.array([folder.class_names.index(picture.label) for picture in folder.pictures])
+    by_group = split_by.lower() not in WITHOUT
+    groups = [group_of[path] for path in paths] if by_group else paths
+    names = [picture.label for picture in folder.pictures]
+    fold_of = k_folds(names, groups if by_group else None, arguments.folds, (arguments.seed, "folds", 0))
+    labels = np.array([folder.class_names.index(name) for name in names])
     features = pooled_tiles(folder.root, paths, arguments.workers)
     kinds = tile_columns(folder.root, features.shape[1])
     print(
@@ -63,15 +65,15 @@ def run(arguments: argparse.Namespace) -> int:
         features,
         labels,
         groups,
+        fold_of,
         folder.class_names,
-        arguments.folds,
         arguments.seed,
         kinds,
         lambda row: print(f"  fold {row['fold']}: accuracy {row['accuracy']:.4f} on {row['test_items']}", flush=True),
     )
     summary = summarise(labels, found.probabilities, groups, folder.class_names)
     output = arguments.output_dir or Path("baselines") / arguments.data.resolve().name
-    write(output, summary, found, paths, groups, [p.label for p in folder.pictures], split_by)
+    write(output, summary, found, paths, groups, names, split_by)
     print(summary_text(summary, found))
     print(f"open {output / 'baseline.json'}")
     return 0

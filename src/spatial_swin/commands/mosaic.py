@@ -23,11 +23,6 @@ from spatial_swin.commands.values import boolean
 if TYPE_CHECKING:
     from spatial_swin.audio.clips import Recording
 
-NAMES = (  # listener, content and codec as the recordings of this field are named (SADIE II listeners D1, H3, ...)
-    r"(?P<listener>[DH]\d+)_\d+K_\d+bit_(?:[\d.]+s|\d+tap)_FIR_SOFA_(?P<content>ac\d+)-"
-    r"(?P<source>[A-Za-z0-9]+)-"
-)
-
 
 def shard_of(text: str) -> tuple[int, int]:
     """`3/8` -> (3, 8)."""
@@ -51,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--factors",
         metavar="REGEX",
-        default=NAMES,
         help="named groups listener, programme or content, source, found in each path (names such as "
         "D1_48K_24bit_0.3s_FIR_SOFA_ac01-globo-1_0)",
     )
@@ -89,10 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio.clips import Cut
     from spatial_swin.audio.drawing import Settings
     from spatial_swin.audio.recordings import convert_folder
+    from spatial_swin.data.factors import RECORDING_NAME
     from spatial_swin.errors import UsageError
 
     try:
-        pattern = re.compile(arguments.factors)
+        pattern = re.compile(arguments.factors or RECORDING_NAME)
     except re.error as error:
         raise UsageError(f"--factors {arguments.factors!r} is not a regular expression: {error}") from None
     seconds = arguments.seconds

@@ -1,8 +1,8 @@
 """What is known of every picture beside its class: recording, listener, programme, source, chunk.
 
 In go the paths of a folder and, if given, a regular expression with named groups or a CSV with a `path` column; out
-comes a `Factors` table, one row a picture. Without either, the `manifest.csv` beside the pictures is read, else the
-names themselves (`D1_48K_24bit_..._ac01-globo-1_0_chunk0022`, or any `*_chunkNNNN`). A picture is never opened, a
+comes a `Factors` table, one row per picture. Without either, the `manifest.csv` beside the pictures is read, else the
+names themselves, by the first of `NAMES` that fits all of them (or any `*_chunkNNNN`). A picture is never opened, a
 value is never guessed: a name that does not match is listed, all of them at once.
 """
 
@@ -16,15 +16,27 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from spatial_swin import files
+from spatial_swin.audio.manifest import MANIFEST
+from spatial_swin.data.folder import PART_NAMES
 from spatial_swin.errors import DataError, Problem, raise_problems
+from spatial_swin.runs import SPLIT_COLUMNS
 
-# Names of the field (FIELD: listener D1.. dummy heads, H3.. people; 10 s chunks); `files` of the reference study.
-FIELD_PATTERN = re.compile(
-    r"(?P<listener>[DH]\d+)_\d+K_\d+bit_(?:[\d.]+s|\d+tap)_FIR_SOFA_"
-    r"(?P<content>ac\d+)-(?P<source>[A-Za-z0-9]+)-(?P<version>\d+_\d+)_chunk(?P<chunk>\d+)"
+# A recording as the field names it (FIELD: listener D1.. dummy heads, H3.. people); `files` of the reference study.
+RECORDING_NAME = (
+    r"(?P<listener>[DH]\d+)_\d+K_\d+bit_(?:[\d.]+s|\d+tap)_FIR_SOFA_(?P<content>ac\d+)-(?P<source>[A-Za-z0-9]+)-"
 )
-CHUNK_PATTERN = re.compile(r"[_-]?chunk[_-]?(?P<chunk>\d+)", re.IGNORECASE)
-PART_FOLDERS = {"train", "training", "validation", "valid", "val", "dev", "test", "testing"}
+# Pictures of `spatial-swin render`: <layout>/<programme>_<listener>_<layout>_chunk0000.png. The renderings of a
+# programme in all layouts are one recording, as in its manifest. A listener from a SOFA file can have any name, so
+# where it begins is unknown: programme and listener together are the recording then.
+RENDERED = r"(?:^|/)(?P<label>[^/]+)/{}_(?P=label)_chunk(?P<chunk>\d+)"
+NAMES = {
+    "as in the reference study": re.compile(rf"{RECORDING_NAME}(?P<version>\d+_\d+)_chunk(?P<chunk>\d+)"),
+    "as `render` gives them": re.compile(
+        RENDERED.format(r"(?P<programme>(?P<recording>[^/]+))_(?P<listener>kemar|parametric\d+)")
+    ),
+    "as `render` gives them for SOFA files": re.compile(RENDERED.format("(?P<recording>[^/]+)")),
+}
+CHUNK_NAME = re.compile(r"[_-]?chunk[_-]?(?P<chunk>\d+)", re.IGNORECASE)
 MEASURES = re.compile(r"(loudness|level|rms|peak|lufs|silence|bandwidth)(_|$)", re.IGNORECASE)
 NOT_FACTORS = {"path", "label", "split", "part", "group", "sha256", "seed", "flags", ""}
 ALIASES = {"content": "programme", "programme": "content", "program": "programme"}
@@ -33,11 +45,11 @@ WITHOUT = {"", "none", "random", "picture"}  # what `split_by` may say for "no g
 
 @dataclass(frozen=True)
 class Factors:
-    """One row a picture.
+    """One row per picture.
 
-    names: the factors, in the order found. values: path -> {factor: value}. measures: path -> {name: number}, what a
-    manifest says of level (loudness before and after), kept apart because it is a quantity. origin: where they come
-    from, for people. notes: what the person should know (rows without a picture, names without a chunk).
+    names: the factors, in order. values: path -> {factor: value}. measures: path -> {name: number}, what a manifest
+    says of level (loudness before and after), kept apart because it is a quantity. origin: where they come from, for
+    people. notes: what the person should know (rows without a picture, names without a chunk).
     """
 
     names: list[str]
@@ -81,7 +93,7 @@ def find_factors(
     pattern: str | None = None,
     manifest: str | os.PathLike[str] | None = None,
 ) -> Factors:
-    """The factors of `paths` (posix, relative to `root`) by `pattern`, by `manifest`, or found by themselves.
+    """The factors of `paths` (posix, relative to `root`) by `pattern`, by `manifest`, or without being given any.
 
     Raises DataError for a pattern that is no regular expression or names no group, for names that do not match it, for
     a manifest without a `path` column, and for pictures without a row: all of them at once.
@@ -95,7 +107,7 @@ def find_factors(
         return _by_pattern(_compiled(pattern), paths, f"pattern {pattern}")
     if manifest:
         return _by_manifest(root, Path(manifest), paths)
-    beside = root / "manifest.csv"
+    beside = root / MANIFEST
     return _by_manifest(root, beside, paths) if beside.is_file() else _by_names(paths)
 
 
@@ -127,101 +139,114 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             f"--factors {pattern!r} names no group; write the factors as named groups, "
             "for example (?P<listener>[DH]\\d+)_.*_chunk(?P<chunk>\\d+)"
         )
+    if taken := sorted(compiled.groupindex.keys() & set(SPLIT_COLUMNS)):
+        raise DataError(f"--factors names a group {taken[0]!r}, which is a column of split.csv; give it another name")
     return compiled
 
 
 def _by_pattern(pattern: re.Pattern[str], paths: Sequence[str], origin: str) -> Factors:
     matches = {path: pattern.search(path) for path in paths}
-    strays = [path for path, match in matches.items() if match is None]
     advice = "rename or remove the file, or widen --factors"
+    strays = [path for path, match in matches.items() if match is None]
     problems = [Problem(path, f"does not match {pattern.pattern}", advice) for path in strays]
     raise_problems(DataError, problems, "Names without the factors asked for")
-    values: dict[str, dict[str, str]] = {}
-    for path, match in matches.items():
-        assert match is not None
-        row = {name: value or "" for name, value in match.groupdict().items()}
-        # a recording is what is left of the name without its chunk, in its class: the same programme in two layouts
-        # is two recordings
+    values = {path: _row(path, match) for path, match in matches.items() if match}
+    names = dict.fromkeys([*pattern.groupindex, "recording"])
+    return Factors([name for name in names if name != "label"], values, origin)
+
+
+def _row(path: str, match: re.Match[str]) -> dict[str, str]:
+    """The factors in one name. The recording, where the pattern does not name it, is what the path is without its
+    chunk, in its class: the same name in two classes is two recordings."""
+    row = {name: value or "" for name, value in match.groupdict().items() if name != "label"}
+    if "recording" not in row:
         whole = path[: match.start("chunk")] + path[match.end("chunk") :] if row.get("chunk") else path
-        row.setdefault("recording", _stem(re.sub(r"[_-]?chunk[_-]?(?=\.|$)", "", whole, flags=re.IGNORECASE)))
-        values[path] = row
-    names = [*pattern.groupindex, *(["recording"] if "recording" not in pattern.groupindex else [])]
-    return Factors(names, values, origin)
+        row["recording"] = _stem(re.sub(r"[_-]?chunk[_-]?(?=\.|$)", "", whole, flags=re.IGNORECASE))
+    return row
 
 
 def _by_names(paths: Sequence[str]) -> Factors:
-    if paths and all(FIELD_PATTERN.search(path) for path in paths):
-        return _by_pattern(FIELD_PATTERN, paths, "the file names (listener, content, source, version, chunk)")
-    strays = [path for path in paths if not CHUNK_PATTERN.search(PurePosixPath(path).name)]
+    for origin, pattern in NAMES.items():
+        if paths and all(map(pattern.search, paths)):
+            return _by_pattern(pattern, paths, f"the file names ({origin})")
+    chunks = {path: CHUNK_NAME.search(path, path.rfind("/") + 1) for path in paths}
+    strays = [path for path, match in chunks.items() if match is None]
     if len(strays) == len(paths):
-        values: dict[str, dict[str, str]] = {path: {} for path in paths}
         note = "every picture counts as its own recording; say --factors or --manifest if several come from one"
-        return Factors([], values, "nothing: no manifest.csv and no _chunkNNNN in the names", notes=[note])
-    rows = {}
-    for path in paths:
-        name = PurePosixPath(path).name
-        chunk = CHUNK_PATTERN.search(name)
-        whole = name[: chunk.start()] + name[chunk.end() :] if chunk else name
-        rows[path] = {
-            "recording": _stem(str(PurePosixPath(path).with_name(whole or name))),
-            "chunk": chunk["chunk"] if chunk else "",
-        }
+        origin = "nothing: no manifest.csv and no _chunkNNNN in the names"
+        return Factors([], {path: {} for path in paths}, origin, notes=[note])
     notes = []
     if strays:
         listed = ", ".join(strays[:20]) + (" ..." if len(strays) > 20 else "")
         notes.append(f"{len(strays)} names have no _chunkNNNN and count as whole recordings: {listed}")
+    whole = {path: {"recording": _stem(path), "chunk": ""} for path in strays}
+    rows = {path: _row(path, match) if match else whole[path] for path, match in chunks.items()}
     return Factors(["recording", "chunk"], rows, "the file names (_chunkNNNN)", notes=notes)
 
 
 def _by_manifest(root: Path, manifest: Path, paths: Sequence[str]) -> Factors:
-    try:
-        rows = files.read_csv(manifest)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{manifest}: not readable as CSV ({error})") from None
-    columns = list(rows[0]) if rows else []
-    if "path" not in columns:
-        found = ", ".join(map(str, columns)) or "nothing"
-        raise DataError(
-            f"{manifest}: there is no column 'path' (found: {found}); one row a picture, path below {root}"
-        )
-    problems, known = [], set(paths)
-    by_path: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(rows, start=2):
-        where = f"{manifest}, line {number}"
-        if None in row or None in row.values():
-            problems.append(Problem(where, "the row has not as many cells as the header", "mend the row"))
-            continue
-        path = _below(root, manifest.parent, row["path"], known)
-        if path in by_path and by_path[path] != row:
-            problems.append(Problem(where, f"a second, different row for {path}", "keep one of them"))
-        by_path[path] = row
+    rows = _read_manifest(root, manifest)
+    problems: list[Problem] = []
+    by_path = _by_path(root, manifest, rows, set(paths), problems)
     advice = "add the row, remove the picture, or say --factors REGEX"
     problems += [Problem(path, f"has no row in {manifest}", advice) for path in paths if path not in by_path]
-    kept = [name for name in columns if name is not None and name.lower() not in NOT_FACTORS]
+    kept = [name for name in rows[0] if name and name.lower() not in NOT_FACTORS]
     measured = [name for name in kept if MEASURES.match(name)]
-    measures: dict[str, dict[str, float]] = {path: {} for path in paths}
-    for path in paths:
-        for name in measured:
-            cell = by_path.get(path, {}).get(name, "")
-            try:
-                measures[path][name] = float(cell) if cell else float("nan")
-            except ValueError:
-                problems.append(Problem(f"{manifest}, {path}", f"{name} is {cell!r}", "write a number or nothing"))
+    own = {path: by_path[path] for path in paths if path in by_path}
+    measures = {path: _numbers(f"{manifest}, {path}", row, measured, problems) for path, row in own.items()}
     raise_problems(DataError, problems, f"The manifest {manifest.name} does not fit the pictures")
-    names = [n for n in kept if n not in measured and any(by_path[path][n] for path in paths)]
-    values = {path: {name: by_path[path][name] for name in names} for path in paths}
-    extra = len(by_path.keys() - set(paths))
+    names = [name for name in kept if name not in measured and any(row[name] for row in own.values())]
+    values = {path: {name: row[name] for name in names} for path, row in own.items()}
+    extra = len(by_path.keys() - own.keys())
     notes = [f"{extra} rows of {manifest.name} have no picture here and are not used"] if extra else []
     if "recording" in names and any(not row["recording"] for row in values.values()):
         for path, row in values.items():  # an empty cell must not throw pictures of many recordings together
             row["recording"] = row["recording"] or _stem(path)
         notes.append("pictures with an empty recording count as recordings of their own")
-    elif "recording" not in names and "chunk" in names:
-        by_name = _by_names(paths)
-        if by_name.names:
-            names = [*names, "recording"]
-            values = {p: {**values[p], "recording": by_name.values[p]["recording"]} for p in paths}
+    elif "recording" not in names and "chunk" in names and "recording" in (named := _by_names(paths)).names:
+        names = [*names, "recording"]
+        values = {path: {**row, "recording": named.values[path]["recording"]} for path, row in values.items()}
     return Factors(names, values, str(manifest), measures if measured else {}, notes)
+
+
+def _read_manifest(root: Path, manifest: Path) -> list[dict[str, str]]:
+    try:
+        rows = files.read_csv(manifest)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{manifest}: not readable as CSV ({error})") from None
+    columns = [str(name) for name in rows[0]] if rows else []
+    if "path" not in columns:
+        listed = ", ".join(columns) or "nothing"
+        raise DataError(
+            f"{manifest}: there is no column 'path' (its columns: {listed}); one row per picture, path below {root}"
+        )
+    return rows
+
+
+def _by_path(
+    root: Path, manifest: Path, rows: Sequence[dict[str, str]], known: set[str], problems: list[Problem]
+) -> dict[str, dict[str, str]]:
+    """Picture -> its row; short, long and contradicting rows are a problem each."""
+    by_path: dict[str, dict[str, str]] = {}
+    for number, row in enumerate(rows, start=2):
+        where = f"{manifest}, line {number}"
+        if None in row or None in row.values():
+            problems.append(Problem(where, "the row has not as many cells as the header", "repair the row"))
+            continue
+        path = _below(root, manifest.parent, row["path"], known)
+        if by_path.setdefault(path, row) != row:
+            problems.append(Problem(where, f"a second, different row for {path}", "keep one of them"))
+    return by_path
+
+
+def _numbers(where: str, row: Mapping[str, str], names: Sequence[str], problems: list[Problem]) -> dict[str, float]:
+    numbers = {}
+    for name in names:
+        try:
+            numbers[name] = float(row[name] or "nan")
+        except ValueError:
+            problems.append(Problem(where, f"{name} is {row[name]!r}", "write a number or nothing"))
+    return numbers
 
 
 def _below(root: Path, folder: Path, cell: str, known: set[str]) -> str:
@@ -237,4 +262,4 @@ def _stem(path: str) -> str:
     """The path without the folder of its part and without its extension: the same in train/ and in test/."""
     pure = PurePosixPath(path)
     parts = pure.with_suffix("").parts
-    return "/".join(parts[1:] if len(parts) > 2 and parts[0].lower() in PART_FOLDERS else parts)
+    return "/".join(parts[1:] if len(parts) > 2 and parts[0].lower() in PART_NAMES else parts)

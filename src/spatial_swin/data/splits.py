@@ -64,7 +64,7 @@ def divide(
 
 
 def shared_groups(samples: Sequence[Sample]) -> list[str]:
-    """The groups that are in more than one part, sorted: a leak, to be said loudly."""
+    """The groups that are in more than one part, sorted: a leak."""
     parts: dict[str, set[str]] = {}
     for sample in samples:
         parts.setdefault(sample.group, set()).add(sample.split)
@@ -95,7 +95,10 @@ def describe_split(samples: Sequence[Sample], tolerance: float = TOLERANCE) -> s
     leaks = shared_groups(samples)
     if leaks:
         named = ", ".join(leaks[:5]) + (", ..." if len(leaks) > 5 else "")
-        lines.append(f"  WARNING: {len(leaks)} groups are in more than one part: {named}. Scores will be too high.")
+        lines.append(
+            f"  WARNING: {len(leaks)} groups are in more than one part: {named}. Scores will be too high; pass "
+            "--split_by recording (or programme, listener) for a split that can be defended."
+        )
     return "\n".join(lines)
 
 
