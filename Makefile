@@ -4,15 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.installed
 STAMP := $(VENV)/.installed-dev
+DOCS := $(VENV)/.installed-docs
 CONSTRAINTS ?= constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format clean
+.PHONY: help install demo test test-slow lint format docs clean
 
 help:
 	@echo "make demo       render, fine-tune, evaluate and report in a few minutes on a laptop"
 	@echo "make test       the tests, without the slow ones (make test-slow runs them)"
 	@echo "make lint       ruff and mypy"
+	@echo "make docs       the pages of docs/ as a website in build/docs"
 	@echo "make install    only install into $(VENV) (CONSTRAINTS= for the newest versions, e.g. a CUDA torch)"
 
 install: $(STAMP)
@@ -25,6 +27,10 @@ $(CORE): pyproject.toml constraints.txt
 $(STAMP): pyproject.toml constraints.txt
 	$(call install_into_venv,.[dev])
 	@touch $(CORE) $(STAMP)
+
+$(DOCS): pyproject.toml constraints.txt
+	$(call install_into_venv,.[docs])
+	@touch $(CORE) $(DOCS)
 
 define install_into_venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; run make with PYTHON=python3.12, say")'
@@ -50,6 +56,10 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open build/docs/index.html"
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

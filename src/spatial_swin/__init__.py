@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spatial_swin.reporting.analysis import ThesisResultsAnalyzer
 
-__all__ = ["ThesisResultsAnalyzer"]
+__version__ = "0.1.0"  # the one place: pyproject.toml reads it, a test compares CITATION.cff
+__all__ = ["ThesisResultsAnalyzer", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,50 @@
+"""What the package says about itself is said once, and the same everywhere."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+import spatial_swin
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+
+def test_version_is_written_in_one_place() -> None:
+    assert "version" not in PROJECT["project"]
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "src/spatial_swin/__init__.py"
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", spatial_swin.__version__)
+
+
+def test_citation_and_changelog_have_the_version_authors_and_licence_of_the_package() -> None:
+    project = PROJECT["project"]
+    assert CITATION["version"] == spatial_swin.__version__
+    assert [author["name"] for author in CITATION["authors"]] == [author["name"] for author in project["authors"]]
+    assert CITATION["license"] == project["license"]
+    assert f"## {spatial_swin.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_pinned_version_satisfies_its_floor() -> None:
+    pins = dict(re.findall(r"^([\w-]+)==(\d+(?:\.\d+)*)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    pins = {name.lower(): version for name, version in pins.items()}
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    requirements = PROJECT["project"]["dependencies"] + [line for extra in extras for line in extra]
+    floors = dict(match.groups() for line in requirements if (match := re.match(r"([\w-]+)>=([\d.]+)", line)))
+    assert set(floors) <= set(pins), "constraints.txt pins every direct requirement"
+    for name, floor in floors.items():
+        assert _numbers(pins[name]) >= _numbers(floor), name
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def test_readme_stays_short_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
