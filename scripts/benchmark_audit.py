@@ -3,34 +3,31 @@
     python scripts/benchmark_audit.py [--pictures 10000] [--rows 100000] [--repeats 3]
 
 Makes a paired set of mosaics in a temporary folder (removed at the end; about 1.3 GB for 10,000), audits it with the
-command itself, and divides made-up rows by group in several shapes. Prints the median and the range of the repeats.
+command itself, and divides made-up rows by group in several shapes. Prints the median and quartiles of the repeats.
 """
 
-import argparse
 import contextlib
 import io
 import os
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from measuring import CLASSES, parser_of, seconds_of, spread
 from PIL import Image
 
 from spatial_swin.cli import main as spatial_swin
 from spatial_swin.data.splits import assign_parts
 from spatial_swin.keyed_random import keyed_generator
 
-CLASSES = ("100", "200", "510", "514")
 SIDE, BLOCK = 384, 16
 CHUNKS = 5  # of every recording
 
 
 def make_pictures(root: Path, count: int) -> None:
-    """A quarter of `count` a class: every programme by two listeners in every class, with noise, so PNG is as slow."""
+    """`count` pictures: every programme by two listeners in every class, with noise that slows PNG down."""
 
     def write(number: int) -> None:
         label, rest = CLASSES[number % 4], number // 4
@@ -48,20 +45,11 @@ def make_pictures(root: Path, count: int) -> None:
         list(pool.map(write, range(count)))
 
 
-def timed(repeats: int, work: Callable[[], object]) -> str:
-    seconds = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return f"{statistics.median(seconds):.2f} s (of {repeats}: {min(seconds):.2f} to {max(seconds):.2f})"
-
-
 def audit(data: Path, output: Path) -> None:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
         code = spatial_swin(["audit", str(data), "--output_dir", str(output), "--split_by", "programme"])
-    assert code == 0, said.getvalue()
+    assert code == 0, printed.getvalue()
 
 
 def splits(rows: int) -> dict[str, tuple[list[str], list[str]]]:
@@ -80,19 +68,20 @@ def splits(rows: int) -> dict[str, tuple[list[str], list[str]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    for shape, (labels, groups) in splits(arguments.rows).items():
-        told = timed(arguments.repeats, lambda y=labels, g=groups: assign_parts(y, g, (0.7, 0.2, 0.1), (0,)))  # type: ignore[misc]
-        print(f"group split of {arguments.rows} rows, {shape}: {told}", flush=True)
+    options = parser.parse_args()
+    for shape, (labels, groups) in splits(options.rows).items():
+        work = partial(assign_parts, labels, groups, (0.7, 0.2, 0.1), (0,))
+        seconds = seconds_of(work, options.repeats, warm_up=0)
+        print(f"group split of {options.rows} rows, {shape}: {spread(seconds, 's')}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        make_pictures(data, arguments.pictures)
-        told = timed(arguments.repeats, lambda: audit(data, Path(folder) / "audit"))
-        print(f"audit of {arguments.pictures} pictures at {SIDE} px on {os.cpu_count()} cores: {told}")
+        make_pictures(data, options.pictures)
+        seconds = seconds_of(lambda: audit(data, Path(folder) / "audit"), options.repeats, warm_up=0)
+        print(f"audit of {options.pictures} pictures at {SIDE} px on {os.cpu_count()} cores: {spread(seconds, 's')}")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,11 @@
     OMP_NUM_THREADS=1 python scripts/benchmark_render.py [--synthetic 300] [--workers 2] [--repeats 3]
 
 Prints the wall and CPU time of the command (four layouts, 3 s, one listener, sound and pictures) and the CPU time of
-each step a rendering: median and range.
+each step per rendering: median and quartiles.
 """
 
-import argparse
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from measuring import parser_of, spread
 
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.drawing import encode_png
@@ -34,7 +33,7 @@ RATE, SECONDS = 48_000, 3.0
 
 
 def steps(programmes: int) -> dict[str, list[float]]:
-    """CPU seconds a rendering of every step, one value a programme."""
+    """CPU seconds per rendering of every step, one value per programme."""
     times: dict[str, list[float]] = {}
 
     def timed(name: str, work: Callable[[], Any]) -> Any:
@@ -63,8 +62,8 @@ def command(synthetic: int, workers: int) -> tuple[float, float]:
         began, used = time.perf_counter(), _children()
         arguments = ["render", "--synthetic", str(synthetic), "--workers", str(workers), "--output_dir", folder]
         subprocess.run([sys.executable, "-m", "spatial_swin.cli", *arguments], check=True, stdout=subprocess.DEVNULL)
-        found = len(list(Path(folder).glob("pictures/*/*.png")))
-        assert found == synthetic * len(DEFAULT_LAYOUTS), found
+        pictures = len(list(Path(folder).glob("pictures/*/*.png")))
+        assert pictures == synthetic * len(DEFAULT_LAYOUTS), pictures
         return time.perf_counter() - began, _children() - used
 
 
@@ -73,24 +72,19 @@ def _children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _line(name: str, values: list[float], unit: str, scale: float) -> str:
-    low, middle, high = (scale * f(values) for f in (min, statistics.median, max))
-    return f"{name:<26} median {middle:7.1f} {unit}   range {low:.1f} to {high:.1f}   n = {len(values)}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--synthetic", type=int, default=300)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name, values in steps(20).items():
-        print(_line(name, values, "ms", 1e3))
+        print(f"{name:<26} {spread(values, 'ms', 1e3)}")
     measured = [command(arguments.synthetic, arguments.workers) for _ in range(arguments.repeats)]
     print(f"{arguments.synthetic * len(DEFAULT_LAYOUTS)} renderings, {arguments.workers} workers")
     for name, values in zip(("wall", "CPU, all processes"), zip(*measured, strict=True), strict=True):
-        print(_line(name, list(values), "s", 1))
+        print(f"{name:<26} {spread(values, 's')}")
 
 
 if __name__ == "__main__":

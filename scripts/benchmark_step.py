@@ -11,36 +11,33 @@ pictures/s, the memory allocated on a GPU, and the share of the matrix peak meas
 import argparse
 import json
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from PIL import Image
+from measuring import (
+    CLASSES,
+    DTYPES,
+    ON,
+    device_name,
+    make_pictures,
+    make_recipe,
+    matrix_peak,
+    now,
+    parser_of,
+    quartiles,
+)
 from torch.nn import functional
 from transformers import TrainerCallback
 
-from spatial_swin.config import load_recipe
 from spatial_swin.modeling import swin
-from spatial_swin.runs import RunFolder, Sample
+from spatial_swin.runs import RunFolder
 from spatial_swin.training import build_trainer
-
-SWIN_BASE_384 = {
-    "model_type": "swin",
-    "image_size": 384,
-    "patch_size": 4,
-    "embed_dim": 128,
-    "depths": [2, 2, 18, 2],
-    "num_heads": [4, 8, 16, 32],
-    "window_size": 12,
-}
-ON = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument(
         "--model", default="swin-base-384", help="swin-base-384 (random weights) or what a recipe accepts"
     )
@@ -56,9 +53,17 @@ def main() -> None:
 
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    recipe = load_recipe(write_recipe(folder, options))
+    trainer_settings = {
+        "num_train_epochs": 1,
+        "warmup_epochs": 0,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "load_best_model_at_end": False,
+        "fp16": options.fp16 == "true",
+    }
+    recipe = make_recipe(folder, options, {"augmentation": options.augmentation == "true"}, trainer_settings)
     split = make_pictures(folder / "data", options.image_size, options.batch * (options.steps + 3))
-    model = swin.build_model(recipe.model, ["100", "200", "510", "514"])
+    model = swin.build_model(recipe.model, CLASSES)
     trainer, callbacks = build_trainer(recipe, RunFolder(recipe.output_dir), split, model)
     trainer.remove_callback(type(callbacks["console"]))
     pairs = Pairs(BareLoop(recipe, trainer))
@@ -67,8 +72,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     ours, bare = np.array(pairs.ours[3:]), np.array(pairs.bare[3:])
     ratio = ours / bare
     result = {
-        "device": torch.cuda.get_device_name() if ON == "cuda" else "CPU",
-        "threads": torch.get_num_threads(),
+        "device": device_name(),
         "precision": recipe.precision,
         "model": options.model,
         "batch": options.batch,
@@ -76,7 +80,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "augmentation": options.augmentation,
         "seconds_ours": round(float(np.median(ours)), 4),
         "seconds_bare": round(float(np.median(bare)), 4),
-        "ratio_quartiles": [round(float(q), 4) for q in np.quantile(ratio, (0.25, 0.5, 0.75))],
+        "ratio_quartiles": quartiles(ratio, 4),
         "pictures_per_second": round(options.batch / float(np.median(ours)), 2),
     }
     if ON == "cuda":
@@ -90,7 +94,7 @@ class BareLoop:
 
     def __init__(self, recipe: Any, trainer: Any) -> None:
         device = trainer.args.device
-        self.model = swin.build_model(recipe.model, ["100", "200", "510", "514"]).to(device)
+        self.model = swin.build_model(recipe.model, CLASSES).to(device)
         swin.set_learning(self.model, swin.learning_stages(recipe.model, 2))
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.05, fused=True)
@@ -98,7 +102,7 @@ class BareLoop:
         size = recipe.model.image_size
         self.pixels = torch.randn(recipe.trainer.per_device_train_batch_size, 3, size, size, device=device)
         self.labels = torch.randint(0, 4, (len(self.pixels),), device=device)
-        self.dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(recipe.precision)
+        self.dtype = DTYPES.get(recipe.precision)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.device = device
 
@@ -138,66 +142,6 @@ class Pairs(TrainerCallback):
         if ON == "cuda":
             torch.cuda.reset_peak_memory_stats()
         self.began = now()
-
-
-def now() -> float:
-    if ON == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def matrix_peak(dtype: torch.dtype, size: int = 8192, repeats: int = 20) -> float:
-    """Floating-point operations a second of a large product of random matrices: the peak to compare with."""
-    a, b = (torch.randn(size, size, device=ON).to(dtype) for _ in range(2))
-    for _ in range(3):
-        a @ b
-    began = now()
-    for _ in range(repeats):
-        a @ b
-    return 2 * size**3 * repeats / (now() - began)
-
-
-def write_recipe(folder: Path, options: argparse.Namespace) -> Path:
-    if options.model == "swin-base-384":
-        source = folder / "swin.json"
-        source.write_text(json.dumps(SWIN_BASE_384))
-    else:
-        source = Path(options.model)
-    recipe: dict[str, dict[str, Any]] = {
-        "Model": {"model_name_or_path": str(source), "image_size": options.image_size, "head_only_epochs": 0},
-        "Data": {"data_dir": str(folder / "data")},
-        "Trainer": {
-            "output_dir": str(folder / "run"),
-            "num_train_epochs": 1,
-            "warmup_epochs": 0,
-            "eval_strategy": "no",
-            "save_strategy": "no",
-            "load_best_model_at_end": False,
-            "per_device_train_batch_size": options.batch,
-            "fp16": options.fp16 == "true",
-            "report_to": "none",
-            "dataloader_num_workers": options.workers,
-        },
-    }
-    if options.augmentation == "false":
-        recipe["Data"]["augmentation"] = False
-    path = folder / "benchmark.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    return path
-
-
-def make_pictures(root: Path, size: int, count: int) -> list[Sample]:
-    """`count` noise pictures to train on and four to validate with, as a split."""
-    generator = np.random.default_rng(0)
-    samples = []
-    for index in range(count + 4):
-        label = ("100", "200", "510", "514")[index % 4]
-        path = root / label / f"{index:05d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(generator.integers(0, 256, (size, size), dtype=np.uint8)).save(path, compress_level=1)
-        part = "train" if index < count else "validation"
-        samples.append(Sample(f"{label}/{path.name}", label, path.stem, part, f"{index << 1:016x}{0:048x}"))
-    return samples
 
 
 if __name__ == "__main__":

@@ -21,12 +21,24 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from benchmark_step import ON, SWIN_BASE_384, make_pictures, matrix_peak, now
+from measuring import (
+    CLASSES,
+    DTYPES,
+    ON,
+    Side,
+    device_name,
+    in_turn,
+    make_pictures,
+    make_recipe,
+    matrix_peak,
+    now,
+    parser_of,
+    quartiles,
+)
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from spatial_swin.config import Recipe, load_recipe
+from spatial_swin.config import Recipe
 from spatial_swin.modeling import swin
 from spatial_swin.runs import RunFolder, Sample
 from spatial_swin.training import build_trainer
@@ -35,14 +47,13 @@ from spatial_swin.trunk.filling import fill, missing_jobs
 from spatial_swin.trunk.key import compute, open_cache, storage_error
 from spatial_swin.trunk.training import train_from_cache
 
-CLASSES = ["100", "200", "510", "514"]
 TRAIN, VALIDATION, TEST = 5244, 1498, 750  # of the 7,492 pictures of the experiment of record
 EPOCHS, HEAD_ONLY, VIEWS = 80, 2, 8
 FOLDS, FOLD_EPOCHS = 5, 150
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="swin-base-384", help="swin-base-384 (random weights) or a recipe's model")
     parser.add_argument("--image_size", type=int, default=384)
     parser.add_argument("--batch", type=int, default=16)
@@ -79,8 +90,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         options.rounds,
     )
     result: dict[str, Any] = {
-        "device": torch.cuda.get_device_name() if ON == "cuda" else "CPU",
-        "threads": torch.get_num_threads(),
+        "device": device_name(),
         "precision": cached_recipe.precision,
         "model": options.model,
         "batch": options.batch,
@@ -104,26 +114,8 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def load(folder: Path, options: argparse.Namespace, **views: int) -> Recipe:
-    source = Path(options.model)
-    if options.model == "swin-base-384":
-        source = folder / "swin.json"
-        source.write_text(json.dumps(SWIN_BASE_384))
-    recipe = {
-        "Model": {"model_name_or_path": str(source), "image_size": options.image_size, "head_only_epochs": 0},
-        "Data": {"data_dir": str(folder / "data"), "trunk_cache_dir": str(folder / "cache"), **views},
-        "Trainer": {
-            "output_dir": str(folder / "run"),
-            "per_device_train_batch_size": options.batch,
-            "fp16": True,
-            "per_device_eval_batch_size": options.batch,
-            "dataloader_num_workers": options.workers,
-            "dataloader_drop_last": True,
-            "report_to": "none",
-        },
-    }
-    path = folder / "benchmark.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    return load_recipe(path)
+    trainer = {"fp16": True, "per_device_eval_batch_size": options.batch, "dataloader_drop_last": True}
+    return make_recipe(folder, options, {"trunk_cache_dir": str(folder / "cache"), **views}, trainer)
 
 
 def make_trainer(recipe: Recipe, split: list[Sample], model: Any) -> Any:
@@ -213,27 +205,11 @@ def evaluation(trainer: Any) -> Callable[[], None]:
     return step
 
 
-def in_turn(sides: dict[str, tuple[Callable[[], None], int, int]], rounds: int) -> dict[str, np.ndarray]:
-    """Pictures/s [rounds] of each side (step, pictures, steps a round); a round before them is not counted."""
-    rates: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds + 1):
-        for name, (step, pictures, steps) in sides.items():
-            began = now()
-            for _ in range(steps):
-                step()
-            rates[name].append(pictures / (now() - began))
-    return {name: np.array(rate[1:]) for name, rate in rates.items()}
-
-
-def quartiles(values: np.ndarray) -> list[float]:
-    return [round(float(value), 3) for value in np.quantile(values, (0.25, 0.5, 0.75))]
-
-
 def peak_shares(
     trainer: Any, recipe: Recipe, options: argparse.Namespace, step_rate: float, filling: dict[str, Any]
 ) -> dict[str, Any]:
     """Floating-point operations a second as torch counts them, over those of a large product in the same precision."""
-    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(recipe.precision, torch.float32)
+    dtype = DTYPES.get(recipe.precision, torch.float32)
     peak = matrix_peak(dtype, 8192 if ON == "cuda" else 2048, 10)
     cut, size = forward.cut_stage(recipe.model), options.image_size
     model = swin.build_model(recipe.model, CLASSES).to(ON).eval()
@@ -281,7 +257,7 @@ def project(train: dict[str, float], evaluate: dict[str, float], filling: float)
 
 def tuning(recipe: Recipe, options: argparse.Namespace) -> dict[str, Any]:
     """Steps of the stages after the cut alone, on stored output in memory: other batches, optimizers, a compiler."""
-    variants: dict[str, tuple[Callable[[], None], int, int]] = {}
+    variants: dict[str, Side] = {}
     for batch in (options.batch // 2, options.batch, options.batch * 2, options.batch * 4):
         variants[f"batch {batch}"] = (StageSteps(recipe, batch).step, batch, 1)
     variants["foreach AdamW"] = (StageSteps(recipe, options.batch, fused=False).step, options.batch, 1)
@@ -307,7 +283,7 @@ class StageSteps:
     """From stored output in memory: forward, backward, clipping, optimizer."""
 
     def __init__(self, recipe: Recipe, batch: int, fused: bool = True, compiled: bool = False) -> None:
-        self.dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(recipe.precision)
+        self.dtype = DTYPES.get(recipe.precision)
         model = swin.build_model(recipe.model, CLASSES).to(ON)
         swin.set_learning(model, swin.learning_stages(recipe.model, 2))
         self.cut = forward.cut_stage(recipe.model)
