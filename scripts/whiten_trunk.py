@@ -18,9 +18,8 @@ from torch import nn
 from transformers import SwinForImageClassification
 
 from spatial_swin.data.folder import scan_folder
-from spatial_swin.data.pictures import IMAGENET_MEAN, IMAGENET_STD, build_processor, read_pixels
+from spatial_swin.data.pictures import IMAGENET_MEAN, IMAGENET_STD, build_processor, normalise, read_pixels
 from spatial_swin.modeling import swin
-from spatial_swin.modeling.occlusion import normalise
 from spatial_swin.trunk import forward
 
 STAGE = 4

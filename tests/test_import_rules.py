@@ -22,7 +22,7 @@ ROWS = """
     evaluation    |
     modeling      | runs config data
     trunk         | runs config data modeling
-    reporting     | runs evaluation
+    reporting     | runs audio evaluation finished
     tracking      | runs config modeling
     background    | runs config
     finished      | runs audio data evaluation modeling
@@ -30,11 +30,11 @@ ROWS = """
     preparing     | runs audio config data modeling trunk tracking
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
     folds         | runs audio config data evaluation modeling trunk reporting training
-    evaluating    | runs config data evaluation reporting finished
+    evaluating    | runs data evaluation modeling reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished
-    exporting     | modeling finished prediction
-    publishing    | runs reporting finished
+    exporting     | data modeling finished prediction
+    publishing    | runs audio reporting finished
     app           | audio data evaluation modeling reporting prediction finished
     __init__      | reporting
 """

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from spatial_swin import files
-from spatial_swin.audio.manifest import TILES
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.factors import Factors
 from spatial_swin.data.fingerprints import (
@@ -218,10 +217,9 @@ def cell_means(thumbnails: np.ndarray) -> np.ndarray:
 
 def level_tiles(root: Path) -> tuple[list[Box], tuple[int, int] | None]:
     """The boxes of the tiles that show magnitude over frequency, and the pictures' width and height."""
-    file = root / TILES
-    if not file.is_file():
+    tiles = TileMap.beside(root)
+    if tiles is None:
         return [], None
-    tiles = TileMap.read(file)
     boxes = [(t.x, t.y, t.width, t.height) for t in tiles.tiles if "magnitude" in t.name and t.vertical == "frequency"]
     return boxes, (tiles.size[1], tiles.size[0])
 

@@ -4,28 +4,26 @@ In goes a run folder, out comes a `reporting.explanation_pages.Explanation`. Onl
 occlusion are `modeling`'s, numbers are `evaluation.explanation`'s, writing is `reporting.explanation_pages`'.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from tqdm import tqdm
-from transformers import SwinForImageClassification
-from transformers.utils import logging
 
-from spatial_swin import files
-from spatial_swin.audio.manifest import pictures_folder
-from spatial_swin.audio.tiles import TileMap
-from spatial_swin.data.pictures import read_pixels
-from spatial_swin.errors import DataError, Problem, RunError, raise_problems
+from spatial_swin.audio.manifest import TILES
+from spatial_swin.data.folder import pictures_of
+from spatial_swin.data.pictures import normalise, read_pixels
+from spatial_swin.data.preflight import require_same_pictures
+from spatial_swin.errors import RunError
 from spatial_swin.evaluation import explanation as numbers
 from spatial_swin.evaluation.explanation import Region
+from spatial_swin.finished import FinishedModel, open_finished
 from spatial_swin.modeling import occlusion
-from spatial_swin.modeling.relevance import load_model, relevance
+from spatial_swin.modeling.relevance import relevance
+from spatial_swin.modeling.swin import Swin
 from spatial_swin.reporting.explanation_pages import Explanation
 from spatial_swin.reporting.figures_explanation import ShownSample
 from spatial_swin.runs import Predictions, RunFolder, Sample
@@ -52,15 +50,13 @@ class Pictures(Sequence[Tensor]):
 class Subject:
     """What is explained: the model, the predictions of the part, which of them, and where their pictures are.
 
-    drawn: positions behind the means; chosen: (position, kind) with a figure each; mean, std: the normalisation.
+    drawn: positions behind the means; chosen: (position, kind) with a figure each.
     """
 
-    run: RunFolder
+    finished: FinishedModel
+    model: Swin
     part: str
     root: Path
-    model: SwinForImageClassification
-    mean: list[float]
-    std: list[float]
     predictions: Predictions
     train: list[Sample]
     drawn: np.ndarray
@@ -70,15 +66,15 @@ class Subject:
     notes: list[str]
 
     @property
-    def image_size(self) -> int:
-        return square(self.model)
+    def kind(self) -> str:
+        """What the regions are."""
+        return "cells" if self.finished.tiles is None else "tiles"
 
     @property
     def about(self) -> str:
-        name = "tiles" if (self.root / "tiles.json").is_file() else "cells"
         return (
             f"{len(self.drawn)} of {len(self.predictions)} pictures of the {self.part} part for the means, "
-            f"{len(self.chosen)} shown; {len(self.regions)} {name}; {self.model.device}"
+            f"{len(self.chosen)} shown; {len(self.regions)} {self.kind}; {self.model.device}"
         )
 
 
@@ -89,38 +85,27 @@ def open_run(path: Path, part: str, data_dir: Path | None, samples: int, limit: 
         RunError: no run folder, no model, no predictions of this part. DataError: pictures that are gone or changed.
     """
     run = RunFolder(path).require()
-    if not (run.model / "config.json").is_file():
-        raise RunError(
-            f"{run.model}: there is no model in this run yet; let its training finish (same command continues)"
-        )
+    finished = open_finished(path, data_dir=data_dir)
     predictions = run.read_predictions(part)
     split = {sample.path: sample for sample in run.read_split()}
     if strange := [item for item in predictions.paths if item not in split]:
         raise RunError(
             f"{run.predictions_file(part)}: {strange[0]} is not in split.csv; run `spatial-swin evaluate` again"
         )
-    root = _root(run, data_dir)
+    root = pictures_of(run, data_dir)
     chosen = numbers.choose_samples(predictions.labels, predictions.probabilities, samples)
     drawn = numbers.draw_items(predictions.paths, predictions.labels, limit, SEED)
     train = [sample for sample in split.values() if sample.split == "train"]
     of_train = numbers.draw_items([s.path for s in train], np.zeros(len(train), dtype=int), TRAIN_PICTURES, SEED)
     train = [train[i] for i in of_train]
     wanted = {*(int(i) for i in drawn), *(i for i, _ in chosen)}
-    _verify(root, [*(split[predictions.paths[i]] for i in sorted(wanted)), *train])
-
-    model = _model(run)
-    mean, std = _normalisation(run.model / "preprocessor_config.json")
-    regions, masks, notes = _regions(root, square(model))
+    shown = [split[predictions.paths[i]] for i in sorted(wanted)]
+    require_same_pictures(root, [*shown, *train], advice="restore them, or say where they are with --data_dir")
+    regions, masks, notes = _regions(finished)
     if len(drawn) < len(predictions):
         notes.append(f"means are over {len(drawn)} of {len(predictions)} pictures, drawn evenly over the classes")
-    return Subject(run, part, root, model, mean, std, predictions, train, drawn, chosen, regions, masks, notes)
-
-
-def square(model: SwinForImageClassification) -> int:
-    """The side of the pictures that the model was trained on; recipes know no others than squares."""
-    size = model.config.image_size
-    assert isinstance(size, int)
-    return size
+    model = finished.load()
+    return Subject(finished, model, part, root, predictions, train, drawn, chosen, regions, masks, notes)
 
 
 def explain(subject: Subject, hide: bool, target: str, attention_share: float, batch_size: int) -> Explanation:
@@ -131,18 +116,25 @@ def explain(subject: Subject, hide: bool, target: str, attention_share: float, b
     drawn = np.array([place[int(i)] for i in subject.drawn], dtype=int)
     chosen = np.array([place[i] for i, _ in subject.chosen], dtype=int)
     labels = predictions.labels[positions]
-    pictures = Pictures(subject.root, [predictions.paths[i] for i in positions], subject.image_size)
+    pictures = Pictures(subject.root, [predictions.paths[i] for i in positions], subject.finished.image_size)
     classes = {"none": None, "predicted": predictions.predicted[positions], "true": labels}[target]
     precision = occlusion.fitting_precision(subject.model.device)
 
     maps, probabilities = relevance_maps(subject, pictures, classes, attention_share, batch_size)
     shares = numbers.region_relevance(maps, subject.masks)
-    train = Pictures(subject.root, [s.path for s in subject.train], subject.image_size)
+    train = Pictures(subject.root, [s.path for s in subject.train], subject.finished.image_size)
     usual = occlusion.mean_picture(tqdm(train, desc="mean picture", unit="picture", disable=None))
     falls = sample_falls = None
     if hide:
         answers = occlusion.occlude(
-            subject.model, pictures, subject.masks, usual, subject.mean, subject.std, batch_size, precision
+            subject.model,
+            pictures,
+            subject.masks,
+            usual,
+            subject.finished.mean,
+            subject.finished.std,
+            batch_size,
+            precision,
         )
         falls = numbers.falls(labels[drawn], answers[:, drawn])
         likelihood = numbers.likelihoods(labels, answers)
@@ -164,7 +156,7 @@ def explain(subject: Subject, hide: bool, target: str, attention_share: float, b
         "part": subject.part,
         "relevance": "attention rollout" if target == "none" else f"class-weighted ({target})",
         "attention_share": attention_share,
-        "regions": "tiles" if _has_tiles(subject.root) else "cells",
+        "regions": subject.kind,
         "occlusion": hide,
         "mean_of_train_pictures": len(train),
         "precision_of_occlusion": precision if hide else None,
@@ -196,7 +188,7 @@ def relevance_maps(
     done = 0
     with tqdm(total=len(pictures), desc="relevance", unit="picture", disable=None) as bar:
         for batch in occlusion.batches(pictures, batch_size):
-            pixels = occlusion.normalise(batch.to(device), subject.mean, subject.std)
+            pixels = normalise(batch.to(device), subject.finished.mean, subject.finished.std)
             of = None if classes is None else torch.from_numpy(classes[done : done + len(batch)])
             found = relevance(subject.model, pixels, attention_share, of)
             maps.append(found.maps.cpu().numpy())
@@ -206,64 +198,14 @@ def relevance_maps(
     return np.concatenate(maps), np.concatenate(probabilities)
 
 
-def _model(run: RunFolder) -> SwinForImageClassification:
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        return load_model(run.model, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RunError(
-            f"{run.model}: the weights cannot be loaded ({reason}); train again, or restore the folder"
-        ) from None
-
-
-def _root(run: RunFolder, data_dir: Path | None) -> Path:
-    given = data_dir or (run.read_recipe().get("Data") or {}).get("data_dir")
-    if given is None:
-        raise RunError(f"{run.recipe_file}: it names no data_dir; say where the pictures are with --data_dir")
-    root = Path(given)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; say where the pictures are now with --data_dir")
-    return pictures_folder(root)
-
-
-def _verify(root: Path, samples: Sequence[Sample]) -> None:
-    """Every picture that will be read is there, with the bytes it had when the split was made."""
-    problems = []
-    for sample in tqdm(samples, desc="checking", unit="picture", disable=None):
-        file = root / sample.path
-        if not file.is_file():
-            problems.append(
-                Problem(str(file), "is in the split and not in the data", "give --data_dir or put it back")
-            )
-        elif sample.sha256 and files.sha256_of(file) != sample.sha256:
-            problems.append(Problem(str(file), "is not the picture the split was made with", "restore it"))
-    raise_problems(DataError, problems, f"The pictures in {root} are not those of the run")
-
-
-def _normalisation(path: Path) -> tuple[list[float], list[float]]:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return [float(v) for v in stored["image_mean"]], [float(v) for v in stored["image_std"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{path}: the normalisation cannot be read ({error!r}); train again, or restore the file"
-        ) from None
-
-
-def _has_tiles(root: Path) -> bool:
-    return (root / "tiles.json").is_file()
-
-
-def _regions(root: Path, size: int) -> tuple[list[Region], np.ndarray, list[str]]:
+def _regions(finished: FinishedModel) -> tuple[list[Region], np.ndarray, list[str]]:
     """The tiles of the data set, or a grid of cells with a sentence saying so; masks bool [R, S, S]."""
-    if not _has_tiles(root):
-        note = f"there is no tiles.json, so the regions are a grid of {numbers.GRID} x {numbers.GRID} cells"
+    size = finished.image_size
+    if finished.tiles is None:
+        note = f"there is no {TILES}, so the regions are a grid of {numbers.GRID} x {numbers.GRID} cells"
         return *numbers.region_masks(numbers.grid_regions(size), size), [note]
-    tile_map = TileMap.read(root / "tiles.json")
-    height, width = tile_map.size
-    tiles = [Region(t.name, t.title, t.x, t.y, t.width, t.height) for t in tile_map.tiles]
+    height, width = finished.tiles.size
+    tiles = [Region(t.name, t.title, t.x, t.y, t.width, t.height) for t in finished.tiles]
     return *numbers.region_masks(numbers.scaled(tiles, width, height, size), size), []
 
 

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from spatial_swin.data.pictures import normalise
 from spatial_swin.errors import SpatialSwinError
-from spatial_swin.modeling.occlusion import normalise
 from spatial_swin.prediction.predictor import Predictor
 
 INPUT, OUTPUT = "pixel_values", "logits"

@@ -20,13 +20,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spatial_swin.audio.manifest import TILES
 from spatial_swin.errors import HubError, Problem, RunError, UsageError, raise_problems
+from spatial_swin.finished import CONFIG, PROCESSOR, TEMPERATURE, open_finished, temperature_record
 from spatial_swin.runs import RunFolder
 
 T = TypeVar("T")
-NEEDED = ("config.json", "preprocessor_config.json")
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
-FRONT_END = "tiles.json"  # how sound became the pictures; training leaves it beside the model where the data has one
 WAITS = (1.0, 2.0, 4.0, 8.0, 8.0)  # seconds, as huggingface_hub's own backoff
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another one a moment later
 # Seconds to connect, to read, to write, to wait for a connection; the library's client would wait for ever.
@@ -116,18 +116,11 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
 
     found = gather(run.path, resamples, examples=False)
     names = sorted(path.name for path in run.model.iterdir() if WEIGHTS.fullmatch(path.name))
-    names += [*NEEDED, *([FRONT_END] if (run.model / FRONT_END).is_file() else [])]
+    names += [CONFIG, PROCESSOR, *([TILES] if (run.model / TILES).is_file() else [])]
     uploads = [Upload(name, run.model / name) for name in names]
     if found.temperature:
-        t = found.temperature
-        stored = {
-            "temperature": t.value,
-            "fitted_on": "validation",
-            "items": t.items,
-            "nll_before": t.nll_before,
-            "nll_after": t.nll_after,
-        }
-        uploads.append(Upload("temperature.json", (json.dumps(stored, indent=2) + "\n").encode()))
+        record = json.dumps(temperature_record(found.temperature), indent=2)
+        uploads.append(Upload(TEMPERATURE, f"{record}\n".encode()))
     if found.metrics:
         uploads.append(Upload("confusion_matrix.png", _confusion_figure(found.metrics, found.class_names)))
     card = card_of(found, model_id, license_name, {upload.name for upload in uploads})
@@ -141,11 +134,7 @@ def _require_finished(run: RunFolder) -> None:
     if state != "finished":
         told = f"the training is {state}" if state else "no training has finished here"
         raise RunError(f"{run.path}: {told}; only a finished run is pushed (the command that began it continues it)")
-    missing = [name for name in NEEDED if not (run.model / name).is_file()]
-    if not any(run.model.glob("model*.safetensors")):
-        missing.insert(0, "model.safetensors")
-    if missing:
-        raise RunError(f"{run.model}: {', '.join(missing)} is missing; without it nobody can load the model")
+    open_finished(run.path, refit=True).load("cpu")
 
 
 def _confusion_figure(metrics: dict[str, Any], class_names: list[str]) -> bytes:

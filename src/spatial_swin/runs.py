@@ -62,6 +62,15 @@ class Predictions:
     labels: np.ndarray
     probabilities: np.ndarray
 
+    @classmethod
+    def of_logits(cls, logits: np.ndarray, samples: Sequence[Sample], class_names: list[str]) -> "Predictions":
+        """What logits [N, K] say of `samples`, in their order."""
+        table = np.asarray(logits, dtype=np.float64)
+        table = np.exp(table - table.max(axis=1, keepdims=True))
+        labels = np.array([class_names.index(sample.label) for sample in samples])
+        paths, groups = [sample.path for sample in samples], [sample.group for sample in samples]
+        return cls(paths, groups, class_names, labels, table / table.sum(axis=1, keepdims=True))
+
     @cached_property
     def predicted(self) -> np.ndarray:
         return self.probabilities.argmax(axis=1)

@@ -37,7 +37,7 @@ from spatial_swin.data.augment_sound import read_tile_map
 from spatial_swin.data.factors import factor_table, find_factors
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.pictures import build_processor, load_pictures
-from spatial_swin.data.preflight import preflight
+from spatial_swin.data.preflight import preflight, require_same_pictures
 from spatial_swin.data.splits import describe_split, split_samples
 from spatial_swin.errors import DataError, Problem, RecipeError, RunError, Stopped, raise_problems
 from spatial_swin.evaluation.metrics import summarise
@@ -62,6 +62,7 @@ from spatial_swin.trunk.training import train_from_cache
 
 # What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.
 BEFORE_TRAINING = {".lock", "training.log", "pid"}
+ADVICE = "or choose a new --output_dir"  # where the data is not what the split was made from
 
 
 def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFolder:
@@ -258,10 +259,10 @@ def _prepare_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | N
     sha256 = preflight(folder, workers=data.preflight_workers)
     if run.split_file.is_file():
         split: Sequence[Sample] = run.read_split()
-        _verify(run, split, sha256)
+        require_same_pictures(folder.root, split, sha256, ADVICE)
     elif samples is not None:
         split = samples
-        _verify(run, split, sha256)
+        require_same_pictures(folder.root, split, sha256, ADVICE)
     else:
         factors = find_factors(folder.root, [picture.path for picture in folder.pictures], data.factors, data.manifest)
         print(factor_table(factors), flush=True)
@@ -277,19 +278,6 @@ def _prepare_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | N
     print(
         f"\n{len(split)} pictures of {len(_class_names(split))} classes in {folder.root}\n{describe_split(split)}\n",
         flush=True,
-    )
-
-
-def _verify(run: RunFolder, split: Sequence[Sample], sha256: dict[str, str]) -> None:
-    """Every picture of the split is there, with the bytes it had."""
-    problems = []
-    for sample in split:
-        if sample.path not in sha256:
-            problems.append(Problem(sample.path, "is in the split and no longer in the data", "put it back"))
-        elif sha256[sample.path] != sample.sha256:
-            problems.append(Problem(sample.path, "is not the picture the split was made with", "restore it"))
-    raise_problems(
-        DataError, problems, f"The data is not what {run.split_file} was made from; or choose a new --output_dir"
     )
 
 
@@ -318,7 +306,8 @@ def _finish(
         logits = trainer.predict(pictures[part], metric_key_prefix=part).predictions
         if not trainer.is_world_process_zero():
             continue
-        predictions = as_predictions(logits, members, class_names)
+        assert isinstance(logits, np.ndarray), "our loss gives logits alone"
+        predictions = Predictions.of_logits(logits, members, class_names)
         run.write_predictions(part, predictions)
         summaries[part] = summarise(predictions.labels, predictions.probabilities, predictions.groups, class_names)
     if not trainer.is_world_process_zero():
@@ -331,20 +320,6 @@ def _finish(
     run.write_metrics({"class_names": class_names, "best_epoch": best_epoch, "test_openings": opened, **summaries})
     run.write_environment({**run.read_environment(), "seconds_total": round(seconds, 1)})
     print(summary_text(run, summaries, class_names, best_epoch), flush=True)
-
-
-def as_predictions(logits: Any, members: Sequence[Sample], class_names: list[str]) -> Predictions:
-    """Logits [N, K] of `members`, in their order, as probabilities with the files' names."""
-    table = np.asarray(logits[0] if isinstance(logits, tuple) else logits, dtype=np.float64)
-    table = np.exp(table - table.max(axis=1, keepdims=True))
-    labels = np.array([class_names.index(sample.label) for sample in members])
-    return Predictions(
-        [s.path for s in members],
-        [s.group for s in members],
-        class_names,
-        labels,
-        table / table.sum(axis=1, keepdims=True),
-    )
 
 
 def save_model(run: RunFolder, trainer: TwoPhaseTrainer, data_dir: str | os.PathLike[str]) -> None:

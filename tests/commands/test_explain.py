@@ -11,8 +11,7 @@ from transformers import SwinConfig, SwinForImageClassification
 
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.cli import main
-from spatial_swin.data.pictures import build_processor, read_pixels
-from spatial_swin.modeling.occlusion import normalise
+from spatial_swin.data.pictures import build_processor, normalise, read_pixels
 from spatial_swin.runs import Predictions, RunFolder, Sample
 
 CLASSES = ["100", "200", "510", "514"]
@@ -176,7 +175,7 @@ def test_predictions_of_another_model_are_noticed(run: RunFolder) -> None:
         ("model/config.json", "no model in this run"),
         ("predictions/test.csv", "no such file"),
         ("recipe.yaml", "not a run folder"),
-        ("model/preprocessor_config.json", "normalisation"),
+        ("model/preprocessor_config.json", "there is no such file"),
         ("model/model.safetensors", "weights"),
     ],
 )

@@ -12,8 +12,7 @@ from transformers import SwinConfig, SwinForImageClassification
 from spatial_swin import exporting
 from spatial_swin.cli import main
 from spatial_swin.commands import export
-from spatial_swin.data.pictures import build_processor
-from spatial_swin.modeling.occlusion import normalise
+from spatial_swin.data.pictures import build_processor, normalise
 from spatial_swin.modeling.swin import ASSETS
 from spatial_swin.prediction.predictor import load_predictor
 

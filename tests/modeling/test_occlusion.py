@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spatial_swin.modeling.occlusion import hide, mean_picture, normalise, occlude
+from spatial_swin.data.pictures import normalise
+from spatial_swin.modeling.occlusion import hide, mean_picture, occlude
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.5]
 

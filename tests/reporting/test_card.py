@@ -43,7 +43,14 @@ def test_card_says_how_the_pictures_were_made_when_that_is_known(made_run: MakeR
     run = made_run()
     assert "is not known here" in model_card(run, resamples=50)
     run.model.mkdir()
-    front_end = {"version": 1, "arrangement": "2x2", "size": [192, 192], "sample_rate": 48000, "seconds": 3.0}
+    front_end = {
+        "version": 1,
+        "arrangement": "2x2",
+        "size": [192, 192],
+        "sample_rate": 48000,
+        "seconds": 3.0,
+        "tiles": [],
+    }
     (run.model / "tiles.json").write_text(json.dumps(front_end))
     text = model_card(run, resamples=50)
     assert "mosaic recordings pictures --seconds 3 --sample_rate 48000 --arrangement 2x2 --size 384`" in text

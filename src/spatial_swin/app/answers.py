@@ -16,11 +16,10 @@ import torch
 from PIL import Image
 
 from spatial_swin.audio.clips import SOUND_ENDINGS
-from spatial_swin.data.pictures import as_pixels
+from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.explanation import Region, grid_regions, region_masks, region_relevance, scaled
 from spatial_swin.files import PICTURE_ENDINGS
-from spatial_swin.modeling.occlusion import normalise
 from spatial_swin.modeling.relevance import relevance
 from spatial_swin.prediction.predictor import Predictor, Timeline, read_picture
 
@@ -137,7 +136,7 @@ def _timeline(predictor: Predictor, path: Path, tell: Callable[[int], object] | 
 
 def _shortest(predictor: Predictor) -> float | None:
     """Seconds that a window must have; None where no front end is known, which the predictor then says."""
-    return None if predictor.front_end is None else max(0.25, SHORTEST * predictor.front_end.tiles.seconds)
+    return None if predictor.tiles is None else max(0.25, SHORTEST * predictor.tiles.seconds)
 
 
 def _look_at(predictor: Predictor, path: Path, number: int) -> dict[str, Any]:
@@ -160,9 +159,9 @@ def _looked(predictor: Predictor, pixels: torch.Tensor) -> dict[str, Any]:
 
 def _regions(predictor: Predictor) -> list[Region]:
     """The cue tiles the model was trained on, else a plain grid."""
-    if predictor.front_end is None:
+    tiles = predictor.tiles
+    if tiles is None:
         return grid_regions(predictor.image_size)
-    tiles = predictor.front_end.tiles
     height, width = tiles.size
     found = [Region(t.name, t.title, t.x, t.y, t.width, t.height) for t in tiles]
     return scaled(found, width, height, predictor.image_size)
@@ -172,6 +171,6 @@ def _remarks(predictor: Predictor, flags: list[str]) -> list[str]:
     """Sentences on windows that are unlike the others, and on probabilities that were never calibrated."""
     counts = {flag: sum(flag in of_window.split("+") for of_window in flags) for flag in FLAGS}
     said = [f"{FLAGS[flag]}: {count} of {len(flags)} windows." for flag, count in counts.items() if count]
-    if not predictor.calibrated:
+    if predictor.temperature is None:
         said.append("The probabilities are not calibrated: `spatial-swin evaluate` fits the temperature.")
     return said

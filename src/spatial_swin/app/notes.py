@@ -33,7 +33,7 @@ def notes(predictor: Predictor) -> str:
 
 
 def _calibration(predictor: Predictor) -> str:
-    if not predictor.calibrated:
+    if predictor.temperature is None:
         return "The plain softmax of the model: no temperature was fitted."
     return f"The softmax of the model at the temperature {predictor.temperature:.2f}, fitted on the validation part."
 

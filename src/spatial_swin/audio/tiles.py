@@ -236,6 +236,11 @@ class TileMap:
         files.write_json(path, {"version": VERSION, **asdict(self)})
 
     @classmethod
+    def beside(cls, folder: str | os.PathLike[str]) -> "TileMap | None":
+        """The tile map of a folder, None where it has none. Raises AudioError for one that cannot be read."""
+        return cls.read(folder) if (Path(folder) / TILES).is_file() else None
+
+    @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "TileMap":
         """Read tiles.json, or the one inside a folder. Raises AudioError naming what is wrong with the file."""
         path = Path(path)

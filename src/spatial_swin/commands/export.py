@@ -158,7 +158,7 @@ def description(predictor: "Predictor", content: bytes) -> dict[str, Any]:
         },
         "output": {"name": OUTPUT, "type": "float32", "shape": ["batch", len(predictor.class_names)]},
         "labels": predictor.class_names,
-        "temperature": predictor.temperature if predictor.calibrated else None,
+        "temperature": predictor.temperature,
         "opset": next(entry.version for entry in graph.opset_import if entry.domain in ("", "ai.onnx")),
     }
 

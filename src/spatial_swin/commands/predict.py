@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.expect is not None and arguments.expect not in names:
         raise UsageError(f"--expect {arguments.expect}: the model knows {', '.join(names)}; choose one of them")
     found = find_files(arguments.files)
-    if predictor.front_end is not None and any(path.suffix.lower() in SOUND_ENDINGS for path in found.paths):
+    if predictor.tiles is not None and any(path.suffix.lower() in SOUND_ENDINGS for path in found.paths):
         predictor.sound_settings(arguments.hop_seconds, arguments.minimum_seconds)  # a bad option: said before all
     judge = Judge(
         predictor, arguments.minimum_confidence, arguments.hop_seconds, arguments.minimum_seconds, arguments.batch_size
@@ -90,7 +90,6 @@ def run(arguments: argparse.Namespace) -> int:
         str(arguments.run),
         names,
         predictor.temperature,
-        predictor.calibrated,
         judgements,
         found.problems + problems,
         arguments.minimum_confidence,
@@ -131,7 +130,7 @@ def summary(outcome: "Outcome", passed_by: int) -> str:
         parts.append(f"{differing} of {count} not {outcome.expect}" if differing else f"all {outcome.expect}")
     how = (
         f"probabilities calibrated (temperature {outcome.temperature:.3f})"
-        if outcome.calibrated
+        if outcome.temperature is not None
         else "probabilities NOT calibrated: run `spatial-swin evaluate` on the run first"
     )
     lines = [f"\n{', '.join(parts)}; {how}"]

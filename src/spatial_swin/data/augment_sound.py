@@ -10,7 +10,6 @@ what the trainer calls.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -60,13 +59,14 @@ def read_tile_map(root: str | os.PathLike[str], arguments: SoundAugmentationArgu
     """
     if not asks_for_sound(arguments):
         return None
-    path = pictures_folder(Path(root)) / TILES
-    if not path.is_file():
+    folder = pictures_folder(root)
+    tile_map = TileMap.beside(folder)
+    if tile_map is None:
         raise DataError(
-            f"{path}: missing, and the recipe asks for sound augmentation; make the pictures with "
+            f"{folder / TILES}: missing, and the recipe asks for sound augmentation; make the pictures with "
             "`spatial-swin mosaic` or `render`, or set the sound_ keys to 0"
         )
-    return TileMap.read(path)
+    return tile_map
 
 
 def augment_batch(

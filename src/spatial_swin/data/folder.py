@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatial_swin.audio.manifest import MANIFEST, TILES, pictures_folder
-from spatial_swin.errors import DataError, Problem, raise_problems
+from spatial_swin.errors import DataError, Problem, RunError, raise_problems
 from spatial_swin.files import PICTURE_ENDINGS
+from spatial_swin.runs import RunFolder
 
 OURS = frozenset({MANIFEST, TILES})  # beside the classes, by `spatial-swin mosaic` and `render`
 METADATA = frozenset({"metadata.csv", "metadata.jsonl", "metadata.parquet"})
@@ -73,6 +74,19 @@ def scan_folder(root: str | os.PathLike[str]) -> PictureFolder:
         problems += _part_problems(tops, pictures)
     raise_problems(DataError, problems, f"The data folder {folder} cannot be used")
     return PictureFolder(folder, sorted({picture.label for picture in pictures}), pictures)
+
+
+def pictures_of(run: RunFolder, data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Where the pictures of a run lie: below `data_dir`, or below that of its recipe when None.
+
+    Raises RunError when the recipe names none, DataError when there is no such folder.
+    """
+    given = data_dir or (run.read_recipe().get("Data") or {}).get("data_dir")
+    if not given:
+        raise RunError(f"{run.recipe_file}: it names no data_dir; say where the pictures are with --data_dir")
+    if not Path(given).is_dir():
+        raise DataError(f"{given}: no such folder; say where the pictures are now with --data_dir")
+    return pictures_folder(given)
 
 
 def _has_pictures(folder: Path) -> bool:

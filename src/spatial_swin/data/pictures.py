@@ -59,6 +59,16 @@ def as_pixels(picture: Image.Image, image_size: int) -> torch.Tensor:
     return torch.from_numpy(np.array(colours)).permute(2, 0, 1).contiguous()
 
 
+def normalise(
+    pixels: torch.Tensor, mean: Sequence[float] | torch.Tensor, std: Sequence[float] | torch.Tensor, white: float = 255
+) -> torch.Tensor:
+    """Pictures [B, 3, S, S] as the model reads them, float32; mean and std of RGB in 0..1, `white` is their 1."""
+    shift, scale = (
+        torch.as_tensor(v, dtype=torch.float32, device=pixels.device).view(1, -1, 1, 1) for v in (mean, std)
+    )
+    return (pixels.float() / white - shift) / scale
+
+
 def sample_key(sha256: str) -> int:
     """63 bits of a picture's hash: what its augmentation is keyed by, wherever it lies and whatever it is called."""
     return int(sha256[:16], 16) >> 1

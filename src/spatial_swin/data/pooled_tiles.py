@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from spatial_swin.audio.manifest import TILES
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.fingerprints import Box
 
@@ -24,8 +23,7 @@ PERCENTILES = (10, 90)
 
 def pooled_tiles(root: str | os.PathLike[str], paths: Sequence[str], workers: int | None = None) -> np.ndarray:
     """Features of every picture below `root`: float32 [N, tiles * BANDS * 4], on the scale of grey levels."""
-    file = Path(root) / TILES
-    tiles = TileMap.read(file) if file.is_file() else None
+    tiles = TileMap.beside(root)
     boxes = [(t.x, t.y, t.width, t.height) for t in tiles.tiles] if tiles else None
     size = (tiles.size[1], tiles.size[0]) if tiles else None
 

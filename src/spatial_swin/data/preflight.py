@@ -9,13 +9,17 @@ import hashlib
 import io
 import os
 import warnings
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 from tqdm.auto import tqdm
 
+from spatial_swin import files
 from spatial_swin.data.folder import PictureFolder
 from spatial_swin.errors import DataError, Problem, raise_problems
+from spatial_swin.runs import Sample
 
 CONVERTED = frozenset({"RGB", "L", "1", "P", "CMYK", "YCbCr"})
 TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
@@ -39,6 +43,30 @@ def preflight(folder: PictureFolder, workers: int | None = None) -> dict[str, st
     problems = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
     raise_problems(DataError, problems, f"Pictures that cannot be used, of {len(paths)} in {folder.root}")
     return {path: outcome for path, outcome in zip(paths, outcomes, strict=True) if isinstance(outcome, str)}
+
+
+def require_same_pictures(
+    root: Path, samples: Sequence[Sample], sha256: Mapping[str, str] | None = None, advice: str = "restore them"
+) -> None:
+    """Raise DataError naming every picture of a split that `root` no longer has, or has with other bytes.
+
+    sha256: path -> hash of what lies there, as `preflight` gives it; when None the pictures are read here.
+    """
+    problems = []
+    for sample in tqdm(
+        samples, desc="checking pictures", unit="file", disable=sha256 is not None or None, leave=False
+    ):
+        try:
+            digest = files.sha256_of(root / sample.path) if sha256 is None else sha256[sample.path]
+        except (FileNotFoundError, KeyError):
+            problems.append(Problem(sample.path, "is in the split and not in the data", "put it back"))
+            continue
+        except OSError as error:
+            problems.append(Problem(sample.path, f"cannot be read ({error.strerror})", "fix its permissions"))
+            continue
+        if sample.sha256 and digest != sample.sha256:
+            problems.append(Problem(sample.path, "is not the picture the split was made with", "restore it"))
+    raise_problems(DataError, problems, f"The pictures in {root} are not those of the split; {advice}")
 
 
 def _check(folder: PictureFolder, path: str) -> Problem | str:

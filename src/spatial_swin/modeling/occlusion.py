@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import SwinForImageClassification
+
+from spatial_swin.data.pictures import normalise
+from spatial_swin.modeling.swin import Swin
 
 
 def mean_picture(pictures: Iterable[Tensor]) -> Tensor:
@@ -27,19 +29,13 @@ def mean_picture(pictures: Iterable[Tensor]) -> Tensor:
     return (total / count).float()
 
 
-def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Pictures [B, 3, S, S] on the scale 0..255 as the model reads them, as the processor saved with it does."""
-    shift = torch.tensor(mean, device=pixels.device).view(1, -1, 1, 1)
-    return (pixels.float() / 255 - shift) / torch.tensor(std, device=pixels.device).view(1, -1, 1, 1)
-
-
 def hide(pixels: Tensor, mask: Tensor, usual: Tensor) -> Tensor:
     """`pixels` [..., 3, S, S] with the region `mask` bool [S, S] taken from `usual` [3, S, S]."""
     return torch.where(mask, usual, pixels.float())
 
 
 def occlude(
-    model: SwinForImageClassification,
+    model: Swin,
     pictures: Sequence[Tensor],
     masks: np.ndarray,
     usual: Tensor,

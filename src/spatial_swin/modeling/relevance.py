@@ -12,7 +12,6 @@ neighbours before it is weighed, so that relevance leaks over the border of a cu
 (`modeling.occlusion`) is the check. Nothing here trains, and the model is left as it was found.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import SwinForImageClassification
+
+from spatial_swin.modeling.swin import Swin
 
 ATTENTION_SHARE = 0.5  # a: the residual path and the attention weigh alike (Abnar & Zuidema 2020, section 3)
 
@@ -57,10 +57,7 @@ class Trace:
 
 
 def relevance(
-    model: SwinForImageClassification,
-    pixel_values: Tensor,
-    attention_share: float = ATTENTION_SHARE,
-    classes: Tensor | None = None,
+    model: Swin, pixel_values: Tensor, attention_share: float = ATTENTION_SHARE, classes: Tensor | None = None
 ) -> Relevance:
     """Relevance of every patch of normalised pictures `pixel_values` [B, C, S, S].
 
@@ -91,7 +88,7 @@ def relevance(
 
 
 @contextmanager
-def eager_attention(model: SwinForImageClassification) -> Iterator[None]:
+def eager_attention(model: Swin) -> Iterator[None]:
     """SDPA hands out no attention weights: compute attention the plain way inside, and as before afterwards."""
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
@@ -102,7 +99,7 @@ def eager_attention(model: SwinForImageClassification) -> Iterator[None]:
 
 
 @contextmanager
-def record(model: SwinForImageClassification, keep_heads: bool = False) -> Iterator[Trace]:
+def record(model: Swin, keep_heads: bool = False) -> Iterator[Trace]:
     """Fill a Trace with what the blocks do inside. (`output_attentions` gives the last block of each stage only.)"""
     trace = Trace()
     handles = []
@@ -211,11 +208,3 @@ def _weigh_by_gradient(trace: Trace, score: Tensor) -> None:
         identity = torch.eye(weighted.shape[-1], dtype=torch.float64, device=weighted.device)
         weighted = torch.where(scale > 0, weighted / scale.clamp(min=torch.finfo(torch.float64).tiny), identity)
         block.attention = weighted.reshape(-1, *weighted.shape[2:])
-
-
-def load_model(folder: str | os.PathLike[str], device: torch.device) -> SwinForImageClassification:
-    """The model of a run folder for looking into: float32, eval mode, on `device`."""
-    model = SwinForImageClassification.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-    model.eval()
-    model.to(device)  # type: ignore[arg-type]  # transformers' wrapper loses the signature
-    return model

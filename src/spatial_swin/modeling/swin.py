@@ -1,4 +1,4 @@
-"""Build a SwinForImageClassification from a name or a folder, and tell its stages apart.
+"""Build a Swin for classification from a name or a folder, and tell its stages apart.
 
 In goes the recipe's Model part and the class names, out comes a model in float32 whose head fits the classes. The
 terms: stages 1 to 4 are the encoder's layers, the final layer norm belongs to stage 4, `TRUNK_ROOT` (stage 0) is the
@@ -6,25 +6,29 @@ patch embedding, the head is the classifier. Nothing here trains or reads data.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import SwinConfig, SwinForImageClassification
+from transformers import SwinConfig
+from transformers import SwinForImageClassification as Swin
 from transformers.utils import logging
 
 from spatial_swin.config import ModelArguments
-from spatial_swin.errors import Problem, RecipeError, RunError, raise_problems
+from spatial_swin.errors import Problem, RecipeError, RunError, SpatialSwinError, raise_problems
 
 logger = logging.get_logger("spatial_swin")
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SHIPPED = ("swin-nano-192",)  # models that the package carries, by the name a recipe uses
 TRUNK_ROOT = 0
+SHOWN = 5  # damaged tensors that a sentence names
 
 
-def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> SwinForImageClassification:
+def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> Swin:
     """The model that the recipe names, with a new head for `class_names` (its own, if its classes are these).
 
     Raises:
@@ -44,22 +48,85 @@ def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> SwinFo
             f"RANDOM WEIGHTS: {arguments.model_name_or_path} is a configuration without weights. Good for a "
             "rehearsal; what it learns says nothing about the pretrained model."
         )
-        return SwinForImageClassification(config).float()
-    try:
-        model = SwinForImageClassification.from_pretrained(
-            source,
-            revision=arguments.model_revision,
-            config=config,
-            ignore_mismatched_sizes=True,  # the head of the checkpoint has other classes
-            dtype=torch.float32,
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise RecipeError(_unreachable(arguments.model_name_or_path, error)) from None
+        return Swin(config).float()
+    model = read_weights(source, config, arguments.model_revision, new_head=True, error=RecipeError)
     if labels != config.id2label:  # as many classes, but other ones: their head says nothing of ours
         assert isinstance(model.classifier, nn.Linear)
         torch.nn.init.normal_(model.classifier.weight, std=config.initializer_range)
         torch.nn.init.zeros_(model.classifier.bias)
     return model
+
+
+def read_weights(
+    source: str | Path,
+    config: SwinConfig | None = None,
+    revision: str | None = None,
+    *,
+    new_head: bool = False,
+    error: type[SpatialSwinError] = RunError,
+) -> Swin:
+    """The model saved in `source`, float32: every tensor as it was saved, or nothing.
+
+    new_head: the classifier may be missing or of another shape; it is then random.
+
+    `from_pretrained` alone fills what is missing or of another shape at random, and only warns.
+
+    Raises:
+        error: the weights cannot be read, or tensors are missing, cut or not finite; all of them are named.
+    """
+    if partial := sorted(path.name for path in Path(source).rglob("*.incomplete")):
+        raise error(f"{source}: {partial[0]} is a download that was cut off; download the model again")
+    try:
+        with _quiet():
+            loaded: Any = Swin.from_pretrained(
+                source,
+                config=config,
+                revision=revision or "main",
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # so that all of them can be named
+                output_loading_info=True,
+                local_files_only=Path(source).is_dir(),
+                trust_remote_code=False,
+            )
+    except Exception as cause:  # safetensors, json and transformers each raise their own for a damaged file
+        if not Path(source).is_dir():
+            raise error(_unreachable(str(source), cause)) from None
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        raise error(f"{source}: the weights cannot be loaded ({reason}); copy it again or train again") from None
+    model, loading = loaded
+    damages = _damages(model, loading, new_head)
+    if damages:
+        more = f" and {len(damages) - SHOWN} more" if len(damages) > SHOWN else ""
+        shown = ", ".join(damages[:SHOWN])
+        raise error(f"{source}: the weights are damaged ({shown}{more}); copy it again or train again")
+    return model
+
+
+def _damages(model: Swin, loading: dict[str, set[Any]], new_head: bool) -> list[str]:
+    """What `from_pretrained` filled or left out, and what is not finite, tensor by tensor."""
+    free = {"classifier.weight", "classifier.bias"} if new_head else set()
+    damages = [f"{name} is missing" for name in sorted(loading["missing_keys"] - free)]
+    for name, saved, needed in sorted(loading["mismatched_keys"]):
+        if name not in free:
+            damages.append(f"{name} is {list(saved)}, not {list(needed)}")
+    if not new_head:
+        damages += [f"{name} is not of this model" for name in sorted(loading["unexpected_keys"])]
+    tensors = model.state_dict().items()
+    return damages + [f"{name} is not finite" for name, tensor in tensors if not tensor.isfinite().all()]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bar and no notes of transformers inside; afterwards as before."""
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def locate(name_or_path: str) -> str:
@@ -127,7 +194,7 @@ def check_geometry(config: SwinConfig, image_size: int) -> None:
     raise_problems(RecipeError, problems, "Image size, window and depths do not fit")
 
 
-def stages(model: SwinForImageClassification) -> dict[int, list[nn.Module]]:
+def stages(model: Swin) -> dict[int, list[nn.Module]]:
     """The modules of each stage: 0 the patch embedding, 1 to 4 the stages; the final layer norm counts to stage 4."""
     layers = model.swin.encoder.layers
     parts: dict[int, list[nn.Module]] = {TRUNK_ROOT: [model.swin.embeddings]}
@@ -143,7 +210,7 @@ def learning_stages(arguments: ModelArguments, phase: int) -> tuple[int, ...]:
     return tuple(arguments.unfreeze_stages) if phase >= 2 else ()
 
 
-def set_learning(model: SwinForImageClassification, learning: Sequence[int]) -> None:
+def set_learning(model: Swin, learning: Sequence[int]) -> None:
     """Let the head and the stages in `learning` require gradients, and no other parameter. Idempotent."""
     for number, modules in stages(model).items():
         for module in modules:
@@ -151,7 +218,7 @@ def set_learning(model: SwinForImageClassification, learning: Sequence[int]) -> 
     model.classifier.requires_grad_(True)
 
 
-def rest_frozen(model: SwinForImageClassification) -> None:
+def rest_frozen(model: Swin) -> None:
     """Put every stage that does not learn in eval mode: `model.train()` wakes its dropout and stochastic depth."""
     for modules in stages(model).values():
         for module in modules:
@@ -159,7 +226,7 @@ def rest_frozen(model: SwinForImageClassification) -> None:
                 module.eval()
 
 
-def restore(model: SwinForImageClassification, folder: str | Path) -> None:
+def restore(model: Swin, folder: str | Path) -> None:
     """Put the weights saved in `folder` into `model`, every tensor of them.
 
     `save_pretrained` writes legacy names that only `from_pretrained` translates; the Trainer's own
@@ -168,7 +235,7 @@ def restore(model: SwinForImageClassification, folder: str | Path) -> None:
     Raises:
         RunError: the saved labels or shapes are not this model's.
     """
-    saved = SwinForImageClassification.from_pretrained(folder, dtype=torch.float32)
+    saved = read_weights(folder)
     ours, theirs = (dict(m.config.id2label or {}) for m in (model, saved))
     if theirs != ours:
         raise RunError(

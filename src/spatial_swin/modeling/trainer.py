@@ -27,6 +27,7 @@ from transformers import SwinForImageClassification, Trainer
 from spatial_swin.config import Recipe, TwoPhaseTrainingArguments
 from spatial_swin.data.augment import View
 from spatial_swin.data.augment_sound import augment_batch
+from spatial_swin.data.pictures import normalise
 from spatial_swin.data.views import ViewSampler, view_of
 from spatial_swin.errors import RunError
 from spatial_swin.modeling import schedule, swin
@@ -91,12 +92,11 @@ class TwoPhaseTrainer(Trainer):
     def shown(self, pixels: torch.Tensor, keys: Sequence[int], view: View | None) -> torch.Tensor:
         """One view of each picture, normalised: uint8 [B, 3, S, S] -> float32; None shows them plain."""
         if view is None:
-            pixels = pixels.float() / 255
-        else:
-            data = self.recipe.data
-            seed = data.augmentation_views_seed if data.views else self.args.seed
-            pixels = augment_batch(pixels, keys, view, seed, data, self.tile_map)
-        return (pixels - self.mean) / self.std
+            return normalise(pixels, self.mean, self.std)
+        data = self.recipe.data
+        seed = data.augmentation_views_seed if data.views else self.args.seed
+        augmented = augment_batch(pixels, keys, view, seed, data, self.tile_map)
+        return normalise(augmented, self.mean, self.std, white=1)
 
     def view_now(self, keys: Sequence[int]) -> View:
         """The view of each sample in this epoch; the epoch itself when every epoch draws anew."""

@@ -5,60 +5,27 @@ Sound takes the way it took before training: the same windows, loudness, cues an
 hours need no more memory than a minute. Nothing here trains, and no file is written.
 """
 
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from scipy import special
-from transformers import AutoImageProcessor, SwinForImageClassification
-from transformers.utils import logging
 
 from spatial_swin.audio.clips import NOT_READABLE, Clip, Cut, Recording, clips, judge
 from spatial_swin.audio.drawing import Drawn, Settings, draw
-from spatial_swin.audio.manifest import TILES, pictures_folder
-from spatial_swin.audio.tiles import TileMap
-from spatial_swin.data.pictures import as_pixels
-from spatial_swin.errors import AudioError, DataError, RunError
+from spatial_swin.audio.manifest import TILES
+from spatial_swin.data.pictures import as_pixels, normalise
+from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.calibration import apply_temperature
-from spatial_swin.modeling.occlusion import normalise
-from spatial_swin.runs import RunFolder
+from spatial_swin.finished import FinishedModel, open_finished
+from spatial_swin.modeling.swin import Swin
 
 BATCH = 16  # windows or pictures a forward; 16 of 384 px take Swin-B about 2 GB on a CPU
-TEMPERATURE = "temperature.json"
-
-
-@dataclass(frozen=True)
-class FrontEnd:
-    """How sound became the pictures the model was trained with."""
-
-    tiles: TileMap
-
-    def settings(self, hop_seconds: float | None = None, minimum_seconds: float | None = None) -> Settings:
-        """As `spatial-swin mosaic` was called; windows follow each other without overlap unless told otherwise.
-
-        Raises AudioError for a hop or minimum that cannot work, or when this program draws other tiles than these.
-        """
-        seconds = self.tiles.seconds
-        cut = Cut(
-            seconds,
-            seconds if hop_seconds is None else hop_seconds,
-            seconds if minimum_seconds is None else minimum_seconds,
-            self.tiles.sample_rate,
-        )
-        settings = Settings(cut, self.tiles.arrangement, self.tiles.size[0])
-        if settings.tiles != self.tiles:
-            raise AudioError(
-                f"this version draws the arrangement {self.tiles.arrangement} with other places or scales than the "
-                "model was trained with; use the version of spatial-swin that made the pictures"
-            )
-        return settings
 
 
 @dataclass(frozen=True)
@@ -113,22 +80,14 @@ def verdict_of(probabilities: np.ndarray, class_names: list[str], minimum_confid
     return class_names[best] if probabilities[best] >= minimum_confidence else None
 
 
-@dataclass(frozen=True)
-class Predictor:
-    """A model with all it needs to judge a picture or a recording.
+@dataclass(frozen=True, kw_only=True)
+class Predictor(FinishedModel):
+    """A finished model with its weights: it judges pictures and recordings.
 
-    temperature: 1.0 where none was fitted, then `calibrated` is False and the probabilities are the plain softmax;
-    front_end: None when nothing says how sound became pictures. mean and std: of the saved processor, RGB in 0..1.
+    Without a temperature the probabilities are the plain softmax; without `tiles` it judges pictures only.
     """
 
-    model: SwinForImageClassification
-    class_names: list[str]
-    image_size: int
-    mean: list[float]
-    std: list[float]
-    temperature: float = 1.0
-    calibrated: bool = False
-    front_end: FrontEnd | None = None
+    model: Swin
 
     @torch.no_grad()
     def of_pixels(self, pixels: torch.Tensor) -> np.ndarray:
@@ -137,7 +96,7 @@ class Predictor:
         assert pixels.shape[1:] == (3, self.image_size, self.image_size), pixels.shape
         logits = self.model(normalise(pixels.to(self.model.device), self.mean, self.std)).logits
         plain = special.softmax(logits.double().cpu().numpy(), axis=1)
-        return apply_temperature(plain, self.temperature) if self.calibrated else plain
+        return plain if self.temperature is None else apply_temperature(plain, self.temperature)
 
     def of_sound(
         self,
@@ -211,24 +170,36 @@ class Predictor:
         """About how many windows a recording has, from its header alone; None when that cannot be told."""
         import soundfile
 
-        if self.front_end is None:
+        if self.tiles is None:
             return None
         try:
-            found = soundfile.info(os.fspath(path))
+            duration = soundfile.info(os.fspath(path)).duration
         except (soundfile.SoundFileError, OSError):
             return None
-        seconds = self.front_end.tiles.seconds
-        return max(1, int((found.duration - seconds) / (hop_seconds or seconds) + 1e-6) + 1)
+        seconds = self.tiles.seconds
+        return max(1, int((duration - seconds) / (hop_seconds or seconds) + 1e-6) + 1)
 
     def sound_settings(self, hop_seconds: float | None = None, minimum_seconds: float | None = None) -> Settings:
-        """How a recording becomes pictures. Raises AudioError when nothing says how."""
-        if self.front_end is None:
+        """How a recording becomes pictures: as `spatial-swin mosaic` was called, windows without overlap when None.
+
+        Raises AudioError when nothing says how, for a hop or minimum that cannot work, or when this program draws
+        other tiles than these.
+        """
+        if self.tiles is None:
             raise AudioError(
-                "nothing says how sound became the pictures this model was trained with (no tiles.json beside it), so "
+                f"nothing says how sound became the pictures this model was trained with (no {TILES} beside it), so "
                 "it can judge pictures only; if they came from `spatial-swin mosaic` or `render`, give that data "
                 "folder with --tiles"
             )
-        return self.front_end.settings(hop_seconds, minimum_seconds)
+        seconds, tiles = self.tiles.seconds, self.tiles
+        hop, minimum = (seconds if value is None else value for value in (hop_seconds, minimum_seconds))
+        settings = Settings(Cut(seconds, hop, minimum, tiles.sample_rate), tiles.arrangement, tiles.size[0])
+        if settings.tiles != tiles:
+            raise AudioError(
+                f"this version draws the arrangement {tiles.arrangement} with other places or scales than the "
+                "model was trained with; use the version of spatial-swin that made the pictures"
+            )
+        return settings
 
     def _pixels(self, drawn: Drawn) -> torch.Tensor:
         return as_pixels(Image.fromarray(drawn.picture), self.image_size)
@@ -266,107 +237,9 @@ def read_picture(path: str | os.PathLike[str], image_size: int) -> tuple[torch.T
         raise DataError(f"{path}: cannot be read ({reason}); copy or export it again") from None
 
 
-# -- loading --
-
-
 def load_predictor(
     path: str | os.PathLike[str], device: str | torch.device | None = None, tiles: str | os.PathLike[str] | None = None
 ) -> Predictor:
-    """The predictor of a run folder (its model/) or of a model folder, on `device` (a GPU when there is one).
-
-    tiles: a tiles.json or a data folder, for a model folder that has none; a run folder older than that looks in its
-    recipe's data_dir.
-
-    Raises:
-        RunError: not such a folder, or one that is unfinished or damaged.
-        AudioError: a tile map that cannot be read.
-    """
-    root = Path(path)
-    folder = _model_folder(root)
-    logging.disable_progress_bar()
-    try:
-        model = SwinForImageClassification.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # safetensors, json and transformers each raise their own for a damaged file
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RunError(f"{folder}: the model cannot be loaded ({reason}); copy it again or train again") from None
-    size = _require_our_processing(folder, model, processor)
-    temperature = _temperature(folder)
-    found = _tile_map(root, folder, tiles)
-    try:
-        model.eval().to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RunError(f"the model cannot be put on the device {device} ({reason}); use cpu") from None
-    labels: Mapping[Any, str] = model.config.id2label or {}
-    return Predictor(
-        model,
-        [labels[index] for index in range(len(labels))],
-        size,
-        [float(v) for v in processor.image_mean],
-        [float(v) for v in processor.image_std],
-        1.0 if temperature is None else temperature,
-        temperature is not None,
-        None if found is None else FrontEnd(found),
-    )
-
-
-def _model_folder(root: Path) -> Path:
-    """Where the weights lie. Raises RunError for a folder that has none."""
-    for folder in (root, root / "model"):
-        if (folder / "config.json").is_file():
-            return folder
-    if RunFolder(root).recipe_file.is_file():
-        raise RunError(f"{root}: there is no model in this run yet; let the training finish (the same command does)")
-    raise RunError(f"{root}: neither a run folder nor a model folder (no recipe.yaml and no config.json)")
-
-
-def _require_our_processing(folder: Path, model: SwinForImageClassification, processor: object) -> int:
-    """The side of the model's pictures. Raises RunError when its processor does otherwise than this program."""
-    size = model.config.image_size
-    side = size if isinstance(size, int) else size[0]
-    expected = {
-        "size": {"height": side, "width": side},
-        "resample": int(Image.Resampling.BICUBIC),
-        "rescale_factor": 1 / 255,
-        "do_resize": True,
-        "do_rescale": True,
-        "do_normalize": True,
-    }
-    found = {name: getattr(processor, name, None) for name in expected}
-    found["size"] = {name: found["size"][name] for name in ("height", "width")} if found["size"] else None
-    other = [f"{name} {found[name]!r} (not {expected[name]!r})" for name in expected if found[name] != expected[name]]
-    if other or getattr(processor, "do_center_crop", False):
-        raise RunError(
-            f"{folder}: its processor treats pictures otherwise than this program does: "
-            f"{', '.join(other) or 'it crops'}; use transformers' own pipeline for this model"
-        )
-    return side
-
-
-def _temperature(folder: Path) -> float | None:
-    """The fitted temperature, None when `spatial-swin evaluate` never ran. Raises RunError for a damaged file."""
-    file = folder / TEMPERATURE
-    if not file.is_file():
-        return None
-    try:
-        value = float(json.loads(file.read_text(encoding="utf-8"))["temperature"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: not readable ({error!r}); run `spatial-swin evaluate` on the run again") from None
-    if not 0 < value < float("inf"):
-        raise RunError(f"{file}: a temperature of {value} cannot be; run `spatial-swin evaluate` on the run again")
-    return value
-
-
-def _tile_map(root: Path, folder: Path, given: str | os.PathLike[str] | None) -> TileMap | None:
-    """The tile map that was given, else the model's, else that of the data the run was trained on, else None."""
-    if given is not None:
-        return TileMap.read(pictures_folder(given) if Path(given).is_dir() else given)
-    if (folder / TILES).is_file():
-        return TileMap.read(folder)
-    run = RunFolder(root)
-    if folder != root and run.recipe_file.is_file():
-        data_dir = (run.read_recipe().get("Data") or {}).get("data_dir")
-        if data_dir and (pictures_folder(data_dir) / TILES).is_file():
-            return TileMap.read(pictures_folder(data_dir))
-    return None
+    """The predictor of a run folder or a model folder, on `device`; arguments and errors are those of `finished`."""
+    finished = open_finished(path, tiles)
+    return Predictor(**vars(finished), model=finished.load(device))

@@ -127,8 +127,8 @@ class Judge:
         if path.suffix.lower() not in PICTURE_ENDINGS:
             raise DataError(f"{path}: neither sound nor picture by its name; give WAV, FLAC, ... or PNG, JPEG, ...")
         pixels, size = read_picture(path, self.predictor.image_size)
-        front_end = self.predictor.front_end
-        trained = (self.predictor.image_size,) * 2 if front_end is None else front_end.tiles.size[::-1]
+        tiles = self.predictor.tiles
+        trained = (self.predictor.image_size,) * 2 if tiles is None else tiles.size[::-1]
         return pixels, [] if size == trained else [OTHER_SIZE]
 
     def _pictures(

@@ -26,8 +26,7 @@ class Outcome:
 
     model: str
     class_names: list[str]
-    temperature: float
-    calibrated: bool
+    temperature: float | None
     judgements: list[Judgement]
     problems: list[Problem]
     minimum_confidence: float = 0.0
@@ -193,8 +192,8 @@ def as_json(outcome: Outcome, top_k: int, timeline: bool) -> str:
     found: dict[str, Any] = {
         "model": outcome.model,
         "class_names": outcome.class_names,
-        "temperature": outcome.temperature if outcome.calibrated else None,
-        "calibrated": outcome.calibrated,
+        "temperature": outcome.temperature,
+        "calibrated": outcome.temperature is not None,
         "minimum_confidence": outcome.minimum_confidence,
         "files": [_file(judgement, outcome, top_k, timeline) for judgement in outcome.judgements],
         "problems": [{"file": p.where, "what": p.what, "do": p.do} for p in outcome.problems],

@@ -4,13 +4,16 @@ What it says is computed from the run, as the thesis report is. It names no path
 token, no file, recording or folder of the data set; it writes nothing and loads no model.
 """
 
-import json
 import re
 from collections.abc import Collection
 from typing import Any
 
 import yaml
 
+from spatial_swin.audio.manifest import TILES
+from spatial_swin.audio.tiles import TileMap
+from spatial_swin.errors import SpatialSwinError
+from spatial_swin.finished import TEMPERATURE
 from spatial_swin.layouts import LAYOUTS
 from spatial_swin.reporting.chapters_training import data_section, training_section
 from spatial_swin.reporting.document import Block, Code, Document, Picture, Section, Table, Text, Warnings, to_markdown
@@ -163,7 +166,7 @@ def _about(found: Evidence, base: str | None) -> str:
 
 def _use(found: Evidence, model_id: str, beside: Collection[str]) -> list[Block]:
     blocks: list[Block] = [Code(USE.format(model_id=model_id))]
-    if found.temperature and "temperature.json" in beside:
+    if found.temperature and TEMPERATURE in beside:
         blocks.append(
             Text(
                 "This gives the probabilities of the plain model. They are better calibrated when the logits are "
@@ -172,7 +175,7 @@ def _use(found: Evidence, model_id: str, beside: Collection[str]) -> list[Block]
             )
         )
         blocks.append(Code(USE_CALIBRATED.format(model_id=model_id)))
-    options = _front_end(found) if "tiles.json" in beside else {}
+    options = _front_end(found) if TILES in beside else {}
     size = found.key("Model", "image_size")
     command = " ".join(
         [
@@ -204,14 +207,12 @@ def _use(found: Evidence, model_id: str, beside: Collection[str]) -> list[Block]
 def _front_end(found: Evidence) -> dict[str, str]:
     """The options that made the training pictures, where tiles.json lies beside the model."""
     try:
-        stored = json.loads((found.run.model / "tiles.json").read_text(encoding="utf-8"))
-        return {
-            "seconds": f"{stored['seconds']:g}",
-            "sample_rate": str(stored["sample_rate"]),
-            "arrangement": str(stored["arrangement"]),
-        }
-    except (OSError, ValueError, KeyError, TypeError):
+        tiles = TileMap.beside(found.run.model)
+    except SpatialSwinError:  # the card says what it can of a damaged model
         return {}
+    if tiles is None:
+        return {}
+    return {"seconds": f"{tiles.seconds:g}", "sample_rate": str(tiles.sample_rate), "arrangement": tiles.arrangement}
 
 
 def _training(found: Evidence) -> Section:

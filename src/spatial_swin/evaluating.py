@@ -1,0 +1,125 @@
+"""The workings of `spatial-swin evaluate`: a finished run folder in, its final figures out, and written into it.
+
+The test part stays closed where its predictions were kept; where the model has to predict again, metrics.json counts
+the opening. The temperature is fitted on the validation part alone. Nothing here trains.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from spatial_swin import files
+from spatial_swin.data.folder import pictures_of
+from spatial_swin.data.pictures import normalise, read_pixels
+from spatial_swin.data.preflight import require_same_pictures
+from spatial_swin.errors import RunError
+from spatial_swin.evaluation.calibration import apply_temperature, fit_temperature
+from spatial_swin.evaluation.metrics import summarise
+from spatial_swin.finished import TEMPERATURE, FinishedModel, open_finished, temperature_record
+from spatial_swin.metric_names import Shown, names
+from spatial_swin.modeling.swin import Swin
+from spatial_swin.reporting.card import model_card
+from spatial_swin.runs import SPLITS, Predictions, RunFolder
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What metrics.json holds now, and the predictions of each part that it was computed from."""
+
+    metrics: dict[str, Any]
+    predictions: dict[str, Predictions]
+
+    @property
+    def openings(self) -> int:
+        """How often the test part has been predicted."""
+        return len(self.metrics["test_openings"])
+
+
+def evaluate(
+    run: RunFolder, repredict: bool = False, data_dir: Path | None = None, resamples: int = 10_000, seed: int = 0
+) -> Evaluation:
+    """Compute the figures of `run` and write metrics.json, temperature.json and the card.
+
+    Args:
+        repredict: let the model predict again; missing predictions are made in any case.
+        data_dir: where the pictures are now (the recipe's data_dir when None).
+        resamples, seed: of the bootstrap.
+
+    Raises:
+        RunError: the run is unfinished, or its model is missing or damaged.
+        DataError: pictures to be predicted are gone or changed.
+    """
+    if run.require().state() not in ("finished", None):
+        raise RunError(f"{run.path}: the training is {run.state()}; let it finish (the same command continues it)")
+    wanted = {sample.split for sample in run.read_split()} & set(SPLITS[1:])
+    again = wanted if repredict else {part for part in wanted if not run.predictions_file(part).is_file()}
+    if again or run.model.is_dir():  # the model is opened in any case: a card beside damaged weights would be untrue
+        finished = open_finished(run.path, data_dir=data_dir, refit=True)
+        _predict(run, finished, finished.load(), again, data_dir)
+    predictions = {part: run.read_predictions(part) for part in SPLITS[1:] if part in wanted}
+    metrics = run.read_metrics() if run.metrics_file.is_file() else {}
+    metrics["class_names"] = next(iter(predictions.values())).class_names
+    openings = metrics.setdefault("test_openings", [])
+    if "test" in again:
+        openings.append({"when": datetime.now(UTC).isoformat(timespec="seconds"), "by": "spatial-swin evaluate"})
+
+    def figures(of: Predictions, probabilities: np.ndarray) -> dict[str, Any]:
+        return summarise(of.labels, probabilities, of.groups, of.class_names, resamples, seed)
+
+    metrics |= {part: figures(of, of.probabilities) for part, of in predictions.items()}
+    if len(predictions) == 2:
+        held, test = predictions["validation"], predictions["test"]
+        temperature = fit_temperature(held.labels, held.probabilities)
+        metrics["temperature"] = temperature.value
+        metrics["test_calibrated"] = figures(test, apply_temperature(test.probabilities, temperature.value))
+        if run.model.is_dir():
+            files.write_json(run.model / TEMPERATURE, temperature_record(temperature))
+    run.write_metrics(metrics)
+    if run.model.is_dir():
+        files.write_text(run.model / "README.md", model_card(run, resamples=resamples))
+    return Evaluation(metrics, predictions)
+
+
+def _predict(
+    run: RunFolder, finished: FinishedModel, model: Swin, parts: Collection[str], data_dir: Path | None
+) -> None:
+    """Let the model predict `parts` into predictions/<part>.csv; the pictures must be those of the split."""
+    if not parts:
+        return
+    root = pictures_of(run, data_dir)
+    samples = [sample for sample in run.read_split() if sample.split in parts]
+    require_same_pictures(root, samples, advice="restore them, or say where they are with --data_dir")
+    for part in sorted(parts):
+        members, logits = [sample for sample in samples if sample.split == part], []
+        for start in tqdm(range(0, len(members), BATCH), desc=f"predicting {part}", disable=None, leave=False):
+            batch = [read_pixels(root / s.path, finished.image_size) for s in members[start : start + BATCH]]
+            pixels = normalise(torch.stack(batch).to(model.device), finished.mean, finished.std)
+            with torch.no_grad():
+                logits.append(model(pixels).logits.cpu())
+        run.write_predictions(part, Predictions.of_logits(torch.cat(logits).numpy(), members, finished.class_names))
+
+
+def table(evaluation: Evaluation) -> str:
+    """The main figures of each part with their intervals, for the console."""
+    metrics, lines = evaluation.metrics, []
+    for part, predictions in evaluation.predictions.items():
+        summary = metrics[part]
+        lines.append(f"\n{part}: {len(predictions)} pictures of {summary['groups']} groups")
+        for name in names(Shown.SUMMARY):
+            entry = summary.get(name)
+            if isinstance(entry, dict) and entry.get("value") is not None:
+                low, high = entry.get("low"), entry.get("high")
+                interval = "" if low is None or high is None else f"  [{low:.4f}, {high:.4f}]"
+                lines.append(f"  {name.replace('_', ' '):<18} {entry['value']:.4f}{interval}")
+    if "temperature" in metrics:
+        ece = metrics["test_calibrated"]["ece"]["value"]
+        lines.append(f"\ntemperature {metrics['temperature']:.3f} (fitted on validation); test ECE after it {ece:.4f}")
+    return "\n".join(lines)

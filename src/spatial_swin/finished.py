@@ -1,0 +1,224 @@
+"""A finished model, opened in one place: a run folder or a model folder in, all that its users need of it out.
+
+What is light is read and checked at once, without torch, so that reports can use it: labels, processor, temperature,
+tile map. The weights follow when `load` is called. Whatever is damaged is refused with the same sentence in every
+verb. Nothing here trains or writes, asks a question, or runs code that lies in the folder.
+"""
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatial_swin.audio.manifest import pictures_folder
+from spatial_swin.audio.tiles import TileMap
+from spatial_swin.data.folder import pictures_of
+from spatial_swin.errors import DataError, RunError
+from spatial_swin.evaluation.calibration import HIGHEST, LOWEST, Temperature
+from spatial_swin.runs import RunFolder
+
+if TYPE_CHECKING:
+    import torch
+
+    from spatial_swin.modeling.swin import Swin
+
+CONFIG = "config.json"
+PROCESSOR = "preprocessor_config.json"
+TEMPERATURE = "temperature.json"
+PROCESSORS = ("ViTImageProcessor", "ViTImageProcessorPil", "ViTImageProcessorFast")  # names of the one we save
+BICUBIC = 3  # as Pillow and the processor's file number it
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedModel:
+    """What is known of a model without its weights.
+
+    folder: where config.json and the weights lie. class_names: in the order of the logits. image_size: side of the
+    pictures in pixels. mean, std: of the saved processor, RGB in 0..1. temperature: None when `spatial-swin evaluate`
+    has fitted none. tiles: how sound became the pictures, None when nothing says so.
+    """
+
+    folder: Path
+    class_names: list[str]
+    image_size: int
+    mean: list[float]
+    std: list[float]
+    temperature: float | None
+    tiles: TileMap | None
+
+    def load(self, device: "str | torch.device | None" = None) -> "Swin":
+        """The model in float32 and eval mode on `device` (a GPU when there is one).
+
+        Raises:
+            RunError: weights that are missing, cut, not finite or of another model; no such device.
+        """
+        import torch
+
+        from spatial_swin.modeling.swin import read_weights
+
+        model = read_weights(self.folder).eval()
+        wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            model.to(torch.device(wanted))  # type: ignore[arg-type]  # transformers' wrapper loses the signature
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RunError(f"the model cannot be put on the device {wanted} ({reason}); use cpu") from None
+        return model
+
+
+def open_finished(
+    path: str | os.PathLike[str],
+    tiles: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    refit: bool = False,
+) -> FinishedModel:
+    """Open a run folder (its model/) or a model folder (as downloaded from the Hub).
+
+    Args:
+        tiles: a tiles.json or a data folder, for a model folder that has no tile map of its own.
+        data_dir: where the pictures of a run are now, when they have moved: an older run finds its tile map there.
+        refit: a temperature is about to be fitted, so that the one that is there is neither read nor refused.
+
+    Raises:
+        RunError: not such a folder, or one that is unfinished or damaged.
+        AudioError: a tile map that cannot be read.
+    """
+    root = Path(path)
+    folder = _model_folder(root)
+    config = _read_json(folder / CONFIG)
+    if config.get("model_type") != "swin":
+        raise _damaged(folder / CONFIG, f"the model_type is {config.get('model_type')!r}, not 'swin'")
+    size = config.get("image_size")
+    side = size[0] if isinstance(size, list) and size else size
+    if not isinstance(side, int) or size not in (side, [side, side]):
+        raise _damaged(folder / CONFIG, f"image_size is {size!r}, not the side of a square in pixels")
+    mean, std = _normalisation(folder / PROCESSOR, side)
+    return FinishedModel(
+        folder=folder,
+        class_names=_class_names(folder / CONFIG, config.get("id2label")),
+        image_size=side,
+        mean=mean,
+        std=std,
+        temperature=None if refit else _temperature(folder / TEMPERATURE),
+        tiles=_tile_map(root, folder, tiles, data_dir),
+    )
+
+
+def temperature_record(fitted: Temperature) -> dict[str, Any]:
+    """What temperature.json says of a fitted temperature."""
+    return {
+        "temperature": fitted.value,
+        "fitted_on": "validation",
+        "items": fitted.items,
+        "nll_before": fitted.nll_before,
+        "nll_after": fitted.nll_after,
+    }
+
+
+def _damaged(file: Path, what: str) -> RunError:
+    return RunError(f"{file}: {what}; copy the model's folder again, or train again")
+
+
+def _model_folder(root: Path) -> Path:
+    """Where the weights lie. Raises RunError for a folder that has none."""
+    for folder in (root, root / "model"):
+        if (folder / CONFIG).is_file():
+            return folder
+    if RunFolder(root).recipe_file.is_file():
+        raise RunError(f"{root}: there is no model in this run yet; let the training finish (the same command does)")
+    raise RunError(f"{root}: neither a run folder nor a model folder (no recipe.yaml and no config.json)")
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _damaged(file, "there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise _damaged(file, f"not readable as JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise _damaged(file, f"holds a {type(content).__name__}, not an object")
+    return content
+
+
+def _class_names(file: Path, labels: Any) -> list[str]:
+    """The labels in the order of the logits. Raises RunError for gaps, doubles and what is no label."""
+    if not isinstance(labels, dict) or not labels:
+        raise _damaged(file, "it has no id2label, so nothing says which class is which")
+    numbers = [str(number) for number in range(len(labels))]
+    if set(labels) != set(numbers):
+        raise _damaged(file, f"id2label numbers its {len(labels)} classes {', '.join(labels)}, not 0, 1, 2 ...")
+    names = [labels[number] for number in numbers]
+    if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
+        raise _damaged(file, f"id2label names its classes {names}; each must be a name of its own")
+    return names
+
+
+def _normalisation(file: Path, side: int) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation. Raises RunError when the processor does otherwise than this program."""
+    stored = _read_json(file)
+    kind = stored.get("image_processor_type")
+    if kind not in PROCESSORS:
+        raise _damaged(file, f"the image_processor_type is {kind!r}, not {PROCESSORS[0]!r}")
+    expected = {
+        "size": {"height": side, "width": side},
+        "resample": BICUBIC,
+        "rescale_factor": 1 / 255,
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+    }
+    others = [
+        f"{name} {stored.get(name)!r} (not {value!r})" for name, value in expected.items() if stored.get(name) != value
+    ]
+    if others or stored.get("do_center_crop"):
+        raise RunError(
+            f"{file}: this processor treats pictures otherwise than this program does: "
+            f"{', '.join(others) or 'it crops'}; use transformers' own pipeline for this model"
+        )
+    try:
+        mean, std = ([float(value) for value in stored[name]] for name in ("image_mean", "image_std"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(file, f"the normalisation cannot be read ({error!r})") from None
+    if (
+        len(mean) != 3
+        or len(std) != 3
+        or not all(map(math.isfinite, mean))
+        or not all(0 < value < 1e6 for value in std)
+    ):
+        raise _damaged(file, f"a mean of {mean} and a deviation of {std} cannot be those of RGB")
+    return mean, std
+
+
+def _temperature(file: Path) -> float | None:
+    """The fitted temperature, None when `spatial-swin evaluate` never ran. Raises RunError for a damaged file."""
+    if not file.exists():
+        return None
+    try:
+        value = float(json.loads(file.read_text(encoding="utf-8"))["temperature"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: not readable ({error!r}); run `spatial-swin evaluate` on the run again") from None
+    if not LOWEST <= value <= HIGHEST:
+        raise RunError(
+            f"{file}: a temperature of {value:g} is outside {LOWEST:g} to {HIGHEST:g}; run `spatial-swin evaluate` on "
+            "the run again"
+        )
+    return value
+
+
+def _tile_map(
+    root: Path, folder: Path, given: str | os.PathLike[str] | None, data_dir: str | os.PathLike[str] | None
+) -> TileMap | None:
+    """The tile map that was given, else the model's, else that of the data the run was trained on, else None."""
+    if given is not None:
+        return TileMap.read(pictures_folder(given) if Path(given).is_dir() else given)
+    run = RunFolder(root)
+    if (own := TileMap.beside(folder)) or not run.recipe_file.is_file():
+        return own
+    try:
+        return TileMap.beside(pictures_of(run, data_dir))
+    except (DataError, RunError):  # its data is no longer here: then it judges pictures only
+        return None
