@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from spatial_swin import files
-from spatial_swin.commands.demo import find_recipe
 from spatial_swin.config import load_recipe
+from spatial_swin.demonstration import find_recipe
 from spatial_swin.runs import RunFolder
 from spatial_swin.training import fine_tune
 

@@ -1,7 +1,7 @@
 """The steps of `spatial-swin audit`: look at every picture once, then judge what was seen.
 
-In goes a scanned folder with its factors, out comes a `reporting.audit_page.Audit`. This is only the wiring: measuring
-is done by `data.fingerprints`, judging by `evaluation.alarms`, writing by `reporting.audit_page`.
+In goes a folder of pictures, out come a `reporting.audit_page.Audit`, its page and its tables. This is only the
+wiring: measuring is done by `data.fingerprints`, judging by `evaluation.alarms`, writing by `reporting.audit_page`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 from spatial_swin import files
 from spatial_swin.audio.tiles import TileMap
-from spatial_swin.data.factors import Factors
+from spatial_swin.data.factors import Factors, factor_table, find_factors
 from spatial_swin.data.fingerprints import (
     COLUMNS,
     STATISTICS,
@@ -24,12 +24,12 @@ from spatial_swin.data.fingerprints import (
     near_identical,
     same_detail,
 )
-from spatial_swin.data.folder import Picture, PictureFolder
+from spatial_swin.data.folder import Picture, PictureFolder, scan_folder
 from spatial_swin.data.splits import describe_split, k_folds, split_samples
 from spatial_swin.errors import DataError
 from spatial_swin.evaluation import alarms
 from spatial_swin.evaluation.alarms import Family, Finding
-from spatial_swin.reporting.audit_page import Audit, Copy
+from spatial_swin.reporting.audit_page import Audit, Copy, write_page, write_tables
 
 FOLDS = 5
 EXAMPLES = 4
@@ -70,6 +70,28 @@ class Division:
     text: str
     ready: bool
     finding: Finding | None = None
+
+
+def audit_folder(
+    data: Path,
+    pattern: str | None,
+    manifest: Path | None,
+    split_by: str | None,
+    seed: int,
+    output: Path,
+    workers: int | None = None,
+) -> Audit:
+    """Look at the pictures of `data`, judge them, and write the page and the tables to `output`."""
+    folder = scan_folder(data)
+    factors = find_factors(folder.root, [picture.path for picture in folder.pictures], pattern, manifest)
+    print(factor_table(factors), flush=True)
+    factors.groups(split_by)  # a factor that does not exist is named before the pictures are read
+    subject = look(folder, factors, workers)
+    audit = judge(subject, split_by, seed)
+    write_tables(audit, output)
+    write_statistics(subject, output / "statistics.csv")
+    write_page(audit, output / "audit.html")
+    return audit
 
 
 def look(folder: PictureFolder, factors: Factors, workers: int | None = None) -> Subject:

@@ -2,20 +2,28 @@
 
 No logic here: each verb is a module of `spatial_swin.commands` with `add_arguments(parser)` and `run(arguments)
 -> int`, imported only when it is called, so that `--help` and the light verbs never wait for torch. A verb that takes
-every key of a recipe says TAKES_RECIPE_KEYS and finds what its parser does not know in `arguments.overrides`.
+every key of a recipe says TAKES_RECIPE_KEYS and finds what its parser does not know in `arguments.overrides`. How
+options are written is `commands.values`.
 
 Exit codes: 0 done, 1 error in what was given, 2 usage, 3 audit alarm (strict), 4 verdict differs from --expect,
 130 interrupted at the keyboard, 143 stopped by SIGTERM with a checkpoint.
 """
 
 import argparse
+import contextlib
+import difflib
 import importlib
+import importlib.metadata
+import io
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 
+from spatial_swin.commands.values import Parser
 from spatial_swin.errors import STOPPED, SpatialSwinError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -44,36 +52,51 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ("-h", "--help"):
-        width = max(map(len, VERBS))
-        print("usage: spatial-swin VERB [options]      (spatial-swin VERB --help tells the options)\n")
-        print("\n".join(f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items()))
-        return 0 if argv else 2
-    verb = argv[0]
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # LC_ALL=C, or a file name that is no text
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"spatial-swin {importlib.metadata.version('spatial-swin')}")
+        return 0
+    verb = words[0]
     if verb not in VERBS:
-        print(f"spatial-swin: there is no verb {verb!r}; the verbs are {', '.join(VERBS)}", file=sys.stderr)
+        near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"the verbs are {', '.join(VERBS)}"
+        print(f"spatial-swin: there is no verb {verb!r}; {hint}", file=sys.stderr)
         return 2
+    return call(verb, words[1:])
+
+
+def overview() -> str:
+    width = max(map(len, VERBS))
+    return "\n".join(
+        [
+            "usage: spatial-swin VERB [options]      (spatial-swin help VERB shows the options of a verb)\n",
+            *(f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items()),
+            "\nEvery verb takes -q (warnings and errors only) and -v (more); --version shows the version.",
+        ]
+    )
+
+
+def call(verb: str, words: Sequence[str]) -> int:
+    """Run one verb: what it raises becomes a sentence, and its exit code ours."""
     if threading.current_thread() is threading.main_thread():
         # leave by the ordinary way, so that worker processes end with us; training puts its own, gentler handler here
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     command = importlib.import_module(f"spatial_swin.commands.{verb}")
-    parser = argparse.ArgumentParser(
-        prog=f"spatial-swin {verb}",
-        description=command.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        conflict_handler="resolve",
-    )
-    command.add_arguments(parser)
+    arguments = parse(verb, words)
     try:
-        if getattr(command, "TAKES_RECIPE_KEYS", False):  # --key value of the recipe, read and checked with it
-            arguments, overrides = parser.parse_known_args(argv[1:])
-            arguments.overrides = overrides
-        else:
-            arguments = parser.parse_args(argv[1:])
-        return command.run(arguments)
+        with quiet() if arguments.quiet else talkative() if arguments.verbose else contextlib.nullcontext():
+            return command.run(arguments)
     except SpatialSwinError as error:
+        if arguments.verbose:
+            traceback.print_exc()
         print(f"spatial-swin {verb}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -82,6 +105,63 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `spatial-swin ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def parse(verb: str, words: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a verb; leaves with exit code 2 and a sentence when they are wrong."""
+    command = importlib.import_module(f"spatial_swin.commands.{verb}")
+    parser = Parser(verb, command.__doc__ or "")
+    command.add_arguments(parser)
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only; the exit code tells")
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", help="say more, and where in the code an error arose"
+    )
+    arguments, unknown = parser.parse_known_args(words)
+    if getattr(command, "TAKES_RECIPE_KEYS", False):  # --key value of the recipe, read and checked with it
+        arguments.overrides = unknown
+    elif unknown:
+        parser.suggest(unknown)
+    return arguments
+
+
+class _NoTerminal(io.TextIOWrapper):
+    """Standard error that progress bars take for a file, so that they stay away."""
+
+    def isatty(self) -> bool:
+        return False
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing on standard output, no progress bars, warnings and errors only."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_environment(TQDM_DISABLE="1", TRANSFORMERS_VERBOSITY="error", DATASETS_VERBOSITY="error"))
+        stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        if sys.stderr.isatty():
+            bare = _NoTerminal(os.fdopen(os.dup(2), "wb", 0), errors="backslashreplace", write_through=True)
+            stack.enter_context(contextlib.redirect_stderr(bare))
+        yield
+
+
+@contextlib.contextmanager
+def talkative() -> Iterator[None]:
+    """What the libraries have to say as well."""
+    logging.basicConfig(level=logging.INFO)
+    with _environment(TRANSFORMERS_VERBOSITY="info", DATASETS_VERBOSITY="info"):
+        yield
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Environment variables for libraries that are imported later, and for processes that are started."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from spatial_swin.errors import AudioError, Problem
+from spatial_swin.errors import AudioError, Problem, raise_problems
 
 READABLE = {".wav", ".wave", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".w64", ".rf64", ".ogg", ".opus", ".mp3"}
 HEADERLESS = {".raw", ".pcm"}
@@ -23,6 +23,7 @@ LOWEST_SAMPLE_RATE = 32_000  # Hz; below it nothing is left at 16 kHz
 FULL_SCALE = 0.999  # what three neighbouring samples at or above it say: the converter was overdriven
 SILENT_PEAK = 1e-4  # -80 dB: nothing but the noise of a converter
 BLOCK = 1 << 16  # frames read at a time
+LONGEST, SHORTEST = 10.0, 0.25  # s of a sound that are shown when nothing is said; what the cues need
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Cut:
             wrong.append(f"--sample_rate {self.sample_rate} is not between {LOWEST_SAMPLE_RATE} and 192000 Hz")
         if wrong:
             raise AudioError("; ".join(wrong))
+
+    @classmethod
+    def of(cls, seconds: float, hop: float | None, minimum: float | None, sample_rate: int) -> "Cut":
+        """A cut whose hop and minimum are whole clips where they are not given."""
+        return cls(seconds, seconds if hop is None else hop, seconds if minimum is None else minimum, sample_rate)
 
     @property
     def frames(self) -> int:
@@ -224,3 +230,22 @@ def clips(recording: Recording, cut: Cut) -> Iterator[Clip]:
     covered = index > 0 and len(held) <= cut.frames - hop  # overlapping clips: the last full one reached the end
     if minimum <= len(held) < cut.frames and not covered:
         yield clip(held, True)
+
+
+def read_stretch(path: Path, start: float, seconds: float | None, sample_rate: int) -> np.ndarray:
+    """`seconds` of a file (LONGEST when None) from `start` on, float32 [2, N] at `sample_rate`.
+
+    Raises AudioError naming what is wrong.
+    """
+    if not path.is_file():
+        raise AudioError(f"{path}: no such file")
+    cut = Cut(seconds or LONGEST, minimum_seconds=SHORTEST, sample_rate=sample_rate)
+    problem = judge(Recording(path, "", path.stem, str(path)), cut)
+    raise_problems(AudioError, [problem] if problem else [], "The sound cannot be shown")
+    with soundfile.SoundFile(path) as file:
+        length = file.frames / file.samplerate
+        if start < 0 or start + SHORTEST > length:
+            raise AudioError(f"{path}: --start {start:g} leaves less than {SHORTEST} s of its {length:.2f} s")
+        file.seek(round(start * file.samplerate))
+        samples = file.read(round(cut.seconds * file.samplerate), dtype="float32")
+        return soxr.resample(samples, file.samplerate, sample_rate, quality="VHQ").T

@@ -8,6 +8,7 @@ bytes.
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -33,6 +34,25 @@ class Converted:
     rows: list[Row]
     problems: list[Problem]
     complete: bool
+
+
+def details_by(pattern: str) -> Details:
+    """Programme, listener and source by a pattern with named groups; a name it does not find is its own programme.
+
+    Raises AudioError when `pattern` is not a regular expression.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise AudioError(f"--factors {pattern!r} is not a regular expression: {error}") from None
+
+    def details(recording: Recording) -> Mapping[str, str]:
+        match = compiled.search(recording.source)
+        named = {name: value or "" for name, value in match.groupdict().items()} if match else {}
+        programme = named.get("programme") or named.get("content") or recording.name
+        return {**named, "programme": programme, "source": named.get("source") or recording.source}
+
+    return details
 
 
 def convert_folder(

@@ -12,20 +12,13 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from spatial_swin.commands.values import boolean
+from spatial_swin.commands import values
 
 PORT = 7860
 NEEDS_GRADIO = "the page needs Gradio, which is not installed: pip install 'spatial-swin[app]'"
 
 
-def port(text: str) -> int:
-    """A TCP port; 0 for any that is free."""
-    if not text.isdigit() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
-    return int(text)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("model", type=Path, help="a finished run folder, or a model folder")
     parser.add_argument(
         "--tiles",
@@ -33,15 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a tiles.json, or the data folder it lies in, for a model folder "
         "that has none: without it a model judges pictures only",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1: this machine only)")
-    parser.add_argument("--port", type=port, default=PORT, help=f"port to listen at, 0 for a free one ({PORT})")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 127.0.0.1 is this machine only")
     parser.add_argument(
-        "--share",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="open a public tunnel through Gradio's servers: needs a network (false)",
+        "--port", type=values.whole(0, 65_535), default=PORT, help="port to listen at, 0 for a free one"
     )
+    parser.boolean_option("--share", "open a public tunnel through Gradio's servers: needs a network")
 
 
 def run(arguments: argparse.Namespace) -> int:

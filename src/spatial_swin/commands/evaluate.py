@@ -10,23 +10,15 @@ part was opened.
 import argparse
 from pathlib import Path
 
-from spatial_swin.commands.values import boolean
+from spatial_swin.commands import values
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("run", type=Path, help="the run folder")
-    parser.add_argument("--data_dir", type=Path, help="where the pictures are now (the recipe's data_dir)")
-    parser.add_argument(
-        "--repredict",
-        type=boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help="let the model predict again (false)",
-    )
-    parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (10000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
+    parser.add_argument("--data_dir", type=Path, help="where the pictures are now (default: the recipe's data_dir)")
+    parser.boolean_option("--repredict", "let the model predict again")
+    parser.add_argument("--resamples", type=values.resamples, default=10_000, help="of the bootstrap")
+    parser.add_argument("--seed", type=values.seed, default=0, help="of the bootstrap")
 
 
 def run(arguments: argparse.Namespace) -> int:

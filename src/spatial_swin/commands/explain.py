@@ -14,43 +14,36 @@ samples.csv and explanations.json.
 import argparse
 from pathlib import Path
 
-from spatial_swin.commands.values import boolean, count, share, whole_number
+from spatial_swin.commands import values
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("run", type=Path, help="a finished run folder")
     parser.add_argument(
         "--samples",
-        type=whole_number,
+        type=values.whole_number,
         default=8,
-        help="pictures with a figure of their own: confident right, confident wrong and uncertain in turn (8)",
+        help="pictures with a figure of their own: confident right, confident wrong and uncertain in turn",
     )
-    parser.add_argument("--part", choices=("test", "validation"), default="test", help="part of the split (test)")
+    parser.add_argument("--part", choices=("test", "validation"), default="test", help="part of the split")
     parser.add_argument("--data_dir", type=Path, help="where the pictures are now (default: as in the run's recipe)")
-    parser.add_argument(
-        "--occlusion",
-        type=boolean,
-        default=True,
-        metavar="true|false",
-        help="hide each region as well: one forward a region and picture (true)",
-    )
+    parser.boolean_option("--occlusion", "hide each region as well: one forward per region and picture", default=True)
     parser.add_argument(
         "--limit",
-        type=whole_number,
+        type=values.whole_number,
         default=200,
-        help="pictures behind the means, drawn evenly over the classes; 0 for all (200)",
+        help="pictures behind the means, drawn evenly over the classes; 0 for all",
     )
     parser.add_argument(
         "--class",
         dest="target",
         choices=("none", "predicted", "true"),
         default="none",
-        help="weigh attention by the positive gradient of this class (Chefer et al. 2021); none is "
-        "the plain rollout (none)",
+        help="weigh attention by the positive gradient of this class (Chefer et al. 2021); none is the plain rollout",
     )
-    parser.add_argument("--attention_share", type=share, default=0.5, help="a in (1 - a) I + a A, from 0 to 1 (0.5)")
-    parser.add_argument("--batch_size", type=count, default=8, help="pictures a forward (8)")
-    parser.add_argument("--output_dir", type=Path, help="default: RUN/explanations")
+    parser.add_argument("--attention_share", type=values.share, default=0.5, help="a in (1 - a) I + a A, from 0 to 1")
+    parser.add_argument("--batch_size", type=values.batch_size, default=8, help="pictures per forward")
+    parser.add_argument("--output_dir", type=Path, help="where to write (default: RUN/explanations)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     subject = open_run(arguments.run, arguments.part, arguments.data_dir, arguments.samples, arguments.limit or None)
     print(subject.about, flush=True)
     explanation = explain(
-        subject, arguments.occlusion, arguments.target, arguments.attention_share, max(1, arguments.batch_size)
+        subject, arguments.occlusion, arguments.target, arguments.attention_share, arguments.batch_size
     )
     folder = arguments.output_dir or arguments.run / "explanations"
     write(explanation, folder)

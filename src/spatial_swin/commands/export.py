@@ -1,6 +1,6 @@
 """Export a finished model to ONNX, check that it says the same as PyTorch, and time both on this CPU.
 
-    spatial-swin export runs/first --onnx                    # writes runs/first/export/model.onnx and model.json
+    spatial-swin export runs/first                           # writes runs/first/export/model.onnx and model.json
     spatial-swin export runs/first --onnx layout.onnx --data_dir pictures
 
 The graph takes float32 pictures [batch, 3, S, S], any batch, normalised as model.json says (mean and std of RGB in
@@ -14,7 +14,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatial_swin.commands.values import count
+from spatial_swin.commands import values
 
 if TYPE_CHECKING:
     import torch
@@ -23,25 +23,27 @@ if TYPE_CHECKING:
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 PICTURES = 20  # real ones for the parity check
-HERE = Path()  # `--onnx` without a file
+HERE = Path()  # no file is named: ONNX is the only format, so `--onnx` may be left out
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("run", type=Path, help="a run folder, or a model folder")
     parser.add_argument(
         "--onnx",
         type=Path,
         nargs="?",
         const=HERE,
-        required=True,
+        default=HERE,
         metavar="FILE",
-        help="file to write (<run>/export/model.onnx); a .json comes beside it",
+        help="file to write; a .json comes beside it (default: RUN/export/model.onnx)",
     )
-    parser.add_argument("--data_dir", type=Path, help="pictures for the parity check (the recipe's data_dir)")
-    parser.add_argument("--tolerance", type=float, default=1e-3, help="largest difference of logits allowed (0.001)")
-    parser.add_argument("--batch_size", type=count, default=1, help="of the timing (1)")
-    parser.add_argument("--repeats", type=count, default=15, help="pairs of timings (15)")
-    parser.add_argument("--threads", type=count, help="of the timing (as PyTorch chooses)")
+    parser.add_argument("--data_dir", type=Path, help="pictures for the parity check (default: the recipe's data_dir)")
+    parser.add_argument(
+        "--tolerance", type=values.number(0, 1e3), default=1e-3, help="largest difference of logits allowed"
+    )
+    parser.add_argument("--batch_size", type=values.batch_size, default=1, help="of the timing")
+    parser.add_argument("--repeats", type=values.whole(1, 10_000), default=15, help="pairs of timings")
+    parser.add_argument("--threads", type=values.workers, help="of the timing (default: as PyTorch chooses)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
     spatial-swin monitor                        all runs below runs/
     spatial-swin monitor runs/first             one run
-    spatial-swin monitor runs/first --follow    a line a minute and an epoch, until the run ends
+    spatial-swin monitor runs/first --follow    a line each minute and each epoch, until the run ends
     watch -n 10 spatial-swin monitor runs/first
 
 It reads the run folder and the process table, nothing else, so it can be called at any time and as often as wanted.
@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from spatial_swin.background import lines, monitor
+from spatial_swin.commands import values
 from spatial_swin.errors import RunError
 from spatial_swin.runs import RunFolder
 
@@ -26,11 +27,13 @@ LOOK_EVERY = 1.0  # seconds between two looks of --follow
 GPU_QUERY = "index,name,utilization.gpu,memory.used,memory.total,temperature.gpu"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a run folder, or a folder of runs [runs]")
-    parser.add_argument("--follow", action="store_true", help="go on until the run ends, a line at a time")
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument(
-        "--every", type=float, default=60.0, metavar="SECONDS", help="seconds between two lines of --follow [60]"
+        "run", nargs="?", type=Path, metavar="RUN", help="a run folder, or a folder of runs (default: runs)"
+    )
+    parser.boolean_option("--follow", "go on until the run ends, a line at a time")
+    parser.add_argument(
+        "--every", type=values.patience, default=60.0, metavar="SECONDS", help="between two lines of --follow"
     )
 
 
@@ -54,26 +57,26 @@ def list_runs(folder: Path) -> int:
     if not runs:
         raise RunError(f"{folder}: no runs here yet; `bash scripts/start_training.sh RECIPE` starts one")
     statuses: list[monitor.Status | RunError] = []
-    for found in runs:
+    for run in runs:
         try:
-            statuses.append(monitor.look(found))
+            statuses.append(monitor.look(run))
         except RunError as error:
             statuses.append(error)
-    print("\n".join(lines.table(statuses, [found.path for found in runs])))
+    print("\n".join(lines.table(statuses, [run.path for run in runs])))
     return 0
 
 
 def follow(folder: RunFolder, status: monitor.Status, every: float) -> monitor.Status:
     """Print a line at each new epoch, at each change of state, and every so many seconds; return the end."""
-    told, epoch = time.monotonic(), _last_epoch(status)
+    said, epoch = time.monotonic(), _last_epoch(status)
     before = status.state
     while status.active:
         time.sleep(LOOK_EVERY)
         status = monitor.look(folder)
         news = status.state != before or _last_epoch(status) != epoch
-        if status.active and (news or time.monotonic() - told >= every):
+        if status.active and (news or time.monotonic() - said >= every):
             print(lines.follow_line(status), flush=True)
-            told = time.monotonic()
+            said = time.monotonic()
         before, epoch = status.state, _last_epoch(status)
     return status
 
@@ -83,7 +86,7 @@ def _last_epoch(status: monitor.Status) -> int | None:
 
 
 def gpus(status: monitor.Status) -> list[str]:
-    """One line a GPU, as nvidia-smi sees it; nothing without one, or for a run that is not alive on this machine."""
+    """One line per GPU, as nvidia-smi sees it; nothing without one, or for a run that is not alive on this machine."""
     program = shutil.which("nvidia-smi")
     if program is None or not (status.active and status.here):
         return []
@@ -92,19 +95,19 @@ def gpus(status: monitor.Status) -> list[str]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return ["  GPU        nvidia-smi does not answer"]
-    found = []
+    shown = []
     for row in done.stdout.splitlines():
         cells = [cell.strip() for cell in row.split(",")]
         if len(cells) != 6:
             continue
         index, name, busy, used, total, heat = cells
         memory = f"{float(used) / 1024:.1f} of {float(total) / 1024:.1f} GiB" if _numbers(used, total) else "memory ?"
-        found.append(f"  GPU {index:<6} {name}: {busy} % busy, {memory}, {heat} °C")
-    return found
+        shown.append(f"  GPU {index:<6} {name}: {busy} % busy, {memory}, {heat} °C")
+    return shown
 
 
 def _numbers(*cells: str) -> bool:
     try:
         return all(float(cell) >= 0 for cell in cells)
-    except ValueError:  # `[N/A]`, on cards that do not tell
+    except ValueError:  # `[N/A]`, on cards that do not say
         return False

@@ -1,4 +1,4 @@
-"""Say which layout recordings were mixed for: sound or pictures of cues in, probabilities and one verdict a file out.
+"""Say which layout recordings were mixed for: sound or pictures in, probabilities and one verdict per file out.
 
     spatial-swin predict runs/first take.wav mosaic.png folder 'archive/**/*.flac'
     spatial-swin predict runs/first concert.wav --timeline true              # where in the recording it says what
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatial_swin.commands.values import boolean, count, share
+from spatial_swin.commands import values
 
 if TYPE_CHECKING:
     from spatial_swin.prediction.tables import Outcome
@@ -28,40 +28,30 @@ DIFFERS = 4
 UNREADABLE = 1
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("run", type=Path, help="a run folder, or a model folder (as downloaded from the Hub)")
     parser.add_argument("files", nargs="+", metavar="FILE", help="sound, pictures, folders, or a quoted pattern")
-    parser.add_argument("--top_k", type=count, default=3, help="labels shown for each file (3)")
-    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="(table)")
+    parser.add_argument("--top_k", type=values.count, default=3, help="labels shown for each file")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="of the answer")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of printing")
+    parser.boolean_option("--timeline", "show the windows of recordings; the table joins those that agree")
     parser.add_argument(
-        "--timeline",
-        type=boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help="show the windows of recordings; the table joins those that agree (false)",
-    )
-    parser.add_argument(
-        "--minimum_confidence",
-        type=share,
-        default=0.0,
-        metavar="P",
-        help="no verdict below this probability (0: always one)",
+        "--minimum_confidence", type=values.share, default=0.0, metavar="P", help="no verdict below this probability"
     )
     parser.add_argument("--expect", metavar="LABEL", help="the declared label: exit 4 when a verdict is another")
-    parser.add_argument("--hop_seconds", type=float, help="from one window to the next (the windows of training)")
+    parser.add_argument(
+        "--hop_seconds", type=values.seconds, help="from one window to the next (default: as in training)"
+    )
     parser.add_argument(
         "--minimum_seconds",
-        type=float,
-        help="judge recordings and last pieces this short; silence fills them (a window)",
+        type=values.seconds,
+        help="judge recordings and last pieces this short; silence fills them (default: a window)",
     )
     parser.add_argument(
         "--tiles", type=Path, metavar="PATH", help="data folder or tiles.json, for a model without one"
     )
-    parser.add_argument("--batch_size", type=count, default=16, help="windows or pictures at a time (16)")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1 (a GPU when there is one)")
+    parser.add_argument("--batch_size", type=values.batch_size, default=16, help="windows or pictures at a time")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU when there is one)")
 
 
 def run(arguments: argparse.Namespace) -> int:

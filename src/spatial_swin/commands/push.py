@@ -12,32 +12,21 @@ end of its training. The same command pushes again; files that did not change ar
 import argparse
 from pathlib import Path
 
-from spatial_swin.commands.values import boolean
+from spatial_swin.commands import values
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("run", type=Path, help="the run folder")
-    parser.add_argument("--hub_model_id", help="your-name/your-model (the recipe's hub_model_id)")
-    parser.add_argument(
-        "--private",
-        type=boolean,
-        nargs="?",
-        const=True,
-        metavar="true|false",
-        help="make a new repository private (the recipe's, or as the account decides)",
+    parser.add_argument("--hub_model_id", help="your-name/your-model (default: the recipe's hub_model_id)")
+    parser.boolean_option(
+        "--private", "make a new repository private (default: the recipe's, or as the account decides)", default=None
     )
-    parser.add_argument("--revision", help="branch to push to, made when it is not there (main)")
-    parser.add_argument("--license", help="of the weights, as the Hub writes it (that of the Swin the run began from)")
+    parser.add_argument("--revision", help="branch to push to, made when it is not there (default: main)")
     parser.add_argument(
-        "--dry_run",
-        type=boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        metavar="true|false",
-        help="list what would go up, and send nothing (false)",
+        "--license", help="of the weights, as the Hub writes it (default: that of the Swin the run began from)"
     )
-    parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap in the card (10000)")
+    parser.boolean_option("--dry_run", "list what would go up, and send nothing")
+    parser.add_argument("--resamples", type=values.resamples, default=10_000, help="of the bootstrap in the card")
 
 
 def run(arguments: argparse.Namespace) -> int:

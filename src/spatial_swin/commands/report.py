@@ -12,17 +12,20 @@ code is then 1.
 import argparse
 from pathlib import Path
 
+from spatial_swin.commands import values
 from spatial_swin.errors import UsageError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument(
         "runs", type=Path, nargs="+", help="one run folder, or several to compare (runs, or cross-validations)"
     )
-    parser.add_argument("--output_dir", type=Path, help="where to write (RUN/thesis_results; comparison/ for several)")
+    parser.add_argument(
+        "--output_dir", type=Path, help="where to write (default: RUN/thesis_results; comparison/ for several)"
+    )
     parser.add_argument("--data_dir", type=Path, help="where the pictures are now, for the gallery of wrong answers")
-    parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (10000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
+    parser.add_argument("--resamples", type=values.resamples, default=10_000, help="of the bootstrap")
+    parser.add_argument("--seed", type=values.seed, default=0, help="of the bootstrap")
 
 
 def run(arguments: argparse.Namespace) -> int:

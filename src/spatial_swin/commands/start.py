@@ -16,22 +16,24 @@ import argparse
 import shlex
 from pathlib import Path
 
-from spatial_swin.errors import UsageError
+from spatial_swin.commands import values
 
 TAKES_RECIPE_KEYS = True
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("config", metavar="RECIPE", help="the recipe, a YAML file")
-    parser.add_argument("--processes", type=int, metavar="N", help="processes to train with [one a GPU; 1 on a CPU]")
     parser.add_argument(
-        "--wait", type=float, default=600.0, metavar="SECONDS", help="how long to watch it prepare, at most [600]"
+        "--processes", type=values.workers, metavar="N", help="to train with (default: one per GPU; 1 on a CPU)"
+    )
+    parser.add_argument(
+        "--wait", type=values.patience, default=600.0, metavar="SECONDS", help="how long to watch it prepare, at most"
     )
     parser.add_argument(
         "--launch_config",
         type=Path,
         metavar="FILE",
-        help="accelerate's configuration, for several GPUs [accelerate_config.yaml where there is one]",
+        help="accelerate's configuration, for several GPUs (default: accelerate_config.yaml where there is one)",
     )
 
 
@@ -40,9 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.runs import RunFolder
 
     plan = launch.plan_of(arguments.config, arguments.overrides)
-    processes = plan.devices if arguments.processes is None else arguments.processes
-    if processes < 1:
-        raise UsageError(f"--processes is {processes}; give 1 or more")
+    processes = arguments.processes or plan.devices
     config = arguments.launch_config
     if config is None and Path("accelerate_config.yaml").is_file():
         config = Path("accelerate_config.yaml")
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         end = "preparing"
     if isinstance(end, int):
         follow = (
-            "it is done" if end == 0 else f"it ended with exit code {end}; mend it and give the same command again"
+            "it is done" if end == 0 else f"it ended with exit code {end}; correct it and give the same command again"
         )
         print(f"\n{follow}; log: {shlex.quote(str(folder.log_file))}")
         return end

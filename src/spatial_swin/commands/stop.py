@@ -14,16 +14,17 @@ import time
 from pathlib import Path
 
 from spatial_swin.background import lines, monitor
+from spatial_swin.commands import values
 from spatial_swin.errors import RunError
 from spatial_swin.runs import RunFolder
 
 POLL = 0.2  # seconds
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     parser.add_argument(
-        "--wait", type=float, default=600.0, metavar="SECONDS", help="how long to wait for its end, at most [600]"
+        "--wait", type=values.patience, default=600.0, metavar="SECONDS", help="how long to wait for its end, at most"
     )
 
 
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ProcessLookupError:  # it ended between the look and the signal
         pass
     except PermissionError:
-        raise RunError(f"{folder.path}: pid {pid} belongs to somebody else; only they can stop it") from None
+        raise RunError(f"{folder.path}: pid {pid} belongs to another user; only they can stop it") from None
     print(f"sent SIGTERM to pid {pid}; it ends its step and saves a checkpoint", flush=True)
     deadline = time.monotonic() + arguments.wait
     while monitor.process_is(pid, before=math.inf):

@@ -11,6 +11,8 @@ accepted beside the keys listed here.
 import argparse
 from typing import Any
 
+from spatial_swin.commands import values
+
 TAKES_RECIPE_KEYS = True
 
 
@@ -25,7 +27,7 @@ class HelpWithKeys(argparse.Action):
         parser.exit()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("-h", "--help", action=HelpWithKeys, nargs=0, help="show this and every key of a recipe")
     parser.add_argument("--config", required=True, metavar="RECIPE", help="the recipe, a YAML file")
 

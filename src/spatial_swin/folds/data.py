@@ -1,15 +1,15 @@
-"""What `crossval` and `generalise` share beside running folds: the recipe's data, and one training."""
+"""The recipe's data as `crossval` and `generalise` need it: checked, its factors known, divided or not yet."""
 
 import os
 from collections.abc import Sequence
 
-from spatial_swin.config import Recipe, load_recipe
+from spatial_swin.config import Recipe
 from spatial_swin.data.factors import WITHOUT, Factors, factor_table, find_factors
 from spatial_swin.data.folder import PictureFolder, scan_folder
 from spatial_swin.data.preflight import preflight
 from spatial_swin.data.splits import describe_split, split_samples
 from spatial_swin.errors import UsageError
-from spatial_swin.folds.runs import FoldRun, Train, seed_of
+from spatial_swin.folds.runs import seed_of
 from spatial_swin.runs import Sample
 
 
@@ -49,14 +49,3 @@ def _checked(recipe: Recipe, needed: Sequence[str | None]) -> tuple[PictureFolde
     for name in needed:
         factors.groups(name)  # a factor that does not exist is said before every file is read
     return folder, factors, preflight(folder, workers=data.preflight_workers)
-
-
-def training(config: str, overrides: Sequence[str]) -> Train:
-    """Train one fold in this process."""
-
-    def train(fold: FoldRun) -> None:
-        from spatial_swin.training import fine_tune
-
-        fine_tune(load_recipe(config, [*overrides, "--output_dir", str(fold.output_dir)]), fold.samples)
-
-    return train

@@ -21,6 +21,8 @@ from spatial_swin.runs import RunFolder, Sample, read_samples, write_samples
 if TYPE_CHECKING:
     from spatial_swin.config import Recipe
 
+FIGURES = names(Shown.FOLDS)
+
 
 @dataclass(frozen=True)
 class FoldRun:
@@ -38,9 +40,33 @@ class FoldRun:
         return self.run.state() == "finished" and self.run.metrics_file.is_file()
 
 
-FIGURES = names(Shown.FOLDS)
+@dataclass(frozen=True)
+class Work:
+    """Where and how folds are trained: with `train` in this process, or `jobs` side by side, each by `command`."""
 
-Train = Callable[[FoldRun], Any]
+    output: Path
+    train: Callable[[FoldRun], Any]
+    command: Callable[[FoldRun], list[str]]
+    jobs: int = 1
+    overwrite: bool = False
+
+    @classmethod
+    def of(cls, output: Path, config: str, overrides: Sequence[str], jobs: int, overwrite: bool) -> "Work":
+        """Train the recipe at `config` with the `overrides` of the command line."""
+        overrides = [*overrides, *(["--overwrite", "true"] if overwrite else [])]
+
+        def train(fold: FoldRun) -> None:
+            from spatial_swin.config import load_recipe
+            from spatial_swin.training import fine_tune
+
+            fine_tune(load_recipe(config, [*overrides, "--output_dir", str(fold.output_dir)]), fold.samples)
+
+        def command(fold: FoldRun) -> list[str]:
+            worker = [sys.executable, "-m", "spatial_swin.folds.worker", "--config", config]
+            places = ["--split_file", str(split_file(output, fold)), "--fold_dir", str(fold.output_dir)]
+            return [*worker, *places, *overrides]
+
+        return cls(output, train, command, jobs, overwrite)
 
 
 def open_plan(output: Path, plan: Mapping[str, Any], folds: Sequence[FoldRun], overwrite: bool = False) -> None:
@@ -77,57 +103,35 @@ def split_file(output: Path, fold: FoldRun) -> Path:
     return output / "splits" / f"{fold.name}.csv"
 
 
-def run_folds(
-    output: Path,
-    folds: Sequence[FoldRun],
-    train: Train,
-    command: Callable[[FoldRun], list[str]],
-    jobs: int = 1,
-    overwrite: bool = False,
-) -> None:
-    """Train every fold that is not finished: with `train` in this process, or side by side with `command`.
+def run_folds(work: Work, folds: Sequence[FoldRun]) -> None:
+    """Train every fold that is not finished: with `work.train` in this process, or side by side with `work.command`.
 
     Raises what `train` raises; RunError naming every fold that failed side by side; Stopped on SIGTERM.
     """
-    if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: how many folds run side by side, 1 or more")
-    waiting = [fold for fold in folds if overwrite or not fold.finished()]
+    if work.jobs < 1:
+        raise UsageError(f"--jobs {work.jobs}: how many folds run side by side, 1 or more")
+    waiting = [fold for fold in folds if work.overwrite or not fold.finished()]
     if len(waiting) < len(folds):
         print(f"{len(folds) - len(waiting)} of {len(folds)} folds are finished and are not trained again", flush=True)
-    if jobs == 1 or len(waiting) < 2:
+    if work.jobs == 1 or len(waiting) < 2:
         for number, fold in enumerate(waiting, start=1):
             print(f"\n=== {fold.name} ({number} of {len(waiting)} to do): {fold.output_dir}", flush=True)
-            train(fold)
+            work.train(fold)
     else:
-        train_side_by_side(output, waiting, command, min(jobs, len(waiting)))
+        train_side_by_side(work.output, waiting, work.command, min(work.jobs, len(waiting)))
     unfinished = [fold.name for fold in folds if not fold.finished()]
     if unfinished:
-        raise RunError(f"{output}: not finished: {', '.join(unfinished)}; the same command continues them")
-
-
-def worker_command(output: Path, config: str, overrides: Sequence[str]) -> Callable[[FoldRun], list[str]]:
-    """The command that trains one fold in a process of its own."""
-
-    def command(fold: FoldRun) -> list[str]:
-        return [
-            sys.executable,
-            "-m",
-            "spatial_swin.folds.worker",
-            "--config",
-            config,
-            "--split_file",
-            str(split_file(output, fold)),
-            "--fold_dir",
-            str(fold.output_dir),
-            *overrides,
-        ]
-
-    return command
+        raise RunError(f"{work.output}: not finished: {', '.join(unfinished)}; the same command continues them")
 
 
 def seed_of(recipe: "Recipe") -> int:
     """What the data is divided by: split_seed, else the training's seed."""
     return recipe.trainer.seed if recipe.data.split_seed is None else recipe.data.split_seed
+
+
+def inner_share(recipe: "Recipe") -> float:
+    """Share of what a fold does not test on which its best epoch is chosen."""
+    return recipe.data.validation_share / (recipe.data.train_share + recipe.data.validation_share)
 
 
 def fold_row(fold: FoldRun) -> dict[str, Any]:

@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spatial_swin.errors import RunError
+from spatial_swin.errors import RunError, UsageError
 from spatial_swin.trunk.shards import DamagedShard, read_index
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -103,6 +103,37 @@ def describe_store(folder: Path) -> StoreSummary:
         size=folder_bytes(folder),
         used=datetime.fromtimestamp(used).isoformat(" ", "minutes") if used else "never",
     )
+
+
+def store_table(stores: Sequence[Path]) -> str:
+    """One line per store, and their sum."""
+    found = [describe_store(store) for store in stores]
+    rows = [("store", "model", "training begins at", "stored", "draws", "outputs", "GB", "last used")]
+    rows += [
+        (s.name[:12], s.model, s.cut, s.stored, s.draws, f"{s.entries:,}", f"{s.size / 1e9:.2f}", s.used)
+        for s in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    total = sum(summary.size for summary in found) / 1e9
+    return "\n".join([*lines, f"\n{len(stores)} stores, {total:.2f} GB in {stores[0].parent}"])
+
+
+def choose_stores(stores: Sequence[Path], names: Sequence[str], root: Path) -> list[Path]:
+    """The stores of `root` whose names begin with `names`; every one for `all`. Raises UsageError."""
+    if not names:
+        raise UsageError("rm needs the beginning of a store's name (`spatial-swin cache ls`), or `all`")
+    if "all" in names:
+        return list(stores)
+    chosen: dict[Path, None] = {}
+    for name in names:
+        matching = [store for store in stores if name and store.name.startswith(name)]
+        if not matching:
+            raise UsageError(f"no store in {root} begins with {name!r}; `spatial-swin cache ls` shows their names")
+        if len(matching) > 1:
+            raise UsageError(f"{len(matching)} stores begin with {name!r}; give more of the name")
+        chosen[matching[0]] = None
+    return list(chosen)
 
 
 def remove_store(folder: Path) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 import fold_fakes as fakes
 import pytest
 
-from spatial_swin.commands.generalise import generalise
 from spatial_swin.errors import DataError
-from spatial_swin.folds.runs import FoldRun
+from spatial_swin.folds.generalise import generalise
+from spatial_swin.folds.runs import FoldRun, Work
 from spatial_swin.folds.schemes import RANDOM, Scheme, scheme_folds, schemes_for
 from spatial_swin.runs import Sample
 
@@ -29,7 +29,8 @@ def by_scheme(fold: FoldRun) -> None:
 
 def matrix(output: Path, train: Callable[[FoldRun], None] = by_scheme, **changes: Any) -> list[dict[str, Any]]:
     options = {"samples": fakes.paired_samples(), "factors": ["listener", "programme"], "folds": 3, **changes}
-    return generalise(fakes.fake_recipe(), output=output, train=train, command=lambda fold: [], **options)
+    work = Work(output, train, lambda fold: [])
+    return generalise(fakes.fake_recipe(), work=work, **options)
 
 
 def parts(split: list[Sample], name: str) -> tuple[set[str], set[str]]:

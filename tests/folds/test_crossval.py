@@ -14,9 +14,9 @@ import fold_fakes as fakes
 import numpy as np
 import pytest
 
-from spatial_swin.commands.crossval import cross_validate
 from spatial_swin.errors import RunError, SpatialSwinError, Stopped, UsageError
-from spatial_swin.folds.runs import FoldRun, open_plan, run_folds, split_file, worker_command
+from spatial_swin.folds.crossval import cross_validate
+from spatial_swin.folds.runs import FoldRun, Work, open_plan, run_folds, split_file
 from spatial_swin.folds.side_by_side import worker_environment
 from spatial_swin.runs import Sample, read_samples
 
@@ -25,7 +25,8 @@ def crossval(output: Path, train: Any = fakes.write_run, **changes: Any) -> dict
     options = {"folds": 3, "repeats": 2, "group": "recording", "hold_out_test": True, **changes}
     recipe = options.pop("recipe", fakes.fake_recipe())
     samples = options.pop("samples", fakes.paired_samples())
-    return cross_validate(recipe, samples, output, train=train, command=lambda fold: [], **options)
+    work = Work(output, train, lambda fold: [], options.pop("jobs", 1), options.pop("overwrite", False))
+    return cross_validate(recipe, samples, work, **options)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -185,7 +186,8 @@ def never(fold: FoldRun) -> None:
 
 def test_jobs_run_side_by_side_and_share_the_threads(tmp_path: Path) -> None:
     folds = folds_in(tmp_path, 2)
-    run_folds(tmp_path, folds, never, lambda f: [sys.executable, "-c", WORKER, str(f.output_dir), "well"], jobs=2)
+    command = [sys.executable, "-c", WORKER]
+    run_folds(Work(tmp_path, never, lambda f: [*command, str(f.output_dir), "well"], jobs=2), folds)
     began = [float((fold.output_dir / "began").read_text()) for fold in folds]
     assert abs(began[0] - began[1]) < 0.6  # the second began before the first ended
     share = str(max(1, (os.cpu_count() or 1) // 2))
@@ -199,7 +201,7 @@ def test_a_fold_that_fails_side_by_side_is_told_with_its_last_line_and_the_other
 
     folds = folds_in(tmp_path, 3)
     with pytest.raises(RunError, match=r"fold_2: the picture fell off the wall; read .*fold_2\.log"):
-        run_folds(tmp_path, folds, never, command, jobs=2)
+        run_folds(Work(tmp_path, never, command, jobs=2), folds)
     assert [fold.finished() for fold in folds] == [True, False, True]
     trained: list[str] = []
 
@@ -207,7 +209,7 @@ def test_a_fold_that_fails_side_by_side_is_told_with_its_last_line_and_the_other
         trained.append(fold.name)
         fakes.write_run(fold)
 
-    run_folds(tmp_path, folds, train, command, jobs=1)
+    run_folds(Work(tmp_path, train, command), folds)
     assert trained == ["fold_2"]
 
 
@@ -215,8 +217,9 @@ def test_sigterm_stops_all_folds_and_starts_no_other(tmp_path: Path) -> None:
     folds = folds_in(tmp_path, 3)
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
     began = time.monotonic()
+    slow = Work(tmp_path, never, lambda f: [sys.executable, "-c", WORKER, str(f.output_dir), "slow"], jobs=2)
     with pytest.raises(Stopped) as caught:
-        run_folds(tmp_path, folds, never, lambda f: [sys.executable, "-c", WORKER, str(f.output_dir), "slow"], jobs=2)
+        run_folds(slow, folds)
     assert caught.value.exit_code == 143
     assert time.monotonic() - began < 30
     assert not (tmp_path / "fold_3").exists()
@@ -232,7 +235,7 @@ def test_every_job_gets_a_gpu_of_its_own_among_the_visible_ones() -> None:
 def test_the_worker_gets_the_split_that_the_plan_wrote(tmp_path: Path) -> None:
     fold = folds_in(tmp_path, 1)[0]
     open_plan(tmp_path, {"verb": "test"}, [fold])
-    words = worker_command(tmp_path, "recipe.yaml", ["--seed", "3"])(fold)
+    words = Work.of(tmp_path, "recipe.yaml", ["--seed", "3"], 1, False).command(fold)
     assert words[-2:] == ["--seed", "3"]
     assert words[words.index("--split_file") + 1] == str(split_file(tmp_path, fold))
     assert read_samples(split_file(tmp_path, fold)) == fold.samples

@@ -1,0 +1,138 @@
+"""A paired data set as a folder: what is asked for is checked, rendered job by job, recorded, and continued.
+
+In goes an `Order`, out come OUTPUT/pictures and OUTPUT/sound with the manifest; `audio.paired` makes the single jobs.
+All problems of listeners and programmes come at once, before anything is rendered. A stopped order continues from its
+manifest, which is written every few seconds.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from spatial_swin.audio import manifest, paired
+from spatial_swin.audio.hrtf import expand_listeners, usable_listeners
+from spatial_swin.audio.paired import Job, Settings, Synthetic
+from spatial_swin.audio.programme import Programme, find_programmes, judge
+from spatial_swin.audio.tiles import tile_map
+from spatial_swin.errors import AudioError, Problem, raise_problems
+from spatial_swin.layouts import Layout, find_layouts
+
+SAVE_EVERY = 20.0  # s between writings of the manifest
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to render and where.
+
+    layouts: codes. listeners: names, files or folders, as `expand_listeners` takes them; listeners_each: how many are
+    drawn for each programme, all when None. programmes: a folder of them, or None for the numbers in `synthetic`.
+    workers: processes, one per core when None. shard: do the i-th of n parts.
+    """
+
+    output: Path
+    settings: Settings
+    layouts: Sequence[str]
+    listeners: Sequence[str]
+    listeners_each: int | None = None
+    programmes: Path | None = None
+    synthetic: range = range(0)
+    sound: bool = True
+    skip_bad: bool = False
+    workers: int | None = None
+    shard: tuple[int, int] = (1, 1)
+
+    @property
+    def pictures(self) -> Path:
+        return self.output / manifest.PICTURES
+
+
+@dataclass
+class Filled:
+    """What was done: counts, whether manifest.csv is complete, and the problems that were left out."""
+
+    programmes: int
+    listeners: int
+    made: int = 0
+    complete: bool = False
+    problems: list[Problem] = field(default_factory=list)
+
+
+def fill(order: Order) -> Filled:
+    """Render all of this shard that is not there yet.
+
+    Raises AudioError: nothing can be rendered, something cannot (all at once, unless `skip_bad`), or the folder was
+    begun with other settings.
+    """
+    cut = order.settings.cut
+    layouts = find_layouts(order.layouts)
+    tiles = tile_map(order.settings.arrangement, order.settings.size, cut.sample_rate, cut.seconds)
+    usable, problems = usable_listeners(expand_listeners(order.listeners), cut.sample_rate, layouts)
+    listeners = [(spec, listener.name) for spec, listener in usable.items()]
+    programmes, bad = _programmes(order, layouts)
+    problems += bad
+    if not order.skip_bad or not listeners or not programmes:
+        raise_problems(AudioError, problems, "Nothing was rendered")
+    jobs = paired.make_jobs(programmes, listeners, order.listeners_each, order.settings)
+    paired.begin(order.output, order.settings)
+    tiles.write(order.pictures / manifest.TILES)
+    done = Filled(len(programmes), len(listeners), problems=problems)
+    _render(order, jobs, [layout.code for layout in layouts], done)
+    return done
+
+
+def _programmes(order: Order, layouts: tuple[Layout, ...]) -> tuple[list[Programme] | list[Synthetic], list[Problem]]:
+    """The programmes that can be rendered, and why the others cannot."""
+    if order.programmes is None:
+        return [Synthetic(number, order.settings.seed) for number in order.synthetic], []
+    programmes, problems = find_programmes(order.programmes, order.settings.seed)
+    good = []
+    for programme in tqdm(programmes, desc="checking", unit="programme", disable=None):
+        wrong = list(judge(programme, layouts, order.settings.cut))
+        problems += wrong
+        if not wrong:
+            good.append(programme)
+    return good, problems
+
+
+def _render(order: Order, jobs: list[Job], codes: list[str], done: Filled) -> None:
+    """Run this shard's jobs and complete `done`; what is made is recorded even when something stops it."""
+    (part, parts), own = order.shard, order.pictures / manifest.shard_name(order.shard)
+    growing = own if parts == 1 else own.with_suffix(".unfinished")  # no part passes for done before it is
+    rows = _recorded(order, jobs, codes, [order.pictures / manifest.MANIFEST, own, growing])
+    jobs = jobs[part - 1 :: parts]
+    todo = [job for job in jobs if not paired.is_done(job, order.output, codes, rows.keys(), order.sound)]
+    saved, workers = time.monotonic(), order.workers or len(os.sched_getaffinity(0))
+    already = len(jobs) - len(todo)
+    try:
+        with tqdm(total=len(jobs), initial=already, desc="rendering", unit="programme", disable=None) as bar:
+            for result in paired.run_jobs(todo, order.output, codes, order.settings, order.sound, workers):
+                bar.update()
+                if isinstance(result, Problem):
+                    done.problems.append(result)
+                    continue
+                rows.update({row.path: row for row in result})
+                done.made += len(result)
+                if time.monotonic() - saved > SAVE_EVERY:
+                    manifest.write_rows(growing, rows.values())
+                    saved = time.monotonic()
+    finally:
+        manifest.write_rows(growing, rows.values())
+    if not order.skip_bad:
+        raise_problems(AudioError, done.problems, f"{done.made} renderings were made, these were not")
+    if parts > 1:
+        growing.replace(own)
+    done.complete = parts == 1 or manifest.merge(order.pictures, parts)
+
+
+def _recorded(order: Order, jobs: list[Job], codes: list[str], records: list[Path]) -> dict[str, manifest.Row]:
+    """Rows that earlier commands left for this shard, by path, as far as their pictures are still there."""
+    known = {row.path: row for path in records if path.is_file() for row in manifest.read_rows(path)}
+    part, parts = order.shard
+    mine = {path for job in jobs[part - 1 :: parts] for path in job.pictures(codes)}
+    if part == 1:  # which also looks after what earlier commands made
+        mine |= known.keys() - {path for job in jobs for path in job.pictures(codes)}
+    return {path: row for path, row in known.items() if path in mine and (order.pictures / path).is_file()}

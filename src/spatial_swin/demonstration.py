@@ -1,0 +1,136 @@
+"""The demonstration: render, fine-tune, evaluate and report, each step skipped or continued when it is done or begun.
+
+In go a folder and what to render, out come OUTPUT/data and OUTPUT/run with its report. The steps are the verbs that a
+person would type; how a verb is called is given, so that nothing here knows the command line.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spatial_swin import files
+from spatial_swin.errors import RecipeError, RunError
+from spatial_swin.runs import RunFolder
+
+NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take less; a disk full in the middle costs more than asking
+SHORT = (
+    "--num_train_epochs 6 --warmup_epochs 1 --head_only_epochs 1 "
+    "--train_share 0.6 --validation_share 0.2 --test_share 0.2"
+)
+RECIPE = Path("recipes") / "swin-nano-192" / "demo.yaml"
+Call = Callable[[list[str]], int]  # a verb with its options -> exit code
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One demonstration, in `output`: so many synthetic programmes of `seed`; `short` trains for minutes, not ten."""
+
+    output: Path
+    programmes: int
+    seed: int
+    short: bool
+
+    @property
+    def run(self) -> RunFolder:
+        return RunFolder(self.output / "run")
+
+    def make(self, call: Call, workers: int | None = None, overwrite: bool = False) -> int:
+        """All steps; returns the exit code of the first that fails, else 0.
+
+        Raises RunError: no room, no permission, in use, or begun with other options.
+        """
+        require_space(self.output)
+        with RunFolder(self.output).lock():
+            if overwrite:
+                self._clear()
+            self._require_same()
+            if (self.run.thesis_results / "report.html").is_file():  # its test part was opened once, and stays so
+                print(f"{self.output}: this demo is done; --overwrite true starts again", flush=True)
+                show_result(self.run)
+                return 0
+            began = time.monotonic()
+            for heading, words in self._steps(workers):
+                print(heading, end="", flush=True)
+                if words and (code := call(words)):
+                    return code
+            shutil.rmtree(self.output / "trunk_cache", ignore_errors=True)
+            show_result(self.run, time.monotonic() - began)
+        return 0
+
+    def _steps(self, workers: int | None) -> Iterator[tuple[str, list[str]]]:
+        """What is said before each step, and the verb with its options; no words for what is done already."""
+        data, run = self.output / "data", str(self.run.path)
+        render = f"render --synthetic {self.programmes} --seed {self.seed} --listeners kemar --seconds 3 --size 192"
+        threads = [] if workers is None else ["--workers", str(workers)]
+        yield (
+            f"1/3  {self.programmes} programmes in mono, stereo, 5.1 and 5.1.4\n",
+            [*render.split(), "--sound", "false", "--output_dir", str(data), *threads],
+        )
+        train = ["train", "--config", str(find_recipe()), "--data_dir", str(data / "pictures"), "--output_dir", run]
+        train += ["--seed", str(self.seed), "--trunk_cache_dir", str(self.output / "trunk_cache")]
+        yield (
+            "\n2/3  fine-tune the shipped Swin in two phases, programmes kept apart\n"
+            f"     ears exchanged and time shifted at random; why, and what it is worth: {RECIPE}\n",
+            [] if self.run.state() == "finished" else [*train, *(SHORT.split() if self.short else [])],
+        )
+        yield "\n3/3  evaluate and report\n", ["evaluate", run]
+        yield "", ["report", run]
+
+    def _clear(self) -> None:
+        for folder in ("data", "trunk_cache", "run"):
+            shutil.rmtree(self.output / folder, ignore_errors=True)
+        (self.output / "demo.json").unlink(missing_ok=True)
+
+    def _require_same(self) -> None:
+        """Remember what this demo is made of; raise RunError when the folder was begun with something else."""
+        noted, wanted = self.output / "demo.json", {"programmes": self.programmes, "seed": self.seed}
+        wanted["short"] = self.short
+        begun = json.loads(noted.read_text()) if noted.is_file() else wanted
+        if begun != wanted:
+            options = " ".join(f"--{key} {value}" for key, value in begun.items())
+            raise RunError(
+                f"{self.output}: this demo was begun with {options}; pass the same to continue it, --overwrite true "
+                "to start again, or another --output_dir"
+            )
+        files.write_json(noted, wanted)
+
+
+def show_result(run: RunFolder, seconds: float | None = None) -> None:
+    """Accuracy on programmes never heard, the confusion matrix, and what to open."""
+    metrics = run.read_metrics()
+    test, names = metrics["test"], metrics["class_names"]
+    accuracy = test["accuracy"]
+    print(
+        f"\naccuracy on {test['items']} clips of {test['groups']} programmes never heard: {accuracy['value']:.3f}"
+        f"  [{accuracy['low']:.3f}, {accuracy['high']:.3f}]\n"
+    )
+    print("  true, predicted:" + "".join(f"{name:>7}" for name in names))
+    for name, row in zip(names, test["confusion"], strict=True):
+        print(f"  {name:<16}" + "".join(f"{count:>7}" for count in row))
+    took = "" if seconds is None else f"{seconds:.0f} s; "
+    print(f"\n{took}report: {run.thesis_results / 'report.html'}")
+
+
+def find_recipe() -> Path:
+    """recipes/ in the working folder, else in the checkout this package is installed from."""
+    for root in (Path.cwd(), Path(__file__).parents[2]):
+        if (root / RECIPE).is_file():
+            return root / RECIPE
+    raise RecipeError(f"{RECIPE} is neither here nor beside the package; run `make demo` in a clone of the repository")
+
+
+def require_space(output: Path) -> None:
+    """Raise RunError when the disk has less than a gigabyte left or the folder cannot be made."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{output}: cannot be made ({error.strerror}); choose another --output_dir") from None
+    free = shutil.disk_usage(output).free
+    if free < NEEDED_BYTES:
+        raise RunError(
+            f"{output}: {free / 1e9:.2f} GB are free, the demo wants {NEEDED_BYTES / 1e9:.0f} GB; make room or choose "
+            "another --output_dir"
+        )
