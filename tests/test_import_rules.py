@@ -33,7 +33,7 @@ ROWS = """
     evaluating    | runs data evaluation modeling reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished
-    exporting     | data modeling finished prediction
+    exporting     | runs data modeling finished prediction
     publishing    | runs audio reporting finished
     demonstration | runs
     app           | audio data evaluation modeling reporting prediction finished

@@ -4,9 +4,10 @@ In goes a run folder, out comes a `reporting.explanation_pages.Explanation`. Onl
 occlusion are `modeling`'s, numbers are `evaluation.explanation`'s, writing is `reporting.explanation_pages`'.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,8 @@ class Pictures(Sequence[Tensor]):
 class Subject:
     """What is explained: the model, the predictions of the part, which of them, and where their pictures are.
 
-    drawn: positions behind the means; chosen: (position, kind) with a figure each.
+    positions: the items that the model is asked about, ascending; drawn: those of them behind the means; chosen:
+    (position, kind) of those with a figure of their own; train: pictures behind the mean picture.
     """
 
     finished: FinishedModel
@@ -59,6 +61,7 @@ class Subject:
     root: Path
     predictions: Predictions
     train: list[Sample]
+    positions: list[int]
     drawn: np.ndarray
     chosen: list[tuple[int, str]]
     regions: list[Region]
@@ -76,6 +79,13 @@ class Subject:
             f"{len(self.drawn)} of {len(self.predictions)} pictures of the {self.part} part for the means, "
             f"{len(self.chosen)} shown; {len(self.regions)} {self.kind}; {self.model.device}"
         )
+
+    def places(self, items: Iterable[int]) -> np.ndarray:
+        """Where `items` stand among the positions, int64."""
+        return np.searchsorted(self.positions, np.array(list(items), dtype=int))
+
+    def pictures(self, paths: Sequence[str]) -> Pictures:
+        return Pictures(self.root, paths, self.finished.image_size)
 
 
 def open_run(path: Path, part: str, data_dir: Path | None, samples: int, limit: int | None) -> Subject:
@@ -98,71 +108,38 @@ def open_run(path: Path, part: str, data_dir: Path | None, samples: int, limit: 
     train = [sample for sample in split.values() if sample.split == "train"]
     of_train = numbers.draw_items([s.path for s in train], np.zeros(len(train), dtype=int), TRAIN_PICTURES, SEED)
     train = [train[i] for i in of_train]
-    wanted = {*(int(i) for i in drawn), *(i for i, _ in chosen)}
-    shown = [split[predictions.paths[i]] for i in sorted(wanted)]
-    require_same_pictures(root, [*shown, *train], advice="restore them, or say where they are with --data_dir")
-    regions, masks, notes = _regions(finished)
+    positions = sorted({*(int(i) for i in drawn), *(i for i, _ in chosen)})
+    asked = [split[predictions.paths[i]] for i in positions]
+    require_same_pictures(root, [*asked, *train], advice="restore them, or say where they are with --data_dir")
+    regions, masks = numbers.region_masks(finished.regions, finished.image_size)
+    notes = []
+    if finished.tiles is None:
+        notes.append(f"there is no {TILES}, so the regions are a grid of {numbers.GRID} x {numbers.GRID} cells")
     if len(drawn) < len(predictions):
         notes.append(f"means are over {len(drawn)} of {len(predictions)} pictures, drawn evenly over the classes")
     model = finished.load()
-    return Subject(finished, model, part, root, predictions, train, drawn, chosen, regions, masks, notes)
+    return Subject(finished, model, part, root, predictions, train, positions, drawn, chosen, regions, masks, notes)
 
 
 def explain(subject: Subject, hide: bool, target: str, attention_share: float, batch_size: int) -> Explanation:
     """Relevance, and when `hide` is true occlusion, of the subject's pictures; target: none, predicted or true."""
     predictions, names = subject.predictions, subject.predictions.class_names
-    positions = sorted({*(int(i) for i in subject.drawn), *(i for i, _ in subject.chosen)})
-    place = {item: number for number, item in enumerate(positions)}
-    drawn = np.array([place[int(i)] for i in subject.drawn], dtype=int)
-    chosen = np.array([place[i] for i, _ in subject.chosen], dtype=int)
-    labels = predictions.labels[positions]
-    pictures = Pictures(subject.root, [predictions.paths[i] for i in positions], subject.finished.image_size)
-    classes = {"none": None, "predicted": predictions.predicted[positions], "true": labels}[target]
-    precision = occlusion.fitting_precision(subject.model.device)
-
+    labels, drawn = predictions.labels[subject.positions], subject.places(subject.drawn)
+    pictures = subject.pictures([predictions.paths[i] for i in subject.positions])
+    classes = {"none": None, "predicted": predictions.predicted[subject.positions], "true": labels}[target]
     maps, probabilities = relevance_maps(subject, pictures, classes, attention_share, batch_size)
     shares = numbers.region_relevance(maps, subject.masks)
-    train = Pictures(subject.root, [s.path for s in subject.train], subject.finished.image_size)
+    train = subject.pictures([sample.path for sample in subject.train])
     usual = occlusion.mean_picture(tqdm(train, desc="mean picture", unit="picture", disable=None))
+    precision = occlusion.fitting_precision(subject.model.device) if hide else None
     falls = sample_falls = None
-    if hide:
-        answers = occlusion.occlude(
-            subject.model,
-            pictures,
-            subject.masks,
-            usual,
-            subject.finished.mean,
-            subject.finished.std,
-            batch_size,
-            precision,
-        )
+    chosen = subject.places(i for i, _ in subject.chosen)
+    if precision is not None:
+        mean, std = subject.finished.mean, subject.finished.std
+        answers = occlusion.occlude(subject.model, pictures, subject.masks, usual, mean, std, batch_size, precision)
         falls = numbers.falls(labels[drawn], answers[:, drawn])
         likelihood = numbers.likelihoods(labels, answers)
         sample_falls = (likelihood[0] - likelihood[1:]).T[chosen]
-    shown = [
-        ShownSample(
-            predictions.paths[i],
-            kind,
-            names[predictions.labels[i]],
-            names[predictions.predicted[i]],
-            float(predictions.probabilities[i].max()),
-            float(predictions.probabilities[i, predictions.labels[i]]),
-            _grey(pictures[place[i]]),
-            maps[place[i]],
-        )
-        for i, kind in subject.chosen
-    ]
-    settings = {
-        "part": subject.part,
-        "relevance": "attention rollout" if target == "none" else f"class-weighted ({target})",
-        "attention_share": attention_share,
-        "regions": subject.kind,
-        "occlusion": hide,
-        "mean_of_train_pictures": len(train),
-        "precision_of_occlusion": precision if hide else None,
-        "sample_choice": "the most confident right answers, the most confident wrong ones and the smallest margins, "
-        "in turn, classes in turn within each",
-    }
     return Explanation(
         class_names=names,
         regions=subject.regions,
@@ -171,42 +148,59 @@ def explain(subject: Subject, hide: bool, target: str, attention_share: float, b
         relevance=numbers.class_means(labels[drawn], shares[drawn], len(names)),
         maps=numbers.class_means(labels[drawn], maps[drawn], len(names)),
         falls=falls,
-        samples=shown,
+        samples=_samples(subject, pictures, maps),
         sample_relevance=shares[chosen],
         sample_falls=sample_falls,
         mean_picture=_grey(usual),
-        settings=settings,
-        notes=[*subject.notes, *_agreement(probabilities, predictions.probabilities[positions])],
+        settings=_settings(subject, target, attention_share, precision),
+        notes=[*subject.notes, *_agreement(probabilities, predictions.probabilities[subject.positions])],
     )
+
+
+def _samples(subject: Subject, pictures: Pictures, maps: np.ndarray) -> list[ShownSample]:
+    """The pictures with a figure of their own."""
+    predictions, names = subject.predictions, subject.predictions.class_names
+    samples = []
+    for (item, kind), place in zip(subject.chosen, subject.places(i for i, _ in subject.chosen), strict=True):
+        label, row = predictions.labels[item], predictions.probabilities[item]
+        answer, confidence = names[predictions.predicted[item]], float(row.max())
+        grey, path = _grey(pictures[place]), predictions.paths[item]
+        samples.append(ShownSample(path, kind, names[label], answer, confidence, float(row[label]), grey, maps[place]))
+    return samples
+
+
+def _settings(subject: Subject, target: str, attention_share: float, precision: str | None) -> dict[str, Any]:
+    """What a reader has to know of how it was made; precision: of the occlusion, None without it."""
+    return {
+        "part": subject.part,
+        "relevance": "attention rollout" if target == "none" else f"class-weighted ({target})",
+        "attention_share": attention_share,
+        "regions": subject.kind,
+        "occlusion": precision is not None,
+        "mean_of_train_pictures": len(subject.train),
+        "precision_of_occlusion": precision,
+        "sample_choice": "the most confident right answers, the most confident wrong ones and the smallest margins, "
+        "in turn, classes in turn within each",
+    }
 
 
 def relevance_maps(
     subject: Subject, pictures: Pictures, classes: np.ndarray | None, attention_share: float, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Maps float64 [N, h, w] and the model's probabilities float64 [N, K]."""
-    device, maps, probabilities = subject.model.device, [], []
-    done = 0
+    mean, std = subject.finished.mean, subject.finished.std
+    maps, probabilities, done = [], [], 0
     with tqdm(total=len(pictures), desc="relevance", unit="picture", disable=None) as bar:
         for batch in occlusion.batches(pictures, batch_size):
-            pixels = normalise(batch.to(device), subject.finished.mean, subject.finished.std)
             of = None if classes is None else torch.from_numpy(classes[done : done + len(batch)])
-            found = relevance(subject.model, pixels, attention_share, of)
-            maps.append(found.maps.cpu().numpy())
-            probabilities.append(found.logits.double().softmax(dim=-1).cpu().numpy())
+            answer = relevance(
+                subject.model, normalise(batch.to(subject.model.device), mean, std), attention_share, of
+            )
+            maps.append(answer.maps.cpu().numpy())
+            probabilities.append(answer.logits.double().softmax(dim=-1).cpu().numpy())
             done += len(batch)
             bar.update(len(batch))
     return np.concatenate(maps), np.concatenate(probabilities)
-
-
-def _regions(finished: FinishedModel) -> tuple[list[Region], np.ndarray, list[str]]:
-    """The tiles of the data set, or a grid of cells with a sentence saying so; masks bool [R, S, S]."""
-    size = finished.image_size
-    if finished.tiles is None:
-        note = f"there is no {TILES}, so the regions are a grid of {numbers.GRID} x {numbers.GRID} cells"
-        return *numbers.region_masks(numbers.grid_regions(size), size), [note]
-    height, width = finished.tiles.size
-    tiles = [Region(t.name, t.title, t.x, t.y, t.width, t.height) for t in finished.tiles]
-    return *numbers.region_masks(numbers.scaled(tiles, width, height, size), size), []
 
 
 def _grey(picture: Tensor) -> np.ndarray:

@@ -100,7 +100,11 @@ def write_json(path: str | os.PathLike[str], value: Any, *, durable: bool = Fals
 
 
 def write_csv(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write `rows` under a header of `columns`; floats keep every digit, None becomes an empty cell.
+    write_text(path, as_csv(rows, columns))
+
+
+def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """`rows` under a header of `columns`; floats keep every digit, None becomes an empty cell.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front, which `read_csv` takes away again;
     numbers stay as they are, also those that are text.
@@ -114,7 +118,7 @@ def write_csv(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], c
         text, list(columns), lineterminator="\n", quoting=csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
     )
     writer.writerows(table)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.errors import DataError, RunError
 from spatial_swin.evaluation.calibration import HIGHEST, LOWEST, Temperature
+from spatial_swin.evaluation.explanation import Region, grid_regions, scaled
 from spatial_swin.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ class FinishedModel:
     std: list[float]
     temperature: float | None
     tiles: TileMap | None
+
+    @property
+    def regions(self) -> list[Region]:
+        """The cue tiles in the model's own pictures, or the cells of a grid when nothing says where cues lie."""
+        if self.tiles is None:
+            return grid_regions(self.image_size)
+        height, width = self.tiles.size
+        tiles = [Region(t.name, t.title, t.x, t.y, t.width, t.height) for t in self.tiles]
+        return scaled(tiles, width, height, self.image_size)
 
     def load(self, device: "str | torch.device | None" = None) -> "Swin":
         """The model in float32 and eval mode on `device` (a GPU when there is one).

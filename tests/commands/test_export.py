@@ -81,6 +81,13 @@ def test_the_shipped_model_is_exported_too(tmp_path):
         assert np.abs(theirs - ours).max() < 1e-4
 
 
+class Nothing:
+    """An exported model without content."""
+
+    def SerializeToString(self) -> bytes:  # as onnx calls it
+        return b""
+
+
 class Other:
     """A session that says something else by `by`."""
 
@@ -94,7 +101,7 @@ class Other:
 
 def test_a_model_that_says_something_else_is_refused_and_nothing_is_written(model, monkeypatch, capsys):
     monkeypatch.setattr(export, "NEEDED", ())
-    monkeypatch.setattr(exporting, "to_onnx", lambda predictor: b"")
+    monkeypatch.setattr(exporting, "to_onnx", lambda predictor: Nothing())
     monkeypatch.setattr(exporting, "session_of", lambda *_: Other(load_predictor(model, "cpu"), 0.01))
     assert main(["export", str(model), "--onnx"]) == 1
     said = capsys.readouterr().err
@@ -105,7 +112,7 @@ def test_a_model_that_says_something_else_is_refused_and_nothing_is_written(mode
 
 def test_a_difference_that_is_no_number_is_refused(model, monkeypatch, capsys):
     monkeypatch.setattr(export, "NEEDED", ())
-    monkeypatch.setattr(exporting, "to_onnx", lambda predictor: b"")
+    monkeypatch.setattr(exporting, "to_onnx", lambda predictor: Nothing())
     monkeypatch.setattr(exporting, "session_of", lambda *_: Other(load_predictor(model, "cpu"), float("nan")))
     assert main(["export", str(model), "--onnx"]) == 1
     assert not (model / "export").exists()

@@ -18,7 +18,7 @@ from PIL import Image
 from spatial_swin.audio.clips import SOUND_ENDINGS
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
-from spatial_swin.evaluation.explanation import Region, grid_regions, region_masks, region_relevance, scaled
+from spatial_swin.evaluation.explanation import Region, region_masks, region_relevance
 from spatial_swin.files import PICTURE_ENDINGS
 from spatial_swin.modeling.relevance import relevance
 from spatial_swin.prediction.predictor import Predictor, Timeline, read_picture
@@ -148,23 +148,13 @@ def _looked(predictor: Predictor, pixels: torch.Tensor) -> dict[str, Any]:
     """picture, relevance, regions and shares of an Answer: pixels uint8 [3, S, S]."""
     prepared = normalise(pixels[None].to(predictor.model.device), predictor.mean, predictor.std)
     maps = relevance(predictor.model, prepared).maps.cpu().numpy()
-    regions, masks = region_masks(_regions(predictor), predictor.image_size)
+    regions, masks = region_masks(predictor.regions, predictor.image_size)
     return {
         "picture": pixels.permute(1, 2, 0).numpy(),
         "relevance": maps[0],
         "regions": regions,
         "shares": region_relevance(maps, masks)[0],
     }
-
-
-def _regions(predictor: Predictor) -> list[Region]:
-    """The cue tiles the model was trained on, else a plain grid."""
-    tiles = predictor.tiles
-    if tiles is None:
-        return grid_regions(predictor.image_size)
-    height, width = tiles.size
-    found = [Region(t.name, t.title, t.x, t.y, t.width, t.height) for t in tiles]
-    return scaled(found, width, height, predictor.image_size)
 
 
 def _remarks(predictor: Predictor, flags: list[str]) -> list[str]:

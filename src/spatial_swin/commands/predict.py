@@ -17,12 +17,8 @@ happened; 1 when a file could not be judged (the others were); 2 wrong usage, su
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spatial_swin.commands import values
-
-if TYPE_CHECKING:
-    from spatial_swin.prediction.tables import Outcome
 
 DIFFERS = 4
 UNREADABLE = 1
@@ -58,73 +54,39 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from spatial_swin import files
-    from spatial_swin.audio.clips import SOUND_ENDINGS
     from spatial_swin.errors import UsageError
+    from spatial_swin.prediction.judging import Judge
     from spatial_swin.prediction.predictor import load_predictor
-    from spatial_swin.prediction.sources import Judge, find_files
-    from spatial_swin.prediction.tables import Outcome, as_csv, as_json, as_table
+    from spatial_swin.prediction.sources import find_files, is_sound
+    from spatial_swin.prediction.tables import Outcome, as_text, summary
 
     predictor = load_predictor(arguments.run, arguments.device, arguments.tiles)
-    names = predictor.class_names
+    names, hop, shortest = predictor.class_names, arguments.hop_seconds, arguments.minimum_seconds
     if arguments.expect is not None and arguments.expect not in names:
         raise UsageError(f"--expect {arguments.expect}: the model knows {', '.join(names)}; choose one of them")
-    found = find_files(arguments.files)
-    if predictor.tiles is not None and any(path.suffix.lower() in SOUND_ENDINGS for path in found.paths):
-        predictor.sound_settings(arguments.hop_seconds, arguments.minimum_seconds)  # a bad option: said before all
-    judge = Judge(
-        predictor, arguments.minimum_confidence, arguments.hop_seconds, arguments.minimum_seconds, arguments.batch_size
-    )
-    with tqdm(total=judge.units(found.paths), desc="judging", unit="window", disable=None) as bar:
-        judgements, problems = judge.judge(found.paths, bar.update)
+    sources = find_files(arguments.files)
+    if predictor.tiles is not None and any(map(is_sound, sources.paths)):
+        predictor.sound_settings(hop, shortest)  # a bad option is refused before anything is judged
+    judge = Judge(predictor, arguments.minimum_confidence, hop, shortest, arguments.batch_size)
+    with tqdm(total=judge.units(sources.paths), desc="judging", unit="window", disable=None) as bar:
+        judgements, problems = judge.judge(sources.paths, bar.update)
     outcome = Outcome(
         str(arguments.run),
         names,
         predictor.temperature,
         judgements,
-        found.problems + problems,
+        sources.problems + problems,
         arguments.minimum_confidence,
         arguments.expect,
+        sources.passed_by,
     )
-    table = arguments.format == "table"
-    if table:
-        text = as_table(outcome, arguments.top_k, arguments.timeline) + "\n"
-    elif arguments.format == "csv":
-        text = as_csv(outcome, arguments.timeline)
-    else:
-        text = as_json(outcome, arguments.top_k, arguments.timeline)
-    if arguments.output is not None:
-        try:
-            files.write_text(arguments.output, text)
-        except OSError as error:
-            raise UsageError(f"--output {arguments.output}: cannot be written ({error.strerror})") from None
-        print(f"open {arguments.output}")
-    elif judgements or not table:
+    text = as_text(outcome, arguments.format, arguments.top_k, arguments.timeline)
+    if arguments.output is None:
         print(text, end="", flush=True)
-    print(summary(outcome, found.passed_by), file=sys.stdout if table else sys.stderr)
+    else:
+        files.write_text(arguments.output, text)
+        print(f"open {arguments.output}")
+    print(summary(outcome), file=sys.stdout if arguments.format == "table" else sys.stderr)
     if outcome.differing:
         return DIFFERS
     return UNREADABLE if outcome.problems else 0
-
-
-def summary(outcome: "Outcome", passed_by: int) -> str:
-    """What a person wants to know at the end; what could not be judged, each with what to do."""
-    count = len(outcome.judgements)
-    unsure = sum(judgement.verdict is None for judgement in outcome.judgements)
-    parts = [f"{count} file{'s' * (count != 1)} judged"]
-    if unsure:
-        parts.append(f"{unsure} without a verdict")
-    if passed_by:
-        parts.append(f"{passed_by} neither sound nor picture passed by")
-    if outcome.expect is not None:
-        differing = len(outcome.differing)
-        parts.append(f"{differing} of {count} not {outcome.expect}" if differing else f"all {outcome.expect}")
-    how = (
-        f"probabilities calibrated (temperature {outcome.temperature:.3f})"
-        if outcome.temperature is not None
-        else "probabilities NOT calibrated: run `spatial-swin evaluate` on the run first"
-    )
-    lines = [f"\n{', '.join(parts)}; {how}"]
-    if outcome.problems:
-        lines.append(f"could not be judged ({len(outcome.problems)}):")
-        lines += [f"  - {problem}" for problem in outcome.problems]
-    return "\n".join(lines)

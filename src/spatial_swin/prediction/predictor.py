@@ -1,17 +1,17 @@
-"""A finished model as a listener: pictures or recordings in, calibrated probabilities and verdicts out.
+"""A finished model as a listener: pictures as pixels or sound files in, calibrated probabilities and verdicts out.
 
-In goes a run folder or a plain model folder (as downloaded from the Hub) and then pictures as pixels, or sound files.
-Sound takes the way it took before training: the same windows, loudness, cues and scales, window by window, so that
-hours need no more memory than a minute. Nothing here trains, and no file is written.
+Sound becomes pictures as it did before training: the same windows, loudness, cues and scales, window by window, so
+that hours need no more memory than a minute. Nothing here trains, and no file is written.
 """
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import torch
 from PIL import Image, UnidentifiedImageError
 from scipy import special
@@ -33,9 +33,8 @@ class Timeline:
     """What the model says of a recording, window by window and as a whole.
 
     starts [W] and seconds (length of a window) in seconds; windows float64 [W, K]; flags: of each window, joined by
-    `+` (silent, clipped, short); minimum_confidence: below it `verdict` is None; mosaics: uint8 [H, W] a window, when
-    they were asked for. Silent windows have no say, unless there are no others: then nothing has, and there is no
-    verdict.
+    `+` (silent, clipped, short); minimum_confidence: below it `verdict` is None. Silent windows have no say; when all
+    are silent there is no verdict.
     """
 
     class_names: list[str]
@@ -44,7 +43,6 @@ class Timeline:
     windows: np.ndarray
     flags: list[str]
     minimum_confidence: float = 0.0
-    mosaics: list[np.ndarray] = field(default_factory=list)
 
     @property
     def heard(self) -> np.ndarray:
@@ -54,12 +52,8 @@ class Timeline:
     @property
     def probabilities(self) -> np.ndarray:
         """The mean over the windows that have a say, float64 [K]; equal for all classes when none has."""
-        heard = self.heard
-        return (
-            self.windows[heard].mean(axis=0)
-            if heard.any()
-            else np.full(len(self.class_names), 1 / len(self.class_names))
-        )
+        heard, classes = self.heard, len(self.class_names)
+        return self.windows[heard].mean(axis=0) if heard.any() else np.full(classes, 1 / classes)
 
     @property
     def verdict(self) -> str | None:
@@ -104,11 +98,10 @@ class Predictor(FinishedModel):
         hop_seconds: float | None = None,
         minimum_seconds: float | None = None,
         minimum_confidence: float = 0.0,
-        keep_mosaics: bool = False,
         batch_size: int = BATCH,
         tell: Callable[[int], object] | None = None,
     ) -> Timeline:
-        """The timeline of a recording, streamed: memory does not grow with its length (mosaics apart).
+        """The timeline of a recording, streamed: memory does not grow with its length.
 
         Args:
             hop_seconds: from one window to the next (their length).
@@ -121,55 +114,36 @@ class Predictor(FinishedModel):
         settings = self.sound_settings(hop_seconds, minimum_seconds)
         recording = _recording(path)
         _require_good(recording, settings.cut)
-        starts: list[float] = []
-        flags: list[str] = []
         windows: list[np.ndarray] = []
-        mosaics: list[np.ndarray] = []
-        drawn = ((clip, draw(clip, settings)) for clip in clips(recording, settings.cut))
+        about: list[tuple[float, str]] = []  # start and flags of each window
+        drawn = ((clip.start, draw(clip, settings)) for clip in clips(recording, settings.cut))
         while batch := list(islice(drawn, batch_size)):
-            windows.append(self.of_pixels(torch.stack([self._pixels(one) for _, one in batch])))
-            starts += [clip.start for clip, _ in batch]
-            flags += ["+".join(one.flags) for _, one in batch]
-            mosaics += [one.picture for _, one in batch] if keep_mosaics else []
+            pictures = [as_pixels(Image.fromarray(one.picture), self.image_size) for _, one in batch]
+            windows.append(self.of_pixels(torch.stack(pictures)))
+            about += [(start, "+".join(one.flags)) for start, one in batch]
             if tell is not None:
                 tell(len(batch))
         assert windows, "what was judged long enough has a window"
+        starts, flags = zip(*about, strict=True)
+        table = np.concatenate(windows)
         return Timeline(
-            self.class_names,
-            np.array(starts),
-            settings.cut.seconds,
-            np.concatenate(windows),
-            flags,
-            minimum_confidence,
-            mosaics,
+            self.class_names, np.array(starts), settings.cut.seconds, table, list(flags), minimum_confidence
         )
 
-    def window(
-        self,
-        path: str | os.PathLike[str],
-        number: int,
-        hop_seconds: float | None = None,
-        minimum_seconds: float | None = None,
-    ) -> Drawn:
+    def window(self, path: str | os.PathLike[str], number: int, minimum_seconds: float | None = None) -> Drawn:
         """One window's picture uint8 [H, W], levels and flags, as in `of_sound`; only that one is drawn.
 
         Raises:
             AudioError: the file cannot be read, or it has no such window.
         """
-        settings = self.sound_settings(hop_seconds, minimum_seconds)
+        settings = self.sound_settings(minimum_seconds=minimum_seconds)
         clip: Clip | None = next(islice(clips(_recording(path), settings.cut), number, None), None)
         if clip is None:
             raise AudioError(f"{path}: has no window {number}")
         return draw(clip, settings)
 
-    def window_pixels(self, path: str | os.PathLike[str], number: int) -> torch.Tensor:
-        """The same window as the model sees it, uint8 [3, S, S]."""
-        return self._pixels(self.window(path, number))
-
     def window_count(self, path: str | os.PathLike[str], hop_seconds: float | None = None) -> int | None:
-        """About how many windows a recording has, from its header alone; None when that cannot be told."""
-        import soundfile
-
+        """About how many windows a recording has, from its header alone; None when that cannot be known."""
         if self.tiles is None:
             return None
         try:
@@ -200,9 +174,6 @@ class Predictor(FinishedModel):
                 "model was trained with; use the version of spatial-swin that made the pictures"
             )
         return settings
-
-    def _pixels(self, drawn: Drawn) -> torch.Tensor:
-        return as_pixels(Image.fromarray(drawn.picture), self.image_size)
 
 
 def _recording(path: str | os.PathLike[str]) -> Recording:

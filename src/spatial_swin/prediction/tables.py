@@ -1,9 +1,11 @@
-"""Judgements as people and machines read them: a table, CSV or JSON. Text comes out; nothing is judged or written."""
+"""Judgements as people and machines read them: a table, CSV or JSON. Text comes out; nothing is judged or written.
 
-import csv
-import io
+Names of files and classes come from others: what a terminal would obey is shown as escapes, also in CSV; JSON escapes
+everything that is not ASCII itself.
+"""
+
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -11,18 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from spatial_swin.errors import Problem
-from spatial_swin.layouts import LAYOUTS
-from spatial_swin.prediction.predictor import verdict_of
-from spatial_swin.prediction.sources import Judgement
+from spatial_swin import files
+from spatial_swin.errors import Problem, printable
+from spatial_swin.prediction.judging import Judgement
+from spatial_swin.prediction.predictor import Timeline, verdict_of
 
 ABSTAINED = "unsure"
+SILENT = "silent"
 DIGITS = 6  # of probabilities in CSV and JSON
+LONGEST = 60  # characters of a path in the table
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that was judged, and how. expect: the declared label of a quality control, or None."""
+    """All that was judged, and how. temperature: None when the probabilities are not calibrated.
+
+    expect: the declared label of a quality control, or None; passed_by: files that are neither sound nor picture.
+    """
 
     model: str
     class_names: list[str]
@@ -31,61 +38,37 @@ class Outcome:
     problems: list[Problem]
     minimum_confidence: float = 0.0
     expect: str | None = None
+    passed_by: int = 0
 
     @property
     def differing(self) -> list[Judgement]:
         """What does not agree with `expect`; a file without a verdict does not agree."""
         return [j for j in self.judgements if self.expect is not None and j.verdict != self.expect]
 
+    def best(self, judgement: Judgement) -> str:
+        """The most probable label, whether or not it is a verdict."""
+        return self.class_names[judgement.probabilities.argmax()]
+
+    def verdicts(self, timeline: Timeline) -> list[str | None]:
+        """Of each window the label, None where it abstains."""
+        return [
+            verdict_of(row, self.class_names, self.minimum_confidence) if heard else None
+            for row, heard in zip(timeline.windows, timeline.heard, strict=True)
+        ]
+
+
+def as_text(outcome: Outcome, kind: str, top_k: int, timeline: bool) -> str:
+    """The outcome as `kind`: table, csv or json. top_k: labels shown for each file; timeline: show the windows."""
+    if kind == "csv":
+        return as_csv(outcome, timeline)
+    return as_table(outcome, top_k, timeline) if kind == "table" else as_json(outcome, top_k, timeline)
+
 
 def clock(seconds: float) -> str:
     """12.5 -> 0:00:12.5; a whole second has no decimals."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    tail = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
-    return f"{hours}:{minutes:02d}:{tail}"
-
-
-def title(label: str) -> str:
-    """`514 (5.1.4)`; just the label when it is no layout of ours."""
-    return f"{label} ({LAYOUTS[label].title})" if label in LAYOUTS else label
-
-
-def as_table(outcome: Outcome, top_k: int, timeline: bool) -> str:
-    """One line a file (and, when asked for, one for every stretch of windows with the same verdict below it)."""
-    rows = [["file", "verdict", "probability", *(["also"] if top_k > 1 else []), "windows", "notes"]]
-    stretches: dict[int, list[str]] = {}
-    for judgement in outcome.judgements:
-        best, *others = ranked(judgement.probabilities, outcome.class_names)[:top_k]
-        share = ""
-        if judgement.timeline is not None:
-            agree = judgement.timeline.shares[best[0]]
-            count = judgement.windows
-            share = f"{count}, {agree:.0%} {best[0]}" if count > 1 else "1"
-        verdict = judgement.verdict or ABSTAINED
-        if outcome.expect is not None:
-            verdict += " = declared" if judgement.verdict == outcome.expect else f" ≠ {outcome.expect}"
-        cells = [_short(judgement.path), verdict, f"{best[0]} {best[1]:.3f}"]
-        if top_k > 1:
-            cells.append("  ".join(f"{label} {p:.3f}" for label, p in others))
-        stretches[len(rows)] = _stretches(judgement, outcome) if timeline else []
-        rows.append([*cells, share, ", ".join(judgement.flags)])
-    if all(not row[-2] for row in rows[1:]):
-        rows = [[*row[:-2], row[-1]] for row in rows]
-    if all(not row[-1] for row in rows[1:]):
-        rows = [row[:-1] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for number, row in enumerate(rows):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        lines += [f"    {line}" for line in stretches.get(number, [])]
-    return "\n".join(lines)
-
-
-def _short(path: Path, longest: int = 60) -> str:
-    text = str(path)
-    return text if len(text) <= longest else "…" + text[-(longest - 1) :]
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    tail = f"{tenths // 10:02d}" + (f".{tenths % 10}" if tenths % 10 else "")
+    return f"{minutes // 60}:{minutes % 60:02d}:{tail}"
 
 
 def ranked(probabilities: np.ndarray, class_names: Sequence[str]) -> list[tuple[str, float]]:
@@ -93,151 +76,174 @@ def ranked(probabilities: np.ndarray, class_names: Sequence[str]) -> list[tuple[
     return [(class_names[k], float(probabilities[k])) for k in np.argsort(-probabilities, kind="stable")]
 
 
-def _window_verdict(judgement: Judgement, index: int, outcome: Outcome) -> str | None:
-    assert judgement.timeline is not None
-    if not judgement.timeline.heard[index]:
-        return None
-    return verdict_of(judgement.timeline.windows[index], outcome.class_names, outcome.minimum_confidence)
-
-
-def _stretches(judgement: Judgement, outcome: Outcome) -> list[str]:
-    """`0:00:00 - 0:01:23  514  0.912  (27 windows)`: neighbouring windows with the same verdict, mean probability."""
-    timeline = judgement.timeline
-    if timeline is None:
-        return []
-    heard = timeline.heard
-
-    def said(index: int) -> str:
-        return (_window_verdict(judgement, index, outcome) or ABSTAINED) if heard[index] else "silent"
-
+def as_table(outcome: Outcome, top_k: int, timeline: bool) -> str:
+    """One line per file, and with `timeline` one below it for each stretch of windows with the same verdict."""
+    if not outcome.judgements:
+        return ""
+    header = ["file", "verdict", "probability", "also", "windows", "notes"]
+    table = [header, *(_table_row(judgement, outcome, top_k) for judgement in outcome.judgements)]
+    used = [column for column in range(len(header)) if column < 3 or any(row[column] for row in table[1:])]
+    widths = {column: max(len(row[column]) for row in table) for column in used}
     lines = []
-    for verdict, members in groupby(range(len(timeline.starts)), key=said):
+    for row, judgement in zip(table, [None, *outcome.judgements], strict=True):
+        lines.append("  ".join(row[column].ljust(widths[column]) for column in used).rstrip())
+        if timeline and judgement is not None and judgement.timeline is not None:
+            lines += [f"    {line}" for line in _stretches(judgement.timeline, outcome)]
+    return "\n".join(lines) + "\n"
+
+
+def _table_row(judgement: Judgement, outcome: Outcome, top_k: int) -> list[str]:
+    (best, probability), *others = ranked(judgement.probabilities, outcome.class_names)[:top_k]
+    verdict = judgement.verdict or ABSTAINED
+    if outcome.expect is not None:
+        verdict += " = declared" if judgement.verdict == outcome.expect else f" ≠ {outcome.expect}"
+    also = "  ".join(f"{label} {p:.3f}" for label, p in others)
+    windows = ""
+    if judgement.timeline is not None:
+        agree = f", {judgement.timeline.shares[best]:.0%} {best}" if judgement.windows > 1 else ""
+        windows = f"{judgement.windows}{agree}"
+    cells = [verdict, f"{best} {probability:.3f}", also, windows, ", ".join(judgement.flags)]
+    return [_short(judgement.path), *map(printable, cells)]
+
+
+def _short(path: Path) -> str:
+    text = printable(path)
+    return text if len(text) <= LONGEST else "…" + text[1 - LONGEST :]
+
+
+def _stretches(timeline: Timeline, outcome: Outcome) -> list[str]:
+    """`0:00:00 - 0:01:23  514  0.912  (27 windows)`: neighbouring windows with the same verdict, mean probability."""
+    windows = zip(outcome.verdicts(timeline), timeline.heard, strict=True)
+    texts = [verdict or (ABSTAINED if heard else SILENT) for verdict, heard in windows]
+    lines = []
+    for text, members in groupby(range(len(texts)), key=texts.__getitem__):
         group = list(members)
         start, end = timeline.starts[group[0]], timeline.starts[group[-1]] + timeline.seconds
-        mean = timeline.windows[group].max(axis=1).mean()
-        probability = "     " if verdict == "silent" else f"{mean:.3f}"
+        probability = "     " if text == SILENT else f"{timeline.windows[group].max(axis=1).mean():.3f}"
         count = f"({len(group)} window{'s' * (len(group) != 1)})"
-        lines.append(f"{clock(start)} - {clock(end)}  {verdict:<6}  {probability}  {count}")
+        lines.append(f"{clock(start)} - {clock(end)}  {printable(text):<6}  {probability}  {count}")
     return lines
 
 
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(v), DIGITS) for v in values]
-
-
 def as_csv(outcome: Outcome, timeline: bool) -> str:
-    """A row a file, of kind picture or sound; with `timeline` the rows of kind window follow that of their file.
+    """One row per file, of kind picture or sound; with `timeline` rows of kind window follow that of their file.
 
     An empty verdict: abstained. share: of the windows with a say, those whose best label is the file's best.
     """
-    columns = [
-        "file",
-        "kind",
-        "start",
-        "end",
-        "verdict",
-        "best",
-        "probability",
-        "windows",
-        "share",
-        "flags",
-        *(f"p_{name}" for name in outcome.class_names),
-    ]
+    columns = ["file", "kind", "start", "end", "verdict", "best", "probability", "windows", "share", "flags"]
     if outcome.expect is not None:
         columns.insert(5, "agrees")
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
+    rows = []
     for judgement in outcome.judgements:
-        best = outcome.class_names[judgement.best]
-        sound = judgement.timeline
-        row: dict[str, Any] = {
-            "file": judgement.path,
-            "kind": "picture" if sound is None else "sound",
-            "verdict": judgement.verdict or "",
-            "flags": "; ".join(judgement.flags),
-            **_cells(judgement.probabilities, outcome.class_names),
-        }
-        if outcome.expect is not None:
-            row["agrees"] = str(judgement.verdict == outcome.expect).lower()
-        if sound is not None:
-            row |= {"start": 0, "end": round(float(sound.starts[-1]) + sound.seconds, 3)}
-            row |= {"windows": judgement.windows, "share": round(sound.shares[best], DIGITS)}
-        writer.writerow(row)
-        if sound is not None and timeline:
-            for index, start in enumerate(sound.starts.tolist()):
-                writer.writerow(
-                    {
-                        "file": judgement.path,
-                        "kind": "window",
-                        "start": round(start, 3),
-                        "end": round(start + sound.seconds, 3),
-                        "flags": sound.flags[index],
-                        "verdict": _window_verdict(judgement, index, outcome) or "",
-                        **_cells(sound.windows[index], outcome.class_names),
-                    }
-                )
-    return text.getvalue()
+        rows.append(_csv_row(judgement, outcome))
+        if timeline and judgement.timeline is not None:
+            rows += _csv_windows(judgement, judgement.timeline, outcome)
+    shown = [{name: printable(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows]
+    return files.as_csv(shown, [*columns, *(f"p_{printable(name)}" for name in outcome.class_names)])
 
 
-def _cells(probabilities: np.ndarray, class_names: Sequence[str]) -> Mapping[str, Any]:
-    values = _rounded(probabilities)
-    best = int(probabilities.argmax())
-    cells: dict[str, Any] = {f"p_{name}": value for name, value in zip(class_names, values, strict=True)}
-    return {"best": class_names[best], "probability": values[best], **cells}
+def _csv_row(judgement: Judgement, outcome: Outcome) -> dict[str, Any]:
+    row = _cells(judgement.probabilities, outcome.class_names)
+    row |= {"file": str(judgement.path), "kind": "picture", "verdict": judgement.verdict}
+    row["flags"] = "; ".join(judgement.flags)
+    if outcome.expect is not None:
+        row["agrees"] = str(judgement.verdict == outcome.expect).lower()
+    if (sound := judgement.timeline) is not None:
+        row |= {"kind": "sound", "start": 0, "end": round(float(sound.starts[-1]) + sound.seconds, 3)}
+        row |= {"windows": judgement.windows, "share": round(sound.shares[outcome.best(judgement)], DIGITS)}
+    return row
+
+
+def _csv_windows(judgement: Judgement, sound: Timeline, outcome: Outcome) -> list[dict[str, Any]]:
+    parts = zip(sound.starts.tolist(), outcome.verdicts(sound), sound.flags, sound.windows, strict=True)
+    return [
+        {"file": str(judgement.path), "kind": "window", "verdict": verdict, "flags": flags}
+        | {"start": round(start, 3), "end": round(start + sound.seconds, 3), **_cells(row, outcome.class_names)}
+        for start, verdict, flags, row in parts
+    ]
+
+
+def _cells(probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    cells = {f"p_{printable(name)}": value for name, value in _named(probabilities, class_names).items()}
+    best, probability = ranked(probabilities, class_names)[0]
+    return {"best": best, "probability": round(probability, DIGITS), **cells}
+
+
+def _named(values: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
+    return {name: round(float(value), DIGITS) for name, value in zip(class_names, values, strict=True)}
 
 
 def as_json(outcome: Outcome, top_k: int, timeline: bool) -> str:
     """Everything as one object; `agrees` only with a declared label, null verdicts are abstentions."""
-    found: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "model": outcome.model,
         "class_names": outcome.class_names,
         "temperature": outcome.temperature,
         "calibrated": outcome.temperature is not None,
         "minimum_confidence": outcome.minimum_confidence,
-        "files": [_file(judgement, outcome, top_k, timeline) for judgement in outcome.judgements],
+        "files": [_json_file(judgement, outcome, top_k, timeline) for judgement in outcome.judgements],
         "problems": [{"file": p.where, "what": p.what, "do": p.do} for p in outcome.problems],
     }
     if outcome.expect is not None:
-        found |= {
-            "expect": outcome.expect,
-            "agrees": not outcome.differing and not outcome.problems,
-            "differing": [str(j.path) for j in outcome.differing],
-        }
-    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        answer["expect"] = outcome.expect
+        answer["agrees"] = not outcome.differing and not outcome.problems
+        answer["differing"] = [str(judgement.path) for judgement in outcome.differing]
+    return json.dumps(answer, indent=2, allow_nan=False) + "\n"
 
 
-def _file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: bool) -> dict[str, Any]:
+def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: bool) -> dict[str, Any]:
     names, sound = outcome.class_names, judgement.timeline
+    best = ranked(judgement.probabilities, names)[:top_k]
     row: dict[str, Any] = {
         "file": str(judgement.path),
         "kind": "picture" if sound is None else "sound",
         "verdict": judgement.verdict,
-        "top": [
-            {"label": label, "probability": round(p, DIGITS)}
-            for label, p in ranked(judgement.probabilities, names)[:top_k]
-        ],
-        "probabilities": dict(zip(names, _rounded(judgement.probabilities), strict=True)),
+        "top": [{"label": label, "probability": round(p, DIGITS)} for label, p in best],
+        "probabilities": _named(judgement.probabilities, names),
         "flags": judgement.flags,
     }
     if outcome.expect is not None:
         row["agrees"] = judgement.verdict == outcome.expect
     if sound is not None:
-        row |= {
-            "windows": judgement.windows,
-            "window_seconds": sound.seconds,
-            "silent_windows": int((~sound.heard).sum()),
-            "shares": {name: round(share, DIGITS) for name, share in sound.shares.items()},
-        }
+        row |= {"windows": judgement.windows, "window_seconds": sound.seconds}
+        row |= {"silent_windows": int((~sound.heard).sum())}
+        row["shares"] = {name: round(share, DIGITS) for name, share in sound.shares.items()}
         if timeline:
-            row["timeline"] = [
-                {
-                    "start": round(start, 3),
-                    "end": round(start + sound.seconds, 3),
-                    "verdict": _window_verdict(judgement, index, outcome),
-                    "probabilities": dict(zip(names, _rounded(sound.windows[index]), strict=True)),
-                    "flags": [flag for flag in sound.flags[index].split("+") if flag],
-                }
-                for index, start in enumerate(sound.starts.tolist())
-            ]
+            row["timeline"] = _json_windows(sound, outcome)
     return row
+
+
+def _json_windows(sound: Timeline, outcome: Outcome) -> list[dict[str, Any]]:
+    parts = zip(sound.starts.tolist(), outcome.verdicts(sound), sound.windows, sound.flags, strict=True)
+    return [
+        {
+            "start": round(start, 3),
+            "end": round(start + sound.seconds, 3),
+            "verdict": verdict,
+            "probabilities": _named(row, outcome.class_names),
+            "flags": [flag for flag in flags.split("+") if flag],
+        }
+        for start, verdict, row, flags in parts
+    ]
+
+
+def summary(outcome: Outcome) -> str:
+    """What a person wants to know at the end; what could not be judged, each with what to do."""
+    count = len(outcome.judgements)
+    unsure = sum(judgement.verdict is None for judgement in outcome.judgements)
+    parts = [f"{count} file{'s' * (count != 1)} judged"]
+    parts += [f"{unsure} without a verdict"] if unsure else []
+    parts += [f"{outcome.passed_by} neither sound nor picture passed by"] if outcome.passed_by else []
+    if outcome.expect is not None:
+        differing = len(outcome.differing)
+        parts.append(f"{differing} of {count} not {outcome.expect}" if differing else f"all {outcome.expect}")
+    how = (
+        "probabilities NOT calibrated: run `spatial-swin evaluate` on the run first"
+        if outcome.temperature is None
+        else f"probabilities calibrated (temperature {outcome.temperature:.3f})"
+    )
+    lines = [f"\n{printable(', '.join(parts))}; {how}"]
+    if outcome.problems:
+        lines.append(f"could not be judged ({len(outcome.problems)}):")
+        lines += [f"  - {problem}" for problem in outcome.problems]
+    return "\n".join(lines)
