@@ -18,7 +18,7 @@ def view_of(sample_key: int, epoch: int, views: int, seed: int) -> int:
     return int(keyed_generator(seed, "views", cycle, sample_key).permutation(views)[place])
 
 
-class ViewSampler(Sampler):
+class ViewSampler(Sampler[tuple[int, int]]):
     """The rows of `rows`, in its order, each with the view that it is shown in this epoch.
 
     Args:
@@ -28,7 +28,9 @@ class ViewSampler(Sampler):
         epoch: asked when an epoch begins.
     """
 
-    def __init__(self, rows: Sampler, keys: Sequence[int], views: int, seed: int, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self, rows: Sampler[int], keys: Sequence[int], views: int, seed: int, epoch: Callable[[], int]
+    ) -> None:
         self.rows, self.keys, self.views, self.seed, self.epoch_now = rows, keys, views, seed, epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:

@@ -4,6 +4,7 @@ An `Evidence` and its `Findings` go in, sections come out; no sentence claims wh
 """
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def results_section(found: Evidence, findings: Findings) -> Section:
     )
 
 
-def _entries(metrics: dict) -> list[dict]:
+def _entries(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     entries = [value for value in metrics.values() if isinstance(value, dict) and "low" in value]
     return entries + [e for c in metrics["per_class"].values() for e in c.values() if isinstance(e, dict)]
 

@@ -6,6 +6,7 @@ what the whole one would have read.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ def decode(bits: np.ndarray, stored: str) -> torch.Tensor:
     return tensor if stored == "fp32" else tensor.view(STORED[stored])
 
 
-class TrunkDataset(Dataset):
+class TrunkDataset(Dataset[dict[str, Any]]):
     """{"trunk": [L, C] or [C], "labels", "sample_key"} by (row, view), or by row where there is one view only.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 from spatial_swin.evaluation.metrics import confusion_matrix, metrics_of_counts
 
 
-class LayoutMetrics(evaluate.Metric):
+class LayoutMetrics(evaluate.Metric):  # type: ignore[misc]
     """In: predictions and references as class indices. Out: floats, lists of K floats, and the K x K counts."""
 
     def _info(self) -> evaluate.MetricInfo:
