@@ -1,4 +1,4 @@
-# `make demo` and `make test` work from a fresh clone: what they need goes into .venv, and nowhere else.
+# `make demo` and `make test` work from a fresh clone: all that they need goes into .venv and nowhere else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +19,7 @@ help:
 
 install: $(STAMP)
 
-# The demo needs none of what tests, trackers, app and export need, and should not wait for it.
+# The demo needs fewer packages than tests, trackers, app and export, and does not wait for them.
 $(CORE): pyproject.toml constraints.txt
 	$(call install_into_venv,.)
 	@touch $(CORE)
@@ -33,7 +33,7 @@ $(DOCS): pyproject.toml constraints.txt
 	@touch $(CORE) $(DOCS)
 
 define install_into_venv
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; run make with PYTHON=python3.12, say")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; run make with, for instance, PYTHON=python3.12")'
 	@echo "installing $(1) into $(VENV); this takes some minutes the first time"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '$(1)'

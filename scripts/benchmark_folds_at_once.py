@@ -6,7 +6,7 @@
 For 2 to 5 folds each round takes one step of every fold, first fold by fold (the model's own attention kernel, fused
 AdamW, clipping: what the Trainer computes, without its bookkeeping), then at once. Stored trunk output is noise of the
 right shape in memory: the loader is the same for both. Prints the ratio (fold by fold / at once, above 1 means that at
-once is faster) as median and quartiles over the rounds, pictures/s of both, and the largest difference of the losses.
+once is faster) as quartiles over the rounds, pictures/s of both, and the largest difference of the losses.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmark_step import ON, SWIN_BASE_384, now
+from measuring import DTYPES, ON, SWIN_BASE_384, device_name, now, parser_of, quartiles
 from torch.nn import functional
 from transformers import SwinConfig, SwinForImageClassification
 
@@ -66,7 +66,7 @@ def make_models(name: str, image_size: int, folds: int) -> list[SwinForImageClas
 
 
 def measure(options: argparse.Namespace, folds: int) -> dict[str, Any]:
-    precision = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[options.precision]
+    precision = DTYPES.get(options.precision, torch.float32)
     models = make_models(options.model, options.image_size, folds)
     rows, columns = grid_at(models[0], CUT)
     channels = models[0].config.embed_dim * 2 ** (CUT - 1)
@@ -85,10 +85,9 @@ def measure(options: argparse.Namespace, folds: int) -> dict[str, Any]:
                 seconds[name].append(now() - began)
         difference = max(difference, (losses[0] - losses[1]).abs().max().item())
     one_by_one, together = (np.array(seconds[name]) for name in sides)
-    ratio = np.quantile(one_by_one / together, [0.5, 0.25, 0.75])
     return {
         "folds": folds,
-        "ratio_median_and_quartiles": [round(float(value), 3) for value in ratio],
+        "ratio_quartiles": quartiles(one_by_one / together),
         "pictures_per_second": {
             name: round(folds * options.batch / float(np.median(taken)), 1) for name, taken in seconds.items()
         },
@@ -97,7 +96,7 @@ def measure(options: argparse.Namespace, folds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--model", default="swin-base-384", help="swin-base-384, or a model that ships")
     parser.add_argument("--image_size", type=int, default=384)
     parser.add_argument("--batch", type=int, default=16)
@@ -105,8 +104,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[2, 3, 4, 5])
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="bf16")
     options = parser.parse_args()
-    threads = torch.get_num_threads()
-    print(f"{options.model}, batch {options.batch} per fold, {options.precision}, {ON}, {threads} threads", flush=True)
+    print(f"{options.model}, batch {options.batch} per fold, {options.precision}, {device_name()}", flush=True)
     for folds in options.folds:
         print(json.dumps(measure(options, folds)), flush=True)
 

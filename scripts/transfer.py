@@ -29,25 +29,17 @@ from spatial_swin.runs import RunFolder
 RECIPE = Path(__file__).parents[1] / "recipes" / "swin-nano-192" / "demo.yaml"
 SILENT = ("--sound_ear_swap", "0", "--sound_time_shift", "0", "--sound_gain_db", "0", "--sound_mask", "0")
 RANDOM_TRUNK = ("--model_name_or_path", "swin-nano-192/config.json")
-SCRATCH = (
-    *RANDOM_TRUNK,
-    "--train_all_stages",
-    "true",
-    "--head_only_epochs",
-    "0",
-    "--warmup_epochs",
-    "1",
-    "--learning_rate",
-    "1e-3",
-    "--backbone_learning_rate",
-    "1e-3",
-    "--drop_path_rate",
-    "0.05",
-    "--weight_decay",
-    "0.05",
-    "--trunk_cache_views",
-    "0",
-)
+RECIPE_FROM_SCRATCH = {
+    "train_all_stages": "true",
+    "head_only_epochs": 0,
+    "warmup_epochs": 1,
+    "learning_rate": 1e-3,
+    "backbone_learning_rate": 1e-3,
+    "drop_path_rate": 0.05,
+    "weight_decay": 0.05,
+    "trunk_cache_views": 0,
+}
+SCRATCH = (*RANDOM_TRUNK, *(word for key, value in RECIPE_FROM_SCRATCH.items() for word in (f"--{key}", str(value))))
 MANY = ("--train_share", "0.65", "--validation_share", "0.1", "--test_share", "0.25", "--num_train_epochs", "14")
 TITLES = {
     "a": "(a) shipped checkpoint, two phases",
@@ -104,32 +96,16 @@ def main() -> None:
 
 
 def call(*words: object) -> None:
-    """One `spatial-swin` command; its output goes to ours, its failure is ours (it has said why)."""
+    """One `spatial-swin` command; its output goes to ours, a failure ends this script too."""
     code = subprocess.run([sys.executable, "-m", "spatial_swin.cli", *map(str, words)]).returncode
     if code:
         raise SystemExit(code)
 
 
 def render(data: Path, programmes: int, seed: int, listener: str = "kemar", first: int = 0) -> None:
-    call(
-        "render",
-        "--synthetic",
-        programmes,
-        "--first_programme",
-        first,
-        "--seed",
-        seed,
-        "--listeners",
-        listener,
-        "--seconds",
-        3,
-        "--size",
-        192,
-        "--sound",
-        "false",
-        "--output_dir",
-        data,
-    )
+    which = f"--synthetic {programmes} --first_programme {first} --seed {seed}".split()
+    how = ["--seconds", "3", "--size", "192", "--sound", "false"]
+    call("render", *which, *how, "--listeners", listener, "--output_dir", data)
 
 
 def data_of(out: Path, variant: str, seed: int) -> Path:
@@ -149,31 +125,16 @@ def train(out: Path, variant: str, seed: int, scratch_epochs: int, many_scratch_
         "plain": SILENT,
         "picture": (*SILENT, "--augmentation", "true"),
     }[variant]
-    call(
-        "train",
-        "--config",
-        RECIPE,
-        "--data_dir",
-        data_of(out, variant, seed) / "pictures",
-        "--seed",
-        seed,
-        "--output_dir",
-        out / f"{variant}_{seed}",
-        "--trunk_cache_dir",
-        out / "trunk_cache",
-        *overrides,
-    )
+    where = ("--output_dir", out / f"{variant}_{seed}", "--trunk_cache_dir", out / "trunk_cache")
+    data = data_of(out, variant, seed) / "pictures"
+    call("train", "--config", RECIPE, "--data_dir", data, "--seed", seed, *where, *overrides)
 
 
 def run_row(out: Path, variant: str, seed: int) -> dict[str, Any]:
     run = RunFolder(out / f"{variant}_{seed}")
     accuracy = run.read_metrics()["test"]["accuracy"]["value"]
-    return {
-        "what": TITLES[variant],
-        "seed": seed,
-        "accuracy": accuracy,
-        "seconds": run.read_environment()["seconds_total"],
-    }
+    seconds = run.read_environment()["seconds_total"]
+    return {"what": TITLES[variant], "seed": seed, "accuracy": accuracy, "seconds": seconds}
 
 
 def boosted(out: Path, seed: int) -> float:
@@ -210,15 +171,15 @@ def accuracy_on(run: Path, data: Path) -> float:
 
 
 def markdown(rows: Iterable[dict[str, Any]]) -> str:
-    """One line a variant: mean, SD over seeds, each seed, seconds."""
+    """One line per variant: mean, SD over seeds, each seed, seconds."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         kinds.setdefault(row["what"], []).append(row)
     lines = ["| what | mean accuracy | SD over seeds | each seed | training, s |", "|---|---|---|---|---|"]
-    for what, found in kinds.items():
-        values = np.array([row["accuracy"] for row in found])
+    for what, runs in kinds.items():
+        values = np.array([row["accuracy"] for row in runs])
         spread = f"{values.std(ddof=1):.3f}" if len(values) > 1 else "–"
-        seconds = [row["seconds"] for row in found if row.get("seconds")]
+        seconds = [row["seconds"] for row in runs if row.get("seconds")]
         took = f"{np.median(seconds):.0f}" if seconds else ""
         each = ", ".join(f"{value:.3f}" for value in values)
         lines.append(f"| {what} | {values.mean():.3f} | {spread} | {each} | {took} |")

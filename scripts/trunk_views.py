@@ -5,7 +5,7 @@
 
 Every run is the demo's recipe with another number of views, three seeds each, from one shared trunk cache; the split
 is the same for all, so that seeds and views alone differ. The same command continues where it was interrupted. Writes
-trunk_views.csv (one row a run), trunk_views.md (mean and spread by views) and trunk_views.png beside the runs.
+trunk_views.csv (one row per run), trunk_views.md (mean and spread by views) and trunk_views.png beside the runs.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def draw(path: Path, rows: list[dict[str, Any]], kinds: list[Any]) -> None:
         axis.set_ylabel(title)
         axis.grid(axis="y", linewidth=0.4, alpha=0.5)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("A point is a run (seed), a bar their mean; new: another draw every epoch", fontsize=9)
+    figure.suptitle("One point per run (seed), a bar for their mean; new: a new draw in every epoch", fontsize=9)
     with files.atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=200)
     pyplot.close(figure)

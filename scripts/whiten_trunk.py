@@ -1,4 +1,4 @@
-"""Even out what a pretrained trunk gives to stage 4, so that stage 4 can learn from all of it: an ordinary Swin again.
+"""Even out the output of a pretrained trunk, so that stage 4 can learn from all of it; the result is an ordinary Swin.
 
     python scripts/whiten_trunk.py runs/pretrain pretraining/pictures --output_dir runs/whitened
 
@@ -7,7 +7,7 @@ one: an effective rank of 12 of 256), and a new stage 4 that learns for a few ep
 trunk does is a linear map without bias (the reduction of stage 3's patch merging): multiplied by the inverse square
 root of the covariance of its output, it gives every direction the same variance (ZCA, see Kessy, Lewin and Strimmer,
 Optimal whitening and decorrelation, The American Statistician 72(4), 2018). Directions below `--floor` of the largest
-variance are not blown up. Stage 4 was made for the old output and begins anew.
+variance are not blown up. Stage 4 was trained on the old output and starts again from random weights.
 """
 
 import argparse
