@@ -47,7 +47,7 @@ class TwoPhaseTrainer(Trainer):
         All other arguments are the Trainer's.
     """
 
-    model: SwinForImageClassification  # type: ignore[assignment]
+    model: SwinForImageClassification
     args: TwoPhaseTrainingArguments
 
     def __init__(
@@ -76,7 +76,7 @@ class TwoPhaseTrainer(Trainer):
 
     # -- what a step computes --
 
-    def get_train_dataloader(self) -> DataLoader:
+    def get_train_dataloader(self) -> DataLoader[Any]:
         """The Trainer's own, in its own order; rows with stored views are asked for in the view of the epoch."""
         loader: Any = super().get_train_dataloader()
         if self.view_keys is not None:

@@ -129,7 +129,7 @@ def _stored_output(
     return encode(narrow, cache.stored)
 
 
-class _Pictures(Dataset):
+class _Pictures(Dataset[tuple[torch.Tensor, int]]):
     """Pixels and the number of the job, decoded on workers, a picture once for all its views."""
 
     def __init__(self, jobs: Sequence[Job], datasets: Sequence[Any]) -> None:

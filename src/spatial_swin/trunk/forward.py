@@ -89,7 +89,7 @@ def accept_trunk(model: SwinForImageClassification, cut: int, computed: torch.dt
             return ordinary(self, pixel_values, **named)
         return SwinImageClassifierOutput(logits=from_trunk(self, trunk.to(computed), cut))
 
-    model.forward = MethodType(forward, model)  # type: ignore[method-assign]
+    model.forward = MethodType(forward, model)
 
 
 def trunk_fingerprint(model: SwinForImageClassification, cut: int) -> str:
