@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,31 @@ def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Itera
         if isinstance(error, OSError) and (error.errno in FULL or error.filename2 == os.fspath(path)):
             raise cannot_write(path, error) from error
         raise
+
+
+@contextmanager
+def staged_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield an empty folder beside `folder`; move its files into `folder` when the block ends well, else remove it.
+
+    So a set of files that belong together is new as a whole or old as a whole. What a killed process left is removed.
+    """
+    folder = Path(folder)
+    staging = folder.absolute().with_name(f".{folder.absolute().name}.new")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        staging.mkdir(parents=True)
+        yield staging
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted(staging.iterdir()):
+            os.replace(file, folder / file.name)
+    except WriteError as error:
+        raise WriteError(*(str(line).replace(str(staging), str(folder)) for line in error.args)) from None
+    except OSError as error:
+        if error.filename and Path(os.fsdecode(error.filename)).is_relative_to(staging):
+            raise cannot_write(folder, error) from None
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def cannot_write(path: str | os.PathLike[str], error: OSError) -> WriteError:

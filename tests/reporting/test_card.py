@@ -41,7 +41,7 @@ def test_no_path_of_this_machine_is_in_the_card(made_run: MakeRun) -> None:
 
 def test_card_says_how_the_pictures_were_made_when_that_is_known(made_run: MakeRun) -> None:
     run = made_run()
-    assert "is not known here" in model_card(run, resamples=50)
+    assert "is not known:" in model_card(run, resamples=50)
     run.model.mkdir()
     front_end = {
         "version": 1,
@@ -54,13 +54,13 @@ def test_card_says_how_the_pictures_were_made_when_that_is_known(made_run: MakeR
     (run.model / "tiles.json").write_text(json.dumps(front_end))
     text = model_card(run, resamples=50)
     assert "mosaic recordings pictures --seconds 3 --sample_rate 48000 --arrangement 2x2 --size 384`" in text
-    assert "is not known here" not in text
+    assert "is not known:" not in text
     assert (
         "hf download your-name/your-model --local-dir your-model\nspatial-swin predict your-model recording.wav"
         in text
     )
     (run.model / "tiles.json").write_text('["of another kind"]')
-    assert "is not known here" in model_card(run, resamples=50)
+    assert "is not known:" in model_card(run, resamples=50)
 
 
 def test_card_warns_of_a_leaking_split_and_of_missing_results(made_run: MakeRun) -> None:

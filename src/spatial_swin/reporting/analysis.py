@@ -5,8 +5,8 @@ most_confused.csv, factor_breakdown.csv, thesis_report.md, report.html). What ca
 in `problems`; the rest is made. No model is loaded.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,7 @@ from spatial_swin.reporting import (
     figures_training,
     style,
 )
-from spatial_swin.reporting.evidence import Evidence, breakdown_factors, gather
-from spatial_swin.reporting.figures_errors import Confused, FactorRow
-from spatial_swin.reporting.findings import Findings
+from spatial_swin.reporting.evidence import Evidence, Findings, breakdown_factors, gather
 from spatial_swin.reporting.tables import SUMMARY_COLUMNS, class_table, overall_table, summary_rows, tex_table
 from spatial_swin.reporting.thesis import thesis_document
 
@@ -40,6 +38,7 @@ FIGURES = (
     "factor_breakdown",
 )
 TABLES = ("performance_summary.csv", "performance_summary.tex", "most_confused.csv", "factor_breakdown.csv")
+MADE = {f"{stem}{suffix}" for stem in FIGURES for suffix in (".png", ".pdf")} | set(TABLES)
 
 
 class ThesisResultsAnalyzer:
@@ -66,89 +65,88 @@ class ThesisResultsAnalyzer:
         self.notes: list[str] = []
 
     def run_complete_analysis(self) -> Path:
-        """Make everything that can be made; return the folder it is in."""
-        found = gather(self.run_dir, self.resamples, self.seed)
-        findings = self._findings(found)
-        with style.thesis_style():
-            for stem, draw in tqdm(list(self._figures(found, findings)), desc="figures", disable=None, leave=False):
-                style.save(draw(), self.output_dir / stem)
+        """Make everything that can be made; return the folder it is in. An earlier report stays whole until then."""
+        evidence = gather(self.run_dir, self.resamples, self.seed)
+        findings = self._findings(evidence)
+        with files.staged_folder(self.output_dir) as folder, style.thesis_style():
+            for stem, draw in tqdm(list(self._figures(evidence, findings)), desc="figures", disable=None, leave=False):
+                style.save(draw(), folder / stem)
                 findings.figures.add(stem)
-        self._remove_stale(findings.figures)
-        self._write_tables(found, findings)
-        report = thesis_document(found, findings)
-        files.write_text(self.output_dir / "thesis_report.md", document.to_markdown(report))
-        files.write_text(self.output_dir / "report.html", document.to_html(report, self.output_dir))
-        self.problems, self.notes = found.problems, found.notes
+            _write_tables(evidence, findings, folder)
+            report = thesis_document(evidence, findings)
+            files.write_text(folder / "thesis_report.md", document.to_markdown(report))
+            files.write_text(folder / "report.html", document.to_html(report, folder))
+            made = {file.name for file in folder.iterdir()}
+        for stale in MADE - made:  # what an earlier report made and this one cannot would contradict it
+            (self.output_dir / stale).unlink(missing_ok=True)
+        self.problems, self.notes = evidence.problems, evidence.notes
         return self.output_dir
 
-    def _findings(self, found: Evidence) -> Findings:
-        shown, findings = found.predictions, Findings()
-        if not found.history:
+    def _findings(self, evidence: Evidence) -> Findings:
+        shown, findings = evidence.predictions, Findings()
+        if not evidence.history:
             findings.remarks["training_curves"] = "There is no readable history, so there are no training curves."
         if shown is None:
             return findings
         findings.confused = figures_errors.confused_items(shown)
-        factors = breakdown_factors(found.samples)
-        findings.factors = figures_errors.factor_table(shown, found.samples, factors, self.resamples, self.seed)
+        factors = breakdown_factors(evidence.samples)
+        findings.factors = figures_errors.factor_table(shown, evidence.samples, factors, self.resamples, self.seed)
         if not findings.factors:
             findings.remarks["factor_breakdown"] = (
                 "The split manifest names no factors (listener, content, source) to break the accuracy down by."
             )
         return findings
 
-    def _figures(self, found: Evidence, findings: Findings) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    def _figures(self, evidence: Evidence, findings: Findings) -> Iterator[tuple[str, Callable[[], Figure]]]:
         """Name and maker of each figure for which there is something to draw."""
-        names, shown, metrics = found.class_names, found.predictions, found.metrics
-        if found.history:
-            yield "training_curves", lambda: figures_training.training_curves(found.history, names, found.best_epoch)
+        names, shown, metrics = evidence.class_names, evidence.predictions, evidence.metrics
+        if history := evidence.history:
+            yield "training_curves", lambda: figures_training.training_curves(history, names, evidence.best_epoch)
         if shown is None:
             return
         labels, table = shown.labels, shown.probabilities
         yield "confusion_matrix", lambda: figures_classes.confusion_matrix(np.array(metrics["confusion"]), names)
         yield "classification_metrics", lambda: figures_classes.classification_metrics(metrics, names)
         if metrics["macro_auc"]["value"] is not None:
-            yield "roc_pr_curves", lambda: figures_classes.roc_and_pr(shown, metrics)
+            yield "roc_pr_curves", lambda: figures_classes.roc_pr_curves(shown, metrics)
         else:
             findings.remarks["roc_pr_curves"] = "Only one class occurs, so there are no ROC curves."
-        value = found.temperature.value if found.temperature else 1.0
-        after = apply_temperature(table, value) if found.temperature else None
+        value = evidence.temperature.value if evidence.temperature else 1.0
+        after = apply_temperature(table, value) if evidence.temperature else None
         yield "reliability_diagram", lambda: figures_calibration.reliability_diagram(labels, table, after, value)
-        yield "confidence_distribution", lambda: figures_calibration.confidence_figure(labels, table)
+        yield "confidence_distribution", lambda: figures_calibration.confidence_distribution(labels, table)
         if findings.confused:
             chosen = figures_errors.gallery_choice(findings.confused)
-            wanted = [item.path for row in chosen for item in row]
-            root = self.data_dir or Path(str(found.key("Data", "data_dir", "data")))
-            pictures, remark = figures_errors.find_pictures(root, found.samples, wanted)
-            if remark:
-                findings.remarks["most_confused"] = f"The gallery of wrong answers is not complete: {remark}."
-                found.notes.append(f"the gallery of wrong answers is not complete: {remark}")
-            if pictures:
-                yield "most_confused", lambda: figures_errors.gallery(chosen, pictures)
+            if pictures := self._pictures(evidence, findings, [item.path for row in chosen for item in row]):
+                yield "most_confused", lambda: figures_errors.most_confused(chosen, pictures)
         if figures_errors.comparable(findings.factors):
             overall = metrics["accuracy"]["value"]
             yield "factor_breakdown", lambda: figures_errors.factor_breakdown(findings.factors, overall)
 
-    def _remove_stale(self, made: set[str]) -> None:
-        """What an earlier report made and this one cannot would contradict it."""
-        for stem in set(FIGURES) - made:
-            for suffix in (".png", ".pdf"):
-                (self.output_dir / f"{stem}{suffix}").unlink(missing_ok=True)
-        for name in TABLES:
-            (self.output_dir / name).unlink(missing_ok=True)
+    def _pictures(self, evidence: Evidence, findings: Findings, wanted: Sequence[str]) -> dict[str, Path]:
+        """The files of `wanted` that are still what the model saw; what is missing is remarked."""
+        root = self.data_dir or Path(str(evidence.key("Data", "data_dir", "data")))
+        pictures, missing = figures_errors.find_pictures(root, evidence.samples, wanted)
+        if missing:
+            remark = f"the gallery of wrong answers is not complete: {missing}"
+            findings.remarks["most_confused"] = document.sentence(remark)
+            evidence.notes.append(remark)
+        return pictures
 
-    def _write_tables(self, found: Evidence, findings: Findings) -> None:
-        if not found.metrics:
-            return
-        rows = summary_rows(found.part, found.metrics, found.calibrated)
-        files.write_csv(self.output_dir / "performance_summary.csv", rows, SUMMARY_COLUMNS)
-        what = f"on the {found.part} part, run {found.name}; 95 % intervals in brackets"
-        tex = tex_table(*overall_table(found.metrics, found.calibrated), f"Performance {what}.", "tab:performance")
-        tex += "\n" + tex_table(*class_table(found.metrics), f"Performance of each class {what}.", "tab:classes")
-        files.write_text(self.output_dir / "performance_summary.tex", tex)
-        for name, items, kind in (
-            ("most_confused.csv", findings.confused, Confused),
-            ("factor_breakdown.csv", findings.factors, FactorRow),
-        ):
-            if items:
-                columns = [f.name for f in fields(kind)]
-                files.write_csv(self.output_dir / name, (asdict(item) for item in items), columns)
+
+def _write_tables(evidence: Evidence, findings: Findings, folder: Path) -> None:
+    if not evidence.metrics:
+        return
+    rows = summary_rows(evidence.part, evidence.metrics, evidence.calibrated)
+    files.write_csv(folder / "performance_summary.csv", rows, SUMMARY_COLUMNS)
+    what = f"on the {evidence.part} part, run {evidence.name}; 95 % intervals in brackets"
+    overall, classes = overall_table(evidence.metrics, evidence.calibrated), class_table(evidence.metrics)
+    tables = [
+        tex_table(*overall, f"Performance {what}.", "tab:performance"),
+        tex_table(*classes, f"Performance of each class {what}.", "tab:classes"),
+    ]
+    files.write_text(folder / "performance_summary.tex", "\n".join(tables))
+    for name, items in (("most_confused.csv", findings.confused), ("factor_breakdown.csv", findings.factors)):
+        if items:
+            table = [asdict(item) for item in items]
+            files.write_csv(folder / name, table, list(table[0]))

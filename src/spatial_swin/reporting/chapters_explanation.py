@@ -1,4 +1,4 @@
-"""The chapter on where the model looks: what `spatial-swin explain` found, with the check that keeps it honest.
+"""The chapter on where the model looks: what `spatial-swin explain` evidence, with the check that keeps it honest.
 
 Reads nothing: an `Evidence` that holds explanations.json goes in, a section comes out, empty when nothing was
 explained.
@@ -6,10 +6,8 @@ explained.
 
 from typing import Any
 
-from spatial_swin.reporting.document import Block, Bullets, Picture, Section, Table, Text
-from spatial_swin.reporting.evidence import Evidence
-from spatial_swin.reporting.findings import Findings
-from spatial_swin.reporting.wording import counted, sentence
+from spatial_swin.reporting.document import Block, Bullets, Picture, Section, Table, Text, counted, sentence
+from spatial_swin.reporting.evidence import Evidence, Findings
 
 SHOWN_TILES = 20
 CAPTIONS = {
@@ -19,35 +17,35 @@ CAPTIONS = {
 }
 
 
-def explanations_section(found: Evidence, _: Findings) -> Section:
+def explanations_section(evidence: Evidence, _: Findings) -> Section:
     """Relevance and occlusion by region, their rank correlation, and the mean figures."""
-    told = found.explanations
+    explained = evidence.explanations
     section = Section("Where the model looks")
-    if not told or not told.get("tiles"):
+    if not explained or not explained.get("tiles"):
         return section
-    section.blocks.append(Text(_said(told)))
-    section.blocks.append(_table(told))
-    if told.get("notes"):
-        section.blocks.append(Bullets([sentence(note) for note in told["notes"]]))
-    section.blocks += _figures(found, told)
+    section.blocks.append(Text(_said(explained)))
+    section.blocks.append(_table(explained))
+    if explained.get("notes"):
+        section.blocks.append(Bullets([sentence(note) for note in explained["notes"]]))
+    section.blocks += _figures(evidence, explained)
     return section
 
 
-def _said(told: dict[str, Any]) -> str:
-    tiles = sorted(told["tiles"], key=lambda tile: -tile["relevance"])
+def _said(explained: dict[str, Any]) -> str:
+    tiles = sorted(explained["tiles"], key=lambda tile: -tile["relevance"])
     first = tiles[0]
     text = (
-        f"`spatial-swin explain` went over {counted(told['items'], 'picture')} of the {told['part']} part "
-        f"({told['relevance']}). Most relevance falls on {first['title']} ({first['relevance']:.1%} on "
+        f"`spatial-swin explain` went over {counted(explained['items'], 'picture')} of the {explained['part']} part "
+        f"({explained['relevance']}). Most relevance falls on {first['title']} ({first['relevance']:.1%} on "
         f"{first['area']:.1%} of the area)."
     )
-    if told.get("occlusion"):
+    if explained.get("occlusion"):
         costly = max(tiles, key=lambda tile: tile["likelihood_fall"])
         text += (
             f" Hiding a region (its mean over the training part in its place) costs most for {costly['title']}: "
             f"{costly['likelihood_fall']:.3f} nats of log-likelihood and {costly['accuracy_fall']:.3f} of accuracy."
         )
-        rank = told.get("rank_correlation") or {}
+        rank = explained.get("rank_correlation") or {}
         if rank.get("rho") is not None:
             text += (
                 f" Spearman's rank correlation of relevance and that cost over {rank['n']} regions is "
@@ -66,27 +64,27 @@ def _trust(rho: float) -> str:
     return "the maps do not say what the model needs; trust the cost of hiding"
 
 
-def _table(told: dict[str, Any]) -> Table:
-    tiles = sorted(told["tiles"], key=lambda tile: -tile["relevance"])[:SHOWN_TILES]
+def _table(explained: dict[str, Any]) -> Table:
+    tiles = sorted(explained["tiles"], key=lambda tile: -tile["relevance"])[:SHOWN_TILES]
     header, keys = ["Region", "Share of the area", "Relevance"], ["area", "relevance"]
-    if told.get("occlusion"):
+    if explained.get("occlusion"):
         header += ["Fall in log-likelihood", "Fall in accuracy"]
         keys += ["likelihood_fall", "accuracy_fall"]
     rows = [[tile["title"], *(f"{tile[key]:.3f}" for key in keys)] for tile in tiles]
     return Table("Regions by relevance (explanations/tiles.csv has all, by class)", header, rows)
 
 
-def _figures(found: Evidence, told: dict[str, Any]) -> list[Block]:
+def _figures(evidence: Evidence, explained: dict[str, Any]) -> list[Block]:
     """The mean figures and one sample of each kind, where they lie beside the report's own folder."""
     blocks: list[Block] = [
         Picture(f"../explanations/{stem}", caption)
         for stem, caption in CAPTIONS.items()
-        if (found.run.path / "explanations" / f"{stem}.png").is_file()
+        if (evidence.run.path / "explanations" / f"{stem}.png").is_file()
     ]
-    first = {sample["kind"]: sample for sample in reversed(told.get("samples", []))}
+    first = {sample["kind"]: sample for sample in reversed(explained.get("samples", []))}
     blocks += [
         Picture(f"../explanations/{sample['figure']}", f"{kind.capitalize()}: {sample['path']}.")
         for kind, sample in sorted(first.items())
-        if (found.run.path / "explanations" / f"{sample['figure']}.png").is_file()
+        if (evidence.run.path / "explanations" / f"{sample['figure']}.png").is_file()
     ]
     return blocks

@@ -9,28 +9,26 @@ from typing import Any
 import numpy as np
 
 from spatial_swin.evaluation.calibration import BINS
-from spatial_swin.reporting.document import Block, Bullets, Section, Table, Text
-from spatial_swin.reporting.evidence import Evidence
+from spatial_swin.reporting.document import Block, Bullets, Section, Table, Text, counted
+from spatial_swin.reporting.evidence import Evidence, Findings
 from spatial_swin.reporting.figures_calibration import coverage_curve
-from spatial_swin.reporting.findings import Findings
 from spatial_swin.reporting.tables import class_table, overall_table, with_interval
-from spatial_swin.reporting.wording import counted
 
 
-def results_section(found: Evidence, findings: Findings) -> Section:
-    if not found.metrics:
+def results_section(evidence: Evidence, findings: Findings) -> Section:
+    if not evidence.metrics:
         return Section("Results", [Text("Without predictions there is nothing to measure.")])
-    m = found.metrics
+    m = evidence.metrics
     reasons = sorted({entry["reason"] for entry in _entries(m) if entry.get("reason")})
     notes = sorted({entry["note"] for entry in _entries(m) if entry.get("note")})
     blocks: list[Block] = [
         Text(
-            f"All figures are of the {found.part} part. Intervals are at the 95 % level: "
+            f"All figures are of the {evidence.part} part. Intervals are at the 95 % level: "
             f"{m['bootstrap']['resamples']} resamples of whole groups (cluster bootstrap), Wilson's interval for "
             "shares of independent items, DeLong "
             "components summed over groups for the AUC, which is no function of sums and is not bootstrapped."
         ),
-        Table(f"Performance on the {found.part} part", *overall_table(m, found.calibrated)),
+        Table(f"Performance on the {evidence.part} part", *overall_table(m, evidence.calibrated)),
         Table("Each class", *class_table(m)),
     ]
     if reasons:
@@ -50,8 +48,8 @@ def _entries(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     return entries + [e for c in metrics["per_class"].values() for e in c.values() if isinstance(e, dict)]
 
 
-def errors_section(found: Evidence, findings: Findings) -> Section:
-    shown = found.predictions
+def errors_section(evidence: Evidence, findings: Findings) -> Section:
+    shown = evidence.predictions
     if shown is None:
         return Section("Errors", [Text("Without predictions there are no errors to look at.")])
     if not findings.confused:
@@ -65,9 +63,9 @@ def errors_section(found: Evidence, findings: Findings) -> Section:
         text += f"Most often {true} was taken for {said} ({most} of {total}"
         text += f"; the other way round {back})." if back else ")."
         wrong = Counter(np.asarray(shown.groups)[shown.predicted != shown.labels])
-        if found.metrics["groups"] < len(shown):
+        if evidence.metrics["groups"] < len(shown):
             worst, count = wrong.most_common(1)[0]
-            text += f" The errors come from {len(wrong)} of {counted(found.metrics['groups'], 'group')}"
+            text += f" The errors come from {len(wrong)} of {counted(evidence.metrics['groups'], 'group')}"
             text += f"; the most ({count}) from {worst}." if count > 1 else ", one from each."
         rows = [[t, p, str(n), f"{n / total:.0%}"] for (t, p), n in pairs.most_common(10)]
         blocks = [Text(text), Table("Most frequent confusions", ["True", "Predicted", "Items", "Of all errors"], rows)]
@@ -96,8 +94,8 @@ def _factor_text(findings: Findings) -> list[Block]:
     return [Bullets(sentences)] if sentences else []
 
 
-def calibration_section(found: Evidence, findings: Findings) -> Section:
-    shown = found.predictions
+def calibration_section(evidence: Evidence, findings: Findings) -> Section:
+    shown = evidence.predictions
     if shown is None:
         return Section("Calibration", [Text("Without predictions there is no confidence to judge.")])
     confidence, right = shown.probabilities.max(axis=1), shown.predicted == shown.labels
@@ -105,14 +103,14 @@ def calibration_section(found: Evidence, findings: Findings) -> Section:
     lean = "is about right" if abs(mean - accuracy) < 0.01 else "too little" if mean < accuracy else "too much"
     trusting = "its confidence is about right" if lean == "is about right" else f"it trusts itself {lean}"
     text = f"The mean confidence is {mean:.3f} and the accuracy {accuracy:.3f}: on the whole {trusting}. "
-    text += f"The ECE is {with_interval(found.metrics['ece'])} in {BINS} equal-width bins."
-    if found.temperature:
-        t = found.temperature
+    text += f"The ECE is {with_interval(evidence.metrics['ece'])} in {BINS} equal-width bins."
+    if evidence.temperature:
+        t = evidence.temperature
         text += (
             f" A temperature of {t.value:.3f}, fitted on the {counted(t.items, 'item')} of the validation part alone, "
-            f"takes the ECE to {with_interval(found.calibrated['ece'])} and the NLL from "
-            f"{found.metrics['nll']['value']:.4f} to {found.calibrated['nll']['value']:.4f} "
-            f"on the {found.part} part. It changes no predicted class."
+            f"takes the ECE to {with_interval(evidence.calibrated['ece'])} and the NLL from "
+            f"{evidence.metrics['nll']['value']:.4f} to {evidence.calibrated['nll']['value']:.4f} "
+            f"on the {evidence.part} part. It changes no predicted class."
         )
         if t.at_limit:
             text += " The fit stopped at its limit, so the validation part says too little about confidence."

@@ -9,10 +9,8 @@ from pathlib import PurePath
 
 import numpy as np
 
-from spatial_swin.reporting.document import Block, Section, Table, Text
-from spatial_swin.reporting.evidence import Evidence
-from spatial_swin.reporting.findings import Findings
-from spatial_swin.reporting.wording import counted, duration, shown_value
+from spatial_swin.reporting.document import Block, Section, Table, Text, counted, duration, shown_value
+from spatial_swin.reporting.evidence import Evidence, Findings
 from spatial_swin.runs import SPLITS
 
 RECIPE_KEYS = {
@@ -46,30 +44,30 @@ RECIPE_KEYS = {
 }
 
 
-def data_section(found: Evidence, _: Findings, subject: str | None = None) -> Section:
+def data_section(evidence: Evidence, _: Findings, subject: str | None = None) -> Section:
     """How many pictures there are and how they were divided; `subject` stands in for the data folder's name."""
-    if not found.samples:
+    if not evidence.samples:
         return Section("Data and split", [Text("The split manifest is not there, so the data cannot be described.")])
-    counts = Counter((sample.split, sample.label) for sample in found.samples)
-    groups = {part: len({s.group for s in found.samples if s.split == part}) for part in SPLITS}
-    names = sorted({sample.label for sample in found.samples}, key=_class_order(found))
+    counts = Counter((sample.split, sample.label) for sample in evidence.samples)
+    groups = {part: len({s.group for s in evidence.samples if s.split == part}) for part in SPLITS}
+    names = sorted({sample.label for sample in evidence.samples}, key=_class_order(evidence))
     rows = [[name, *(str(counts[part, name]) for part in SPLITS)] for name in names]
     rows.append(["all", *(str(sum(counts[part, name] for name in names)) for part in SPLITS)])
     rows.append(["groups", *(str(groups[part]) for part in SPLITS)])
-    split_by = found.key("Data", "split_by", "none")
+    split_by = evidence.key("Data", "split_by", "none")
     how = (
         f"keeping every {split_by} in one part"
         if split_by not in (None, "none")
         else "by picture, stratified by class"
     )
-    shared = any("more than one part" in note for note in found.notes)
-    seed = found.key("Data", "split_seed")
-    seed = found.key("Trainer", "seed") if seed is None else seed
+    shared = any("more than one part" in note for note in evidence.notes)
+    seed = evidence.key("Data", "split_seed")
+    seed = evidence.key("Trainer", "seed") if seed is None else seed
     if subject is None:
-        subject = f"The data folder {PurePath(str(found.key('Data', 'data_dir', '?'))).name!r}"
+        subject = f"The data folder {PurePath(str(evidence.key('Data', 'data_dir', '?'))).name!r}"
     text = (
         f"{subject} holds "
-        f"{counted(len(found.samples), 'picture')} of {counted(len(names), 'class').replace('classs', 'classes')}. "
+        f"{counted(len(evidence.samples), 'picture')} of {counted(len(names), 'class').replace('classs', 'classes')}. "
         f"They were divided {how}"
         + (f" (seed {seed})" if seed is not None else "")
         + ". "
@@ -82,33 +80,33 @@ def data_section(found: Evidence, _: Findings, subject: str | None = None) -> Se
     return Section("Data and split", [Text(text), Table("Pictures in each part", ["Class", *SPLITS], rows)])
 
 
-def _class_order(found: Evidence) -> Callable[[str], tuple[int, str]]:
-    places = {name: k for k, name in enumerate(found.class_names)}
+def _class_order(evidence: Evidence) -> Callable[[str], tuple[int, str]]:
+    places = {name: k for k, name in enumerate(evidence.class_names)}
     return lambda name: (places.get(name, len(places)), name)
 
 
-def training_section(found: Evidence, findings: Findings) -> Section:
+def training_section(evidence: Evidence, findings: Findings) -> Section:
     blocks: list[Block] = []
     rows = []
     for section, keys in RECIPE_KEYS.items():
         for key in keys:
-            value = found.key(section, key)
+            value = evidence.key(section, key)
             if value is not None:
                 rows.append([section, key, shown_value(value)])
     if rows:
         blocks.append(
             Table("Recipe (the values that matter; recipe.yaml has all)", ["Part", "Key", "Value"], rows, texts=True)
         )
-    if found.environment:
-        blocks.append(Text(_hardware(found)))
-    if found.history:
-        blocks.append(Text(_course(found)))
+    if evidence.environment:
+        blocks.append(Text(_hardware(evidence)))
+    if evidence.history:
+        blocks.append(Text(_course(evidence)))
     caption = "Training curves: losses, validation accuracy and F1, and the learning rates of head and backbone."
     return Section("Recipe, hardware and training", blocks + findings.figure("training_curves", caption))
 
 
-def _hardware(found: Evidence) -> str:
-    environment = found.environment
+def _hardware(evidence: Evidence) -> str:
+    environment = evidence.environment
     text = f"Trained on {environment.get('device', 'an unknown device')}"
     if environment.get("precision"):
         text += f" in {environment['precision']}"
@@ -117,10 +115,10 @@ def _hardware(found: Evidence) -> str:
     if environment.get("seconds_total"):
         text += f", in {duration(environment['seconds_total'])}"
     text += "."
-    speed = [row["images_per_second"] for row in found.history if np.isfinite(row.get("images_per_second", np.nan))]
+    speed = [row["images_per_second"] for row in evidence.history if np.isfinite(row.get("images_per_second", np.nan))]
     if speed:
         text += f" The median speed was {np.median(speed):.1f} pictures a second"
-        memory = [row["memory_gb"] for row in found.history if np.isfinite(row.get("memory_gb", np.nan))]
+        memory = [row["memory_gb"] for row in evidence.history if np.isfinite(row.get("memory_gb", np.nan))]
         text += f", the peak memory {max(memory):.1f} GB." if memory and max(memory) > 0 else "."
     versions = environment.get("versions") or {}
     if versions:
@@ -130,15 +128,15 @@ def _hardware(found: Evidence) -> str:
     return text
 
 
-def _course(found: Evidence) -> str:
-    rows = {row["epoch"]: row for row in found.history}
-    head_only = sum(row.get("phase") == 1 for row in found.history)
+def _course(evidence: Evidence) -> str:
+    rows = {row["epoch"]: row for row in evidence.history}
+    head_only = sum(row.get("phase") == 1 for row in evidence.history)
     text = f"The history has {counted(len(rows), 'epoch')}"
-    planned = found.key("Trainer", "num_train_epochs")
+    planned = evidence.key("Trainer", "num_train_epochs")
     if planned and len(rows) < float(planned):
         text += f" of {float(planned):g} planned"
     text += f", of which {head_only} with the head alone." if head_only else "."
-    best = rows.get(found.best_epoch) if found.best_epoch else None
+    best = rows.get(evidence.best_epoch) if evidence.best_epoch else None
     if best and np.isfinite(best.get("validation_accuracy", np.nan)):
         text += (
             f" The weights kept are those of epoch {best['epoch']}, with a validation accuracy of "

@@ -1,17 +1,28 @@
-"""A report as plain blocks, written out once as Markdown and once as a self-contained HTML page.
+"""A report as plain blocks, written out once as Markdown and once as a self-contained HTML page; and its words.
 
-Sections of text, lists, tables and figures go in; two strings come out. The HTML holds its figures and its style, and
-asks nothing of any other place. What the text says is decided elsewhere.
+Sections of text, lists, tables and figures go in; two strings come out. Names in them become no markup in either. The
+HTML holds its figures and its style, and loads nothing from elsewhere. What the text says is decided elsewhere; the
+words that every chapter shares (counts, durations, recipe values, sentences) are at the end.
 """
 
 import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
+
+from spatial_swin.errors import printable
+
+COMMAND = re.compile(r"`([^`]+)`")
+MARKUP = re.compile(
+    r"""[\\*<|`~$] | (?<!\w)_ | _(?!\w) | &(?=[#\w]) | \](?=[(\[:])  # emphasis, HTML, tables, math, entities, links
+    | (?<=:)/(?=/) | (?<=www)\.                                   # addresses, which become links by themselves
+    | ^(?:[>\[] | [-+](?=\s|$) | -(?=--) | \#(?=\#*(?:\s|$)))      # quotes, lists, rules and headings""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
@@ -72,9 +83,9 @@ class Document:
 
 def to_markdown(document: Document) -> str:
     """GitHub-flavoured Markdown; figures are referred to as files beside it."""
-    parts = [f"# {_escape(document.title)}", document.subtitle]
+    parts = [f"# {markdown(document.title)}", markdown(document.subtitle)]
     for section in document.sections:
-        parts.append(f"## {section.title}")
+        parts.append(f"## {markdown(section.title)}")
         parts += [_block_to_markdown(block) for block in section.blocks]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -82,34 +93,33 @@ def to_markdown(document: Document) -> str:
 def _block_to_markdown(block: Block) -> str:
     match block:
         case Text(text):
-            return _escape(text)
+            return markdown(text)
         case Code(text):
             return text
         case Bullets(items):
-            return "\n".join(f"- {_escape(item)}" for item in items)
+            return "\n".join(f"- {markdown(item)}" for item in items)
         case Warnings(items):
-            return "\n>\n".join(f"> **Note:** {_escape(item)}" for item in items)
+            return "\n>\n".join(f"> **Note:** {markdown(item)}" for item in items)
         case Picture(stem, caption):
-            return f"![{_escape(caption)}]({stem}.png)\n\n*{_escape(caption)}*"
+            return f"![{markdown(caption)}]({stem}.png)\n\n*{markdown(caption)}*"
         case Table(caption, header, rows, texts):
-            rule = ["---"] + ["---" if texts else "---:"] * (len(header) - 1)
-            lines = [_row(header), _row(rule), *map(_row, rows)]
-            return f"**{_escape(caption)}**\n\n" + "\n".join(lines)
+            rule = "| --- " + ("| --- " if texts else "| ---: ") * (len(header) - 1) + "|"
+            return f"**{markdown(caption)}**\n\n" + "\n".join([_row(header), rule, *map(_row, rows)])
 
 
 def _row(cells: Sequence[str]) -> str:
-    return (
-        "| "
-        + " | ".join(cell if cell.startswith("---") else _escape(cell).replace("|", r"\|") for cell in cells)
-        + " |"
-    )
+    return f"| {' | '.join(map(markdown, cells))} |"
 
 
-def _escape(text: str) -> str:
-    """Names may hold what Markdown takes as markup; an underscore within a word is none."""
-    for letter in "\\*<":
-        text = text.replace(letter, f"\\{letter}")
-    return text.replace("](", "]\\(")
+def markdown(text: object) -> str:
+    """`text` on one line as it is, letter by letter, with nothing in it that Markdown would take as markup.
+
+    Only what stands between backticks, as commands do, is code. An underscore within a word needs no escape.
+    """
+    pieces = COMMAND.split(printable(text).strip())  # every second one is a command
+    pieces[::2] = [MARKUP.sub(r"\\\g<0>", piece) for piece in pieces[::2]]
+    pieces[1::2] = [f"`{piece}`".replace("|", r"\|") for piece in pieces[1::2]]
+    return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", "".join(pieces))
 
 
 def to_html(document: Document, folder: Path) -> str:
@@ -120,7 +130,11 @@ def to_html(document: Document, folder: Path) -> str:
         return base64.b64encode(file.read_bytes()).decode() if file.is_file() else ""
 
     environment = Environment(
-        loader=PackageLoader("spatial_swin.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("spatial_swin.reporting"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     environment.filters["prose"] = _prose
     return environment.get_template("report.html.j2").render(
@@ -130,4 +144,32 @@ def to_html(document: Document, folder: Path) -> str:
 
 def _prose(text: str) -> Markup:
     """Text for a page: escaped, and what stands between backticks, as commands do, set as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    return Markup(COMMAND.sub(r"<code>\1</code>", str(escape(printable(text)))))
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun if count == 1 else noun + 's'}".replace(",", "\u202f")
+
+
+def sentence(text: str) -> str:
+    text = text[0].upper() + text[1:]
+    return text if text.endswith((".", ")")) else text + "."
+
+
+def shown_value(value: object) -> str:
+    """A recipe value for a reader; of an absolute path only its last part, which is no one else's business."""
+    if isinstance(value, str) and (value.startswith(("/", "~", ".")) or "\\" in value):
+        return PurePath(value.replace("\\", "/")).name
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """ "47 s", "3 min 20 s" or "7 h 46 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -6,7 +6,7 @@ from metrics.json, so that text, tables and figures cannot contradict one anothe
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,8 @@ import numpy as np
 from spatial_swin.errors import SpatialSwinError
 from spatial_swin.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from spatial_swin.evaluation.metrics import summarise
+from spatial_swin.reporting.document import Block, Picture, Text
+from spatial_swin.reporting.figures_errors import Confused, FactorRow
 from spatial_swin.runs import Predictions, RunFolder, Sample
 
 T = TypeVar("T")
@@ -72,88 +74,108 @@ class Evidence:
         return (self.recipe.get(section) or {}).get(name, default)
 
 
+@dataclass
+class Findings:
+    """What was worked out beside the evidence: wrong answers, factor rows, the figures made, remarks on those not."""
+
+    confused: Sequence[Confused] = ()
+    factors: Sequence[FactorRow] = ()
+    figures: set[str] = field(default_factory=set)
+    remarks: dict[str, str] = field(default_factory=dict)
+
+    def figure(self, stem: str, caption: str) -> list[Block]:
+        """The figure, or the sentence that says why there is none."""
+        if stem in self.figures:
+            return [Picture(stem, caption)]
+        return [Text(self.remarks[stem])] if stem in self.remarks else []
+
+
 def gather(path: str | Path, resamples: int = 10_000, seed: int = 0, examples: bool = True) -> Evidence:
     """Read one run folder. Raises RunError only when it is no run folder at all.
 
     examples: whether cautions may name a recording as an example; names of the data set's files can be private.
     """
     run = RunFolder(path).require()
-    found = Evidence(run, run.path.resolve().name)
+    evidence = Evidence(run, run.path.resolve().name)
 
     def read(reader: Callable[[], T], default: T) -> T:
         try:
             return reader()
         except SpatialSwinError as error:
-            found.problems.append(str(error).replace(f"{run.path}/", ""))
+            evidence.problems.append(str(error).replace(f"{run.path}/", ""))
             return default
 
-    found.recipe = read(run.read_recipe, {}) or {}
-    found.environment = read(run.read_environment, {})
-    found.progress = read(run.read_progress, {})
-    found.samples = read(run.read_split, [])
-    found.history = read(run.read_history, [])
+    evidence.recipe = read(run.read_recipe, {}) or {}
+    evidence.environment = read(run.read_environment, {})
+    evidence.progress = read(run.read_progress, {})
+    evidence.samples = read(run.read_split, [])
+    evidence.history = read(run.read_history, [])
     if run.metrics_file.is_file():
-        found.stored = read(run.read_metrics, {})
+        evidence.stored = read(run.read_metrics, {})
     if run.explanations_file.is_file():
-        found.explanations = read(run.read_explanations, {})
-    found.test = read(lambda: run.read_predictions("test"), None)
-    found.validation = read(lambda: run.read_predictions("validation"), None)
-    found.problems += _state_problems(found)
-    if found.test is None and found.validation is not None:
-        found.part = "validation"
-        found.problems.append(
+        evidence.explanations = read(run.read_explanations, {})
+    evidence.test = read(lambda: run.read_predictions("test"), None)
+    evidence.validation = read(lambda: run.read_predictions("validation"), None)
+    evidence.problems += _state_problems(evidence)
+    if evidence.test is None and evidence.validation is not None:
+        evidence.part = "validation"
+        evidence.problems.append(
             "there are no test predictions: the results below are of the validation part, which chose the best epoch "
             "and is therefore flattering; `spatial-swin evaluate` predicts the test part"
         )
-    _compute(found, resamples, seed)
-    found.notes += _cautions(found, examples)
-    return found
+    _compute(evidence, resamples, seed)
+    evidence.notes += _cautions(evidence, examples)
+    return evidence
 
 
-def _state_problems(found: Evidence) -> list[str]:
-    state, epoch, epochs = (found.progress.get(key) for key in ("state", "epoch", "epochs"))
+def _state_problems(evidence: Evidence) -> list[str]:
+    state, epoch, epochs = (evidence.progress.get(key) for key in ("state", "epoch", "epochs"))
     if state in (None, "finished"):
         return []
     return [f"the training is not finished (state: {state}, epoch {epoch} of {epochs}): this is what is there so far"]
 
 
-def _compute(found: Evidence, resamples: int, seed: int) -> None:
+def _compute(evidence: Evidence, resamples: int, seed: int) -> None:
     """Fill metrics, temperature and the metrics after it."""
-    shown = found.predictions
+    shown = evidence.predictions
     if shown is None:
         return
-    found.metrics = summarise(shown.labels, shown.probabilities, shown.groups, shown.class_names, resamples, seed)
-    if found.validation is not None and found.test is not None:
-        if found.validation.class_names != found.test.class_names:
-            found.problems.append("validation and test predictions have different classes: no temperature is fitted")
+    evidence.metrics = summarise(shown.labels, shown.probabilities, shown.groups, shown.class_names, resamples, seed)
+    if evidence.validation is not None and evidence.test is not None:
+        if evidence.validation.class_names != evidence.test.class_names:
+            evidence.problems.append(
+                "validation and test predictions have different classes: no temperature is fitted"
+            )
             return
-        found.temperature = fit_temperature(found.validation.labels, found.validation.probabilities)
-        scaled = apply_temperature(shown.probabilities, found.temperature.value)
-        found.calibrated = summarise(shown.labels, scaled, shown.groups, shown.class_names, resamples, seed)
+        evidence.temperature = fit_temperature(evidence.validation.labels, evidence.validation.probabilities)
+        scaled = apply_temperature(shown.probabilities, evidence.temperature.value)
+        evidence.calibrated = summarise(shown.labels, scaled, shown.groups, shown.class_names, resamples, seed)
 
 
-def _cautions(found: Evidence, examples: bool) -> list[str]:
+def _cautions(evidence: Evidence, examples: bool) -> list[str]:
     notes = []
-    stored = (found.stored.get(found.part) or {}).get("accuracy", {}).get("value")
-    computed = found.metrics.get("accuracy", {}).get("value")
+    stored = (evidence.stored.get(evidence.part) or {}).get("accuracy", {}).get("value")
+    computed = evidence.metrics.get("accuracy", {}).get("value")
     if stored is not None and computed is not None and abs(stored - computed) > 1e-9:
         notes.append(
             f"metrics.json says accuracy {stored:.4f}, the predictions give {computed:.4f}; this report uses the "
             "predictions, `spatial-swin evaluate` brings metrics.json up to date"
         )
-    if found.metrics.get("absent_classes"):
-        names = ", ".join(found.metrics["absent_classes"])
-        notes.append(f"no item of class {names} is in the {found.part} part: macro means are over the other classes")
-    if found.metrics.get("groups") == 1:
-        notes.append(f"all {found.part} items are of one group, so no interval can be given")
-    if len(found.history) == 1:
-        notes.append("the history has one epoch: the training curves are single points")
-    if len(found.openings) > 1:
+    if evidence.metrics.get("absent_classes"):
+        names = ", ".join(evidence.metrics["absent_classes"])
         notes.append(
-            f"the test part has been predicted {len(found.openings)} times: choosing anything by looking at it makes "
-            "its result flattering"
+            f"no item of class {names} is in the {evidence.part} part: macro means are over the other classes"
         )
-    return notes + split_warnings(found.samples, examples)
+    if evidence.metrics.get("groups") == 1:
+        notes.append(f"all {evidence.part} items are of one group, so no interval can be given")
+    if len(evidence.history) == 1:
+        notes.append("the history has one epoch: the training curves are single points")
+    if (times := len(evidence.openings)) > 1:
+        notes.append(
+            f"the test part has been predicted {times} times: choosing anything by looking at it makes its result "
+            "flattering"
+        )
+    return notes + split_warnings(evidence.samples, examples)
 
 
 def split_warnings(samples: list[Sample], examples: bool = True) -> list[str]:
@@ -169,8 +191,8 @@ def split_warnings(samples: list[Sample], examples: bool = True) -> list[str]:
         example = f" (for example {shared[0]})" if examples else ""
         warnings.append(
             f"{len(shared)} of {len(parts)} groups are in more than one part{example}, and "
-            f"{share:.0%} of the test items belong to them: the result says how "
-            "well known recordings are recognised, not how well new ones are; train with --split_by recording"
+            f"{share:.0%} of the test items belong to them: the result says how well known recordings are "
+            "recognised, not how well new ones are; train with --split_by recording"
         )
     where = defaultdict(set)
     for sample in samples:
@@ -195,9 +217,9 @@ def confounds(samples: list[Sample]) -> list[str]:
         tied = float(np.mean([len(values[sample.factors[name]]) == 1 for sample in test]))
         if tied > 0.2:
             warnings.append(
-                f"for {tied:.0%} of the test items the {name} alone gives the class away (it occurs "
-                f"with one class only): a model that "
-                f"recognises the {name} is right without hearing the difference; see `spatial-swin audit`"
+                f"for {tied:.0%} of the test items the {name} alone gives the class away (it occurs with one class "
+                f"only): a model that recognises the {name} is right without hearing the difference; see "
+                "`spatial-swin audit`"
             )
     return warnings
 

@@ -47,7 +47,7 @@ def _one_diagram(upper: Axes, lower: Axes, labels: np.ndarray, probabilities: np
     lower.set_xlabel("confidence (probability of the predicted class)")
 
 
-def confidence_figure(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
+def confidence_distribution(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
     """How sure the model is when right and when wrong, and what abstaining below a threshold would buy."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels

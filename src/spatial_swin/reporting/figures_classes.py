@@ -106,7 +106,7 @@ def _dot(axes: Axes, entry: dict[str, Any], row: float, colour: str) -> float:
     return min(value, low if low is not None else value)
 
 
-def roc_and_pr(predictions: Predictions, metrics: dict[str, Any]) -> Figure:
+def roc_pr_curves(predictions: Predictions, metrics: dict[str, Any]) -> Figure:
     """ROC and precision-recall curves, each class against the rest; with many classes the three worst are named."""
     labels, table, names = predictions.labels, predictions.probabilities, predictions.class_names
     known = [k for k in range(len(names)) if 0 < (labels == k).sum() < len(labels)]

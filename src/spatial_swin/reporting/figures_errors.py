@@ -87,7 +87,7 @@ def gallery_choice(rows: Sequence[Confused]) -> list[list[Confused]]:
     return [[row for row in rows if (row.true, row.predicted) == pair][:PER_PAIR] for pair in pairs]
 
 
-def gallery(chosen: Sequence[Sequence[Confused]], pictures: dict[str, Path]) -> Figure:
+def most_confused(chosen: Sequence[Sequence[Confused]], pictures: dict[str, Path]) -> Figure:
     """One row of pictures a pair of classes, each with its file name and the probabilities."""
     side, title, caption = 1.46, 0.3, 0.62  # inches; laid out by hand, for captions belong to no axes
     row_height = title + side + caption

@@ -16,30 +16,24 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spatial_swin import files
-from spatial_swin.errors import DataError, RunError
-from spatial_swin.evaluation.significance import corrected_resampled_t, holm
-from spatial_swin.reporting import document, style
-from spatial_swin.reporting.paired_differences import difference_panel, in_accuracy, verdicts
-from spatial_swin.reporting.tables import METRIC_NAMES, p_text, tex_table, with_interval
+from spatial_swin.errors import DataError, RunError, printable
+from spatial_swin.evaluation.significance import corrected_resampled_t
+from spatial_swin.metric_names import Shown, names
+from spatial_swin.reporting import style
+from spatial_swin.reporting.document import Bullets, Document, Picture, Section, Table, Text
+from spatial_swin.reporting.paired_differences import (
+    TexTable,
+    correct,
+    difference_cells,
+    difference_panel,
+    in_accuracy,
+    verdicts,
+    write_comparison,
+)
+from spatial_swin.reporting.tables import HeaderAndRows, p_text
 from spatial_swin.runs import read_samples
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-COLUMNS = (
-    "first",
-    "second",
-    "metric",
-    "folds",
-    "first_mean",
-    "second_mean",
-    "difference",
-    "deviation",
-    "low",
-    "high",
-    "t",
-    "freedom",
-    "p",
-    "p_holm",
-)
+METRICS = names(Shown.FOLDS)
 
 
 @dataclass(frozen=True)
@@ -70,12 +64,12 @@ def read_crossval(path: Path) -> CrossValidation:
         rows = files.read_csv(table)
         scores = {metric: np.array([float(row[metric]) for row in rows]) for metric in METRICS}
         ratio = float(np.mean([int(row["items"]) / int(row["train_items"]) for row in rows]))
-        names = [row["name"] for row in rows]
+        folds = [row["name"] for row in rows]
     except (KeyError, TypeError, ValueError, ZeroDivisionError, csv.Error) as error:
         raise RunError(f"{table}: damaged ({error!r}); run the crossval command again to write it anew") from None
     tested = {
         name: frozenset((s.path, s.sha256) for s in read_samples(path / "splits" / f"{name}.csv") if s.split == "test")
-        for name in names
+        for name in folds
     }
     return CrossValidation(path.resolve().name, scores, ratio, tested)
 
@@ -91,25 +85,15 @@ def compare_crossvals(paths: Sequence[Path], output: Path) -> str:
     if len({one.name for one in shown}) < len(shown):
         raise DataError(f"two of the folders have the same name ({', '.join(p.name for p in paths)}); rename one")
     rows = [row for first, second in combinations(shown, 2) for row in paired_rows(first, second)]
-    for metric in METRICS:
-        family = [row for row in rows if row["metric"] == metric]
-        for row, adjusted in zip(family, holm([row["p"] for row in family]), strict=True):
-            row["p_holm"] = float(adjusted)
+    correct(rows, "p")
+    caption = "Paired differences over the same folds, corrected resampled t."
+    table = TexTable(_table(rows), caption, "tab:crossval-differences")
     with style.thesis_style():
-        style.save(difference_figure(shown, rows), output / "crossval_comparison")
-    files.write_csv(output / "crossval_comparison.csv", rows, COLUMNS)
-    files.write_text(
-        output / "crossval_comparison.tex",
-        tex_table(
-            *_table(rows), "Paired differences over the same folds, corrected resampled t.", "tab:crossval-differences"
-        ),
-    )
-    report = _document(shown, rows)
-    files.write_text(output / "crossval_comparison.md", document.to_markdown(report))
-    files.write_text(output / "crossval_comparison.html", document.to_html(report, output))
+        figure, report = difference_figure(shown, rows), _document(shown, rows)
+        page = write_comparison(output / "crossval_comparison", rows, figure, report, [table])
     lines = [f"{len(shown[0].tested)} folds, the same in all; second minus first (corrected resampled t, Holm):"]
     lines += ["  " + "  ".join(cells) for cells in _table(rows)[1]]
-    return "\n".join([*lines, f"\nopen {output / 'crossval_comparison.html'}"])
+    return "\n".join([*map(printable, lines), "", f"open {printable(page)}"])
 
 
 def paired_rows(first: CrossValidation, second: CrossValidation) -> list[dict[str, Any]]:
@@ -123,22 +107,23 @@ def paired_rows(first: CrossValidation, second: CrossValidation) -> list[dict[st
         )
     rows = []
     for metric in METRICS:
-        found = corrected_resampled_t(second.scores[metric] - first.scores[metric], (first.ratio + second.ratio) / 2)
+        scores = first.scores[metric], second.scores[metric]
+        tested = corrected_resampled_t(scores[1] - scores[0], (first.ratio + second.ratio) / 2)
         rows.append(
             {
                 "first": first.name,
                 "second": second.name,
                 "metric": metric,
                 "folds": len(first.tested),
-                "first_mean": float(first.scores[metric].mean()),
-                "second_mean": float(second.scores[metric].mean()),
-                "difference": found.mean,
-                "deviation": found.deviation,
-                "low": found.low,
-                "high": found.high,
-                "t": found.t if np.isfinite(found.t) else None,
-                "freedom": found.freedom,
-                "p": found.p,
+                "first_mean": float(scores[0].mean()),
+                "second_mean": float(scores[1].mean()),
+                "difference": tested.mean,
+                "deviation": tested.deviation,
+                "low": tested.low,
+                "high": tested.high,
+                "t": tested.t if np.isfinite(tested.t) else None,
+                "freedom": tested.freedom,
+                "p": tested.p,
                 "p_holm": None,
             }
         )
@@ -146,7 +131,7 @@ def paired_rows(first: CrossValidation, second: CrossValidation) -> list[dict[st
 
 
 def difference_figure(shown: Sequence[CrossValidation], rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Accuracy of every fold, a line a fold so that pairs can be followed; below the differences with intervals."""
+    """Accuracy of every fold, joined by a line so that pairs can be followed; below the differences with intervals."""
     pairs = len(in_accuracy(rows))
     figure = style.new_figure(height=2.9 + 0.24 * pairs)
     upper, lower = figure.subplots(2, 1, height_ratios=[2.0, 0.5 + 0.24 * pairs])
@@ -160,37 +145,24 @@ def difference_figure(shown: Sequence[CrossValidation], rows: Sequence[Mapping[s
     return figure
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def _table(rows: Sequence[Mapping[str, Any]]) -> HeaderAndRows:
     header = ["Second minus first", "Metric", "Difference", "SD over folds", "p", "p (Holm)"]
-    cells = []
-    for row in rows:
-        difference = with_interval({"value": row["difference"], "low": row["low"], "high": row["high"]}, 4)
-        cells.append(
-            [
-                f"{row['second']} − {row['first']}",
-                METRIC_NAMES[row["metric"]],
-                difference,
-                f"{row['deviation']:.4f}",
-                p_text(row["p"]),
-                p_text(row["p_holm"]),
-            ]
-        )
-    return header, cells
+    return header, [
+        [*difference_cells(row), f"{row['deviation']:.4f}", p_text(row["p"]), p_text(row["p_holm"])] for row in rows
+    ]
 
 
-def _document(shown: Sequence[CrossValidation], rows: Sequence[Mapping[str, Any]]) -> document.Document:
+def _document(shown: Sequence[CrossValidation], rows: Sequence[Mapping[str, Any]]) -> Document:
     method = (
         f"Each of the {len(shown[0].tested)} folds was trained and tested by every recipe. The trainings of a "
         "cross-validation share most of their data, so the plain t would be too sure: the variance of the mean is "
         "taken as s² (1/J + n_test/n_train) (Nadeau and Bengio 2003); p is corrected over the pairs, metric by "
         "metric (Holm)."
     )
-    picture = document.Picture("crossval_comparison", "Accuracy of each fold, and the paired differences.")
-    return document.Document(
-        "Comparison of cross-validations",
-        ", ".join(one.name for one in shown),
-        [
-            document.Section("Verdict", [document.Bullets(verdicts(rows)), document.Text(method)]),
-            document.Section("Differences", [document.Table("Paired differences over folds", *_table(rows)), picture]),
-        ],
-    )
+    picture = Picture("crossval_comparison", "Accuracy of each fold, and the paired differences.")
+    differences = Table("Paired differences over folds", *_table(rows))
+    sections = [
+        Section("Verdict", [Bullets(verdicts(rows)), Text(method)]),
+        Section("Differences", [differences, picture]),
+    ]
+    return Document("Comparison of cross-validations", ", ".join(one.name for one in shown), sections)

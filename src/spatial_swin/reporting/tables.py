@@ -3,35 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-METRIC_NAMES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_precision": "Macro precision",
-    "macro_recall": "Macro recall",
-    "macro_f1": "Macro F1",
-    "weighted_precision": "Weighted precision",
-    "weighted_recall": "Weighted recall",
-    "weighted_f1": "Weighted F1",
-    "macro_auc": "Macro AUC (one against rest)",
-    "nll": "NLL (nats)",
-    "brier": "Brier score (0 to 2)",
-    "ece": "ECE (15 equal-width bins)",
-    "ece_equal_mass": "ECE (15 equal-mass bins)",
-}
-CLASS_METRICS = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+from spatial_swin.errors import printable
+from spatial_swin.metric_names import CLASS_METRICS, METRIC_TITLES, Shown, names
+
+HeaderAndRows = tuple[list[str], list[list[str]]]
+ENTRY = ("value", "low", "high", "method")  # what the summary knows of every metric
 SUMMARY_COLUMNS = ("part", "scope", "metric", "value", "low", "high", "support", "method", "remark")
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
+TEX = str.maketrans(
+    {letter: rf"\{letter}" for letter in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"–": "--", "−": "$-$", "±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}", '"': r"\textquotedbl{}"}
+)
 
 
 def with_interval(entry: dict[str, Any], digits: int = 3) -> str:
@@ -46,74 +28,42 @@ def with_interval(entry: dict[str, Any], digits: int = 3) -> str:
 
 def summary_rows(part: str, metrics: dict[str, Any], calibrated: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows of performance_summary.csv: every metric of the part, every class, and calibration after temperature."""
-    rows = []
-
-    def add(scope: str, name: str, entry: dict[str, Any], support: int) -> None:
-        remark = entry.get("reason") or entry.get("note") or ""
-        rows.append(
-            {
-                "part": part,
-                "scope": scope,
-                "metric": name,
-                "support": support,
-                "remark": remark,
-                **{key: entry[key] for key in ("value", "low", "high", "method")},
-            }
-        )
-
-    for name in METRIC_NAMES:
-        add("all classes", name, metrics[name], metrics["items"])
-    for name in ("nll", "brier", "ece", "ece_equal_mass"):
-        if calibrated:
-            add("after temperature", name, calibrated[name], metrics["items"])
-    for label, entries in metrics["per_class"].items():
-        for name in CLASS_METRICS:
-            add(f"class {label}", name, entries[name], entries["support"])
-    return rows
-
-
-def tex_escape(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in text).replace("–", "--").replace("±", r"$\pm$")
-
-
-def tex_table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
-    """One booktabs table, the first column to the left and the others to the right; needs \\usepackage{booktabs}."""
-    lines = [
-        r"\begin{table}",
-        r"  \centering",
-        rf"  \caption{{{tex_escape(caption)}}}",
-        rf"  \label{{{label}}}",
-        rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
-        r"    \toprule",
+    items = metrics["items"]
+    entries = [("all classes", name, metrics[name], items) for name in METRIC_TITLES]
+    entries += [
+        ("after temperature", name, calibrated[name], items) for name in names(Shown.TEMPERATURE) if calibrated
     ]
-    lines.append("    " + " & ".join(map(tex_escape, header)) + r" \\")
-    lines.append(r"    \midrule")
-    lines += ["    " + " & ".join(map(tex_escape, row)) + r" \\" for row in rows]
-    lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
-    return "\n".join(lines) + "\n"
+    entries += [
+        (f"class {label}", name, scores[name], scores["support"])
+        for label, scores in metrics["per_class"].items()
+        for name in CLASS_METRICS
+    ]
+    return [
+        {"part": part, "scope": scope, "metric": name, "support": support}
+        | {key: entry[key] for key in ENTRY}
+        | {"remark": entry.get("reason") or entry.get("note") or ""}
+        for scope, name, entry, support in entries
+    ]
 
 
-def overall_table(metrics: dict[str, Any], calibrated: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def overall_table(metrics: dict[str, Any], calibrated: dict[str, Any]) -> HeaderAndRows:
     """Header and rows: metric and value with interval; a column after temperature where one was fitted."""
-    header = ["Metric", "Value [95 % interval]"] + (["After temperature"] if calibrated else [])
-    rows = []
-    for name, title in METRIC_NAMES.items():
-        row = [title, with_interval(metrics[name])]
-        if calibrated:
-            row.append(
-                with_interval(calibrated[name]) if name in ("nll", "brier", "ece", "ece_equal_mass") else "same"
-            )
-        rows.append(row)
-    if calibrated:  # one-against-rest ranks of several classes do change a little with the temperature
-        rows[list(METRIC_NAMES).index("macro_auc")][2] = with_interval(calibrated["macro_auc"])
-    return header, rows
+    rows = [[title, with_interval(metrics[name])] for name, title in METRIC_TITLES.items()]
+    if not calibrated:
+        return ["Metric", "Value [95 % interval]"], rows
+    changing = names(Shown.TEMPERATURE)
+    after = [with_interval(calibrated[name]) if name in changing else "same" for name in METRIC_TITLES]
+    return (
+        ["Metric", "Value [95 % interval]", "After temperature"],
+        [[*row, value] for row, value in zip(rows, after, strict=True)],
+    )
 
 
-def class_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def class_table(metrics: dict[str, Any]) -> HeaderAndRows:
     """Header and rows: each class with precision, recall, F1 with intervals, and its number of items."""
     rows = [
-        [label, *(with_interval(entries[name]) for name in CLASS_METRICS), str(entries["support"])]
-        for label, entries in metrics["per_class"].items()
+        [label, *(with_interval(scores[name]) for name in CLASS_METRICS), str(scores["support"])]
+        for label, scores in metrics["per_class"].items()
     ]
     return ["Class", *CLASS_METRICS.values(), "Items"], rows
 
@@ -121,3 +71,31 @@ def class_table(metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 def p_text(value: float | None) -> str:
     """A p-value for a table: four places, a power of ten where they would all be 0, a dash where there is none."""
     return "–" if value is None else f"{value:.4f}" if value >= 1e-4 else f"{value:.1e}"
+
+
+def tex_escape(text: str) -> str:
+    """Text as LaTeX sets it, on one line, without commands."""
+    return printable(text).translate(TEX)
+
+
+def tex_table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str, label: str) -> str:
+    """One booktabs table, the first column to the left and the others to the right; needs \\usepackage{booktabs}."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "    " + " & ".join(map(tex_escape, cells)) + r" \\"
+
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{tex_escape(caption)}}}",
+        rf"  \label{{{label}}}",
+        rf"  \begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+        r"    \toprule",
+        line(header),
+        r"    \midrule",
+        *map(line, rows),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -9,14 +9,12 @@ import numpy as np
 from spatial_swin.reporting.chapters_explanation import explanations_section
 from spatial_swin.reporting.chapters_results import calibration_section, errors_section, results_section
 from spatial_swin.reporting.chapters_training import data_section, training_section
-from spatial_swin.reporting.document import Block, Bullets, Document, Section, Text, Warnings
-from spatial_swin.reporting.evidence import Evidence
-from spatial_swin.reporting.findings import Findings
+from spatial_swin.reporting.document import Block, Bullets, Document, Section, Text, Warnings, counted, sentence
+from spatial_swin.reporting.evidence import Evidence, Findings
 from spatial_swin.reporting.tables import with_interval
-from spatial_swin.reporting.wording import counted, sentence
 
 
-def thesis_document(found: Evidence, findings: Findings) -> Document:
+def thesis_document(evidence: Evidence, findings: Findings) -> Document:
     """All chapters, in the order in which a reader asks."""
     writers = (
         summary_section,
@@ -29,25 +27,25 @@ def thesis_document(found: Evidence, findings: Findings) -> Document:
         limits_section,
         _repetition,
     )
-    subtitle = f"{len(found.class_names)} classes: {', '.join(found.class_names[:12])}"
-    if len(found.class_names) > 12:
-        subtitle += f" and {len(found.class_names) - 12} more"
+    subtitle = f"{len(evidence.class_names)} classes: {', '.join(evidence.class_names[:12])}"
+    if len(evidence.class_names) > 12:
+        subtitle += f" and {len(evidence.class_names) - 12} more"
     return Document(
-        f"Results of the run {found.name}",
+        f"Results of the run {evidence.name}",
         subtitle,
-        [section for writer in writers if (section := writer(found, findings)).blocks],
+        [section for writer in writers if (section := writer(evidence, findings)).blocks],
     )
 
 
-def summary_section(found: Evidence, _: Findings) -> Section:
+def summary_section(evidence: Evidence, _: Findings) -> Section:
     blocks: list[Block] = []
-    if found.metrics:
-        m = found.metrics
+    if evidence.metrics:
+        m = evidence.metrics
         methods = m["accuracy"]["method"]
         if m["macro_f1"]["method"] != methods:
             methods = f"{methods} for the accuracy, {m['macro_f1']['method']} for F1"
         text = (
-            f"On {counted(m['items'], 'item')} of the {found.part} part, from {counted(m['groups'], 'group')}, the "
+            f"On {counted(m['items'], 'item')} of the {evidence.part} part, from {counted(m['groups'], 'group')}, the "
             f"model reaches an accuracy of {with_interval(m['accuracy'])} and a "
             f"macro F1 of {with_interval(m['macro_f1'])} (95 % intervals: {methods})."
         )
@@ -59,53 +57,55 @@ def summary_section(found: Evidence, _: Findings) -> Section:
         blocks.append(Text(text))
     else:
         blocks.append(Text("There are no predictions in this run, so there are no results to report."))
-    if found.problems or found.notes:
-        blocks.append(Warnings([sentence(text) for text in (*found.problems, *found.notes)]))
+    if evidence.problems or evidence.notes:
+        blocks.append(Warnings([sentence(text) for text in (*evidence.problems, *evidence.notes)]))
     return Section("Summary", blocks)
 
 
-def limits_section(found: Evidence, _: Findings) -> Section:
+def limits_section(evidence: Evidence, _: Findings) -> Section:
     items = []
-    if found.metrics:
+    if evidence.metrics:
         items.append(
             "This is one training run. The intervals say how much the result would vary with other recordings, not "
             "how much with another seed; for that train several seeds, or cross-validate, and report them together."
         )
-        if 1 < found.metrics["groups"] < 20:
-            items.append(f"Only {found.metrics['groups']} groups were tested, so the intervals are likely too narrow.")
+        if 1 < evidence.metrics["groups"] < 20:
+            items.append(
+                f"Only {evidence.metrics['groups']} groups were tested, so the intervals are likely too narrow."
+            )
     items += [
-        sentence(note) for note in found.notes if "more than one part" in note or "alone gives the class" in note
+        sentence(note) for note in evidence.notes if "more than one part" in note or "alone gives the class" in note
     ]
-    if found.samples and not any("more than one part" in note for note in found.notes):
-        split_by = found.key("Data", "split_by", "none")
+    if evidence.samples and not any("more than one part" in note for note in evidence.notes):
+        split_by = evidence.key("Data", "split_by", "none")
         unseen = split_by if split_by not in (None, "none") else "recording (group)"
-        factors = sorted({f for s in found.samples[:1] for f in s.factors} - {"chunk", "recording", str(split_by)})
+        factors = sorted({f for s in evidence.samples[:1] for f in s.factors} - {"chunk", "recording", str(split_by)})
         text = f"The result holds for a new {unseen}"
-        seen = [f for f in factors if _mostly_seen(found, f)]
+        seen = [f for f in factors if _mostly_seen(evidence, f)]
         items.append(text + (f"; values of {', '.join(seen)} in the test part were also trained on." if seen else "."))
-    if found.part == "validation":
+    if evidence.part == "validation":
         items.append("The results are of the validation part, which chose the best epoch: they are optimistic.")
-    if len(found.openings) > 1:
-        items.append(f"The test part was predicted {len(found.openings)} times; only the first time it was unseen.")
+    if len(evidence.openings) > 1:
+        items.append(f"The test part was predicted {len(evidence.openings)} times; only the first time it was unseen.")
     if not items:
         items.append("There are no results, so there is nothing to qualify.")
     return Section("Limits", [Bullets(items)])
 
 
-def _mostly_seen(found: Evidence, factor: str) -> bool:
-    trained = {sample.factors.get(factor) for sample in found.samples if sample.split == "train"}
-    tested = [sample.factors.get(factor) for sample in found.samples if sample.split == "test"]
+def _mostly_seen(evidence: Evidence, factor: str) -> bool:
+    trained = {sample.factors.get(factor) for sample in evidence.samples if sample.split == "train"}
+    tested = [sample.factors.get(factor) for sample in evidence.samples if sample.split == "test"]
     return bool(tested) and bool(np.mean([value in trained for value in tested]) > 0.5)
 
 
-def _repetition(found: Evidence, _: Findings) -> Section:
+def _repetition(evidence: Evidence, _: Findings) -> Section:
     lines = [
         "recipe.yaml holds the recipe as resolved: `spatial-swin train --config recipe.yaml --output_dir runs/again` "
         "trains it again.",
         "split.csv holds the split with the SHA-256 of every picture.",
     ]
-    if found.openings:
-        when = ", ".join(f"{entry.get('when', '?')} by {entry.get('by', '?')}" for entry in found.openings)
-        lines.append(f"The test part was predicted {counted(len(found.openings), 'time')}: {when}.")
+    if evidence.openings:
+        when = ", ".join(f"{entry.get('when', '?')} by {entry.get('by', '?')}" for entry in evidence.openings)
+        lines.append(f"The test part was predicted {counted(len(evidence.openings), 'time')}: {when}.")
     lines.append("performance_summary.csv and .tex hold the tables; every figure is also there as .pdf.")
     return Section("Doing it again", [Bullets(lines)])
