@@ -123,7 +123,7 @@ def summarise(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """All metrics of one part with 95 % intervals, JSON-ready (`metrics.json` holds one such dict a part).
+    """All metrics of one part with 95 % intervals, JSON-ready (`metrics.json` holds one such dict per part).
 
     labels: int [N] into class_names. probabilities: float [N, K]. groups: N names of what was recorded together, or
     None when every item is independent. Shares of independent items get Wilson's interval, all else the cluster
@@ -134,52 +134,52 @@ def summarise(
     if not len(labels) or probabilities.shape != (len(labels), classes):
         raise DataError(
             f"cannot evaluate {len(labels)} labels with probabilities of shape {probabilities.shape} for {classes} "
-            "classes; give at least one item and one probability a class"
+            "classes; give at least one item and one probability per class"
         )
     numbers = intervals.group_numbers(groups, len(labels))
-    items = item_sums(labels, probabilities)
-    sums = intervals.group_sums(items, numbers)
-    point = {name: value[0] for name, value in metrics_of_sums(sums.sum(axis=0, keepdims=True), classes).items()}
-    draws = (
-        intervals.bootstrap_sums(sums, lambda drawn: metrics_of_sums(drawn, classes), resamples, seed)
-        if len(sums) > 1
-        else None
-    )
-    finder = _IntervalFinder(sums, draws, point, independent=len(sums) == len(labels), classes=classes)
+    sums = intervals.group_sums(item_sums(labels, probabilities), numbers)
+    metrics = _Metrics(sums, classes, len(labels), resamples, seed)
+    support = np.bincount(labels, minlength=classes).tolist()
     summary: dict[str, Any] = {
         "items": len(labels),
         "groups": len(sums),
-        "absent_classes": [name for k, name in enumerate(class_names) if not (labels == k).any()],
+        "absent_classes": [name for name, items in zip(class_names, support, strict=True) if not items],
         "bootstrap": {"unit": "group", "resamples": resamples, "seed": seed, "level": intervals.LEVEL},
     }
-    for name, value in point.items():
-        if value.ndim == 0:
-            summary[name] = finder.overall(name).around(float(value))
+    summary |= {name: metrics.overall(name) for name, value in metrics.point.items() if value.ndim == 0}
     area, interval = macro_auc(labels, probabilities, numbers)
     summary["macro_auc"] = interval.around(area)
     for name, binning in (("ece", "equal width"), ("ece_equal_mass", "equal mass")):
         summary[name] |= {"bins": BINS, "binning": binning}
     summary["mean_confidence"] = float(probabilities.max(axis=1).mean())
     summary["per_class"] = {
-        name: {metric: finder.of_class(metric, k).around(float(point[metric][k])) for metric in CLASS_METRICS}
-        | {"support": int((labels == k).sum())}
+        name: {metric: metrics.of_class(metric, k) for metric in CLASS_METRICS} | {"support": support[k]}
         for k, name in enumerate(class_names)
     }
     summary["confusion"] = confusion_matrix(labels, probabilities.argmax(axis=1), classes).tolist()
     return summary
 
 
-class _IntervalFinder:
-    """Chooses the interval of each metric: Wilson, cluster bootstrap, or none with the reason."""
+class _Metrics:
+    """The metrics of sums [G, S], each with the interval that fits it: Wilson, cluster bootstrap, or none and why."""
 
-    def __init__(
-        self, sums: np.ndarray, draws: Statistics | None, point: Statistics, independent: bool, classes: int
-    ) -> None:
-        self.sums, self.draws, self.point, self.independent, self.classes = sums, draws, point, independent, classes
+    def __init__(self, sums: np.ndarray, classes: int, items: int, resamples: int, seed: int) -> None:
+        def metrics(drawn: np.ndarray) -> Statistics:
+            return metrics_of_sums(drawn, classes)
+
+        self.sums, self.independent = sums, len(sums) == items
         self.right, self.true, self.said = (sums[:, k * classes : (k + 1) * classes] for k in range(3))
-        self.method = "bootstrap over items" if independent else "cluster bootstrap over groups"
+        self.point = {name: value[0] for name, value in metrics(sums.sum(axis=0, keepdims=True)).items()}
+        self.draws = intervals.bootstrap_sums(sums, metrics, resamples, seed) if len(sums) > 1 else None
+        self.method = "bootstrap over items" if self.independent else "cluster bootstrap over groups"
 
-    def overall(self, name: str) -> Interval:
+    def overall(self, name: str) -> dict[str, Any]:
+        return self._overall_interval(name).around(float(self.point[name]))
+
+    def of_class(self, metric: str, k: int) -> dict[str, Any]:
+        return self._class_interval(metric, k).around(float(self.point[metric][k]))
+
+    def _overall_interval(self, name: str) -> Interval:
         if self.draws is None:
             return no_interval("all items are of one group, so how much groups differ cannot be known")
         count = float(self.true.sum())
@@ -189,7 +189,7 @@ class _IntervalFinder:
         method = f"{self.method}, bins fixed, shifted by its bias" if biased is not None else self.method
         return intervals.percentile_interval(self.draws[name], len(self.sums), method, biased)
 
-    def of_class(self, metric: str, k: int) -> Interval:
+    def _class_interval(self, metric: str, k: int) -> Interval:
         if not self.true[:, k].any():
             return no_interval("the class does not occur")
         of = {"recall": self.true, "precision": self.said, "f1": self.true + self.said}[metric][:, k]
