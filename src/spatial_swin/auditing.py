@@ -4,6 +4,7 @@ In goes a folder of pictures, out come a `reporting.audit_page.Audit`, its page 
 wiring: measuring is done by `data.fingerprints`, judging by `evaluation.alarms`, writing by `reporting.audit_page`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,9 @@ import numpy as np
 
 from spatial_swin import files
 from spatial_swin.audio.tiles import TileMap
+from spatial_swin.data import fingerprints
 from spatial_swin.data.factors import Factors, factor_table, find_factors
-from spatial_swin.data.fingerprints import (
-    COLUMNS,
-    STATISTICS,
-    THUMBNAIL,
-    Box,
-    Fingerprints,
-    fingerprint,
-    identical,
-    near_identical,
-    same_detail,
-)
+from spatial_swin.data.fingerprints import COLUMNS, STATISTICS, THUMBNAIL, Box, Fingerprints
 from spatial_swin.data.folder import Picture, PictureFolder, scan_folder
 from spatial_swin.data.splits import describe_split, k_folds, split_samples
 from spatial_swin.errors import DataError
@@ -33,7 +25,7 @@ from spatial_swin.reporting.audit_page import Audit, Copy, write_page, write_tab
 
 FOLDS = 5
 EXAMPLES = 4
-CELLS = 4  # parts a side of a picture without a tile map
+CELLS = 4  # parts per side of a picture without a tile map
 PROGRAMMES = 3  # in every class, for folds that hold out whole programmes
 MEASURED = 0.95  # share of the pictures that must have a measured loudness for it to stand for the level
 
@@ -98,7 +90,7 @@ def look(folder: PictureFolder, factors: Factors, workers: int | None = None) ->
     """Open every picture once. Raises DataError listing the ones that cannot be read."""
     pictures = sorted(folder.pictures, key=lambda picture: picture.path)
     boxes, size = level_tiles(folder.root)
-    prints = fingerprint(folder.root, [picture.path for picture in pictures], boxes, size, workers)
+    prints = fingerprints.fingerprint(folder.root, [picture.path for picture in pictures], boxes, size, workers)
     recordings = factors.groups()
     return Subject(folder, factors, pictures, [recordings[p.path] for p in pictures], prints, bool(boxes))
 
@@ -159,10 +151,12 @@ def find_copies(subject: Subject, division: Division) -> tuple[list[list[int]], 
     Pairs of two classes are left out: one programme in two layouts may look alike, and that is no leak.
     """
     sha256, labels, paths = subject.prints.sha256, subject.labels, subject.paths
-    near = near_identical(subject.prints.thumbnails, division.parts if division.ready else division.groups)
+    near = fingerprints.near_identical(
+        subject.prints.thumbnails, division.parts if division.ready else division.groups
+    )
     near = [pair for pair in near if sha256[pair[0]] != sha256[pair[1]] and labels[pair[0]] == labels[pair[1]]]
-    agree = same_detail(subject.folder.root, [(paths[i], paths[j]) for i, j, _ in near])
-    return identical(sha256), [pair for pair, same in zip(near, agree, strict=True) if same]
+    agree = fingerprints.same_detail(subject.folder.root, [(paths[i], paths[j]) for i, j, _ in near])
+    return fingerprints.identical(sha256), [pair for pair, same in zip(near, agree, strict=True) if same]
 
 
 def as_copy(subject: Subject, division: Division, kind: str, rows: Sequence[int], difference: float) -> Copy:
@@ -175,10 +169,9 @@ def guesses(subject: Subject, columns: dict[str, list[str]]) -> list[Finding]:
     """What tiny classifiers make of names and of file-level statistics, tested on recordings they never saw."""
     labels, recordings = subject.labels, subject.recordings
     count = min(FOLDS, fewest_groups(labels, recordings))
-    if count < 2:
-        text = "names and statistics are not tested: a class has one recording, so nothing can be held out"
-        return [Finding("shortcut", "tiny classifiers", False, text, "add recordings")]
     try:
+        if count < 2:
+            raise DataError("a class has one recording, so nothing can be held out")
         # the names of held-out programmes would tell a classifier nothing, so names are tested by recording
         by_recording = k_folds(labels, recordings, count, ("audit", "recording"))
     except DataError as error:
@@ -186,7 +179,7 @@ def guesses(subject: Subject, columns: dict[str, list[str]]) -> list[Finding]:
         return [Finding("shortcut", "tiny classifiers", False, text, "add recordings")]
     named = alarms.names_finding(labels, recordings, by_recording, columns)
     folds, groups = folds_by_programme(labels, columns) or (by_recording, recordings)
-    return [*([named] if named else []), *alarms.shortcut_findings(labels, groups, folds, families(subject))]
+    return [*([named] if named else []), *alarms.shortcut_findings(labels, groups, folds, statistics_of(subject))]
 
 
 def folds_by_programme(labels: Sequence[str], columns: dict[str, list[str]]) -> tuple[np.ndarray, list[str]] | None:
@@ -203,32 +196,31 @@ def folds_by_programme(labels: Sequence[str], columns: dict[str, list[str]]) -> 
 
 def fewest_groups(labels: Sequence[str], groups: Sequence[str]) -> int:
     """Groups of the class that has fewest."""
-    found: dict[str, set[str]] = {}
-    for label, group in zip(labels, groups, strict=True):
-        found.setdefault(label, set()).add(group)
-    return min(map(len, found.values()))
+    return min(Counter(label for label, _ in set(zip(labels, groups, strict=True))).values())
 
 
-def families(subject: Subject) -> dict[str, Family]:
+def statistics_of(subject: Subject) -> dict[str, Family]:
     """Statistics to try, by family, with where they come from.
 
     Measured loudness wins over the picture's. Where the tiles are not known, level is what every part of the picture
     says alike, and silence is columns that are black from top to bottom: the rest may be what a cue shows.
     """
     prints, measures = subject.prints, subject.factors.measures
-    found = {name: Family(prints.family(name), "of the file") for name in STATISTICS}
+    families = {name: Family(prints.family(name), "of the file") for name in STATISTICS}
     for name in ("level", "silence", "bandwidth"):
-        found[name] = Family(prints.family(name), "from the magnitude tiles" if subject.tiles else "from the picture")
+        families[name] = Family(
+            prints.family(name), "from the magnitude tiles" if subject.tiles else "from the picture"
+        )
     if not subject.tiles:
-        found["level"] = Family(cell_means(prints.thumbnails), "in every part of the picture", in_every_part=True)
-        found["silence"] = Family(prints.column("silent_columns"), "black columns of the picture")
+        families["level"] = Family(cell_means(prints.thumbnails), "in every part of the picture", in_every_part=True)
+        families["silence"] = Family(prints.column("silent_columns"), "black columns of the picture")
     names = list(dict.fromkeys(name for path in subject.paths for name in measures.get(path, {})))
     names = [name for name in names if "before" not in name] or names
     if names:
         measured = np.array([[measures[path][name] for name in names] for path in subject.paths])
         if np.isfinite(measured).all(axis=1).mean() >= MEASURED:
-            found["level"] = Family(measured, f"{', '.join(names)} in the manifest")
-    return found
+            families["level"] = Family(measured, f"{', '.join(names)} in the manifest")
+    return families
 
 
 def cell_means(thumbnails: np.ndarray) -> np.ndarray:
@@ -247,7 +239,7 @@ def level_tiles(root: Path) -> tuple[list[Box], tuple[int, int] | None]:
 
 
 def write_statistics(subject: Subject, path: Path) -> None:
-    """statistics.csv: a row a picture, its hash and every file-level statistic."""
+    """statistics.csv: one row per picture, its hash and every file-level statistic."""
     prints = subject.prints
     rows = [
         {"path": path, "sha256": digest, **{name: round(float(v), 5) for name, v in zip(COLUMNS, row, strict=True)}}

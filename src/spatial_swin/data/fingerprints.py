@@ -20,7 +20,7 @@ from tqdm import tqdm
 from spatial_swin.errors import DataError, Problem, raise_problems
 from spatial_swin.keyed_random import keyed_generator
 
-THUMBNAIL = 32  # pixels a side: a tile of a 4x4 mosaic keeps 8x8 of them
+THUMBNAIL = 32  # pixels per side: a tile of a 4x4 mosaic keeps 8x8 of them
 FLOOR = 4  # grey levels of 255: at or below it a pixel shows nothing (0 is the bottom of a fixed scale; JPEG rings)
 ACTIVE_ROW = 8.0  # mean grey level at which a row counts as having signal: 3 % of the scale
 STATISTICS = {
@@ -88,27 +88,24 @@ def fingerprint(
             return f"cannot be read as a picture ({error})"
 
     with ThreadPoolExecutor(workers) as pool:
-        found = list(tqdm(pool.map(look, files), total=len(files), desc="pictures", disable=None))
-    problems = [
-        Problem(path, entry, "replace or remove it")
-        for path, entry in zip(paths, found, strict=True)
-        if isinstance(entry, str)
-    ]
+        looks = dict(
+            zip(paths, tqdm(pool.map(look, files), total=len(files), desc="pictures", disable=None), strict=True)
+        )
+    advice = "replace or remove it"
+    problems = [Problem(path, entry, advice) for path, entry in looks.items() if isinstance(entry, str)]
     raise_problems(DataError, problems, f"Pictures in {root} cannot be read")
-    whole = [entry for entry in found if not isinstance(entry, str)]
-    if not whole:
+    if not looks:
         raise DataError(f"{root}: there is no picture to look at")
-    return Fingerprints(
-        [entry[0] for entry in whole], np.stack([entry[1] for entry in whole]), np.array([entry[2] for entry in whole])
-    )
+    digests, thumbnails, statistics = zip(*looks.values(), strict=True)
+    return Fingerprints(list(digests), np.stack(thumbnails), np.array(statistics))
 
 
 def identical(sha256: Sequence[str]) -> list[list[int]]:
     """Rows with the same bytes, in lists of two or more."""
-    found: dict[str, list[int]] = {}
+    rows_of: dict[str, list[int]] = {}
     for row, digest in enumerate(sha256):
-        found.setdefault(digest, []).append(row)
-    return [rows for rows in found.values() if len(rows) > 1]
+        rows_of.setdefault(digest, []).append(row)
+    return [rows for rows in rows_of.values() if len(rows) > 1]
 
 
 def near_identical(thumbnails: np.ndarray, groups: Sequence[str]) -> list[tuple[int, int, float]]:
@@ -183,9 +180,8 @@ def _close_pairs(bucket: np.ndarray, unit: np.ndarray, group_codes: np.ndarray, 
         if not plain:
             close = unit[bucket[block]] @ unit[bucket].T >= NEAR_COSINE
         close &= groups[block, None] != groups[None, :]
-        pairs += [
-            (int(bucket[start + a]), int(bucket[b])) for a, b in np.argwhere(close) if bucket[start + a] < bucket[b]
-        ]
+        near = ((int(bucket[start + a]), int(bucket[b])) for a, b in np.argwhere(close))
+        pairs += [(i, j) for i, j in near if i < j]
     return pairs
 
 
@@ -219,13 +215,5 @@ def _level_statistics(pixels: np.ndarray) -> list[float]:
     height = pixels.shape[0]
     top = 1 - active[0] / height if len(active) else 0.0
     bottom = 1 - (active[-1] + 1) / height if len(active) else 0.0
-    return [
-        mean,
-        spread,
-        float(seen[0]),
-        float(seen[-1]),
-        silent,
-        float(counts[: FLOOR + 1].sum() / total),
-        top,
-        bottom,
-    ]
+    dark = float(counts[: FLOOR + 1].sum() / total)
+    return [mean, spread, float(seen[0]), float(seen[-1]), silent, dark, top, bottom]

@@ -34,8 +34,8 @@ def pooled_tiles(root: str | os.PathLike[str], paths: Sequence[str], workers: in
         return np.concatenate([pool_tile(pixels[y : y + h, x : x + w]) for x, y, w, h in known])
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool_of_threads:
-        found = pool_of_threads.map(pool, paths)
-        return np.stack(list(tqdm(found, total=len(paths), desc="pooled cues", disable=None)))
+        pooled = pool_of_threads.map(pool, paths)
+        return np.stack(list(tqdm(pooled, total=len(paths), desc="pooled cues", disable=None)))
 
 
 def pool_tile(pixels: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ SHORTCUTS = {
     "format": ("the picture's size or bit depth", "make the pictures of every class with one tool and one setting"),
     "file size": ("the file size", "file size follows what the picture shows; look at it only if a row above alarms"),
 }
-CONTENT = {"file size"}  # compressed size depends on the cue maps themselves: told, never an alarm
+CONTENT = {"file size"}  # compressed size depends on the cue maps themselves: shown, never an alarm
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class FactorFinding:
 
 
 def balance(labels: Sequence[str]) -> Finding:
-    """Pictures a class: an alarm from a ratio of IMBALANCE."""
+    """Pictures per class: an alarm from a ratio of IMBALANCE."""
     counts = Counter(labels)
     ratio = max(counts.values()) / min(counts.values())
     listed = ", ".join(f"{label}: {n}" for label, n in sorted(counts.items()))
@@ -92,14 +92,14 @@ def balance(labels: Sequence[str]) -> Finding:
 
 
 def recordings(labels: Sequence[str], groups: Sequence[str], grouped: bool) -> Finding:
-    """Recordings a class; fewer than 3 cannot be divided into train, validation and test."""
+    """Recordings per class; fewer than 3 cannot be divided into train, validation and test."""
     per_class = {label: len({g for g, y in zip(groups, labels, strict=True) if y == label}) for label in set(labels)}
     listed = ", ".join(f"{label}: {n}" for label, n in sorted(per_class.items()))
     few = [label for label, n in sorted(per_class.items()) if n < 3]
     if few:
         text = f"recordings by class: {listed}; {', '.join(few)} cannot be in train, validation and test by recording"
         return Finding("recordings", "recordings", True, text, "add recordings, not chunks", min(per_class.values()))
-    text = f"recordings by class: {listed} ({len(labels) / len(set(groups)):.1f} pictures a recording)"
+    text = f"recordings by class: {listed} ({len(labels) / len(set(groups)):.1f} pictures per recording)"
     if not grouped:
         text += "; each picture counts as one, because neither names nor a manifest say which belong together"
     return Finding("recordings", "recordings", False, text, value=min(per_class.values()))
@@ -120,7 +120,7 @@ def factor_findings(
         measured = f"Cramer's V {association.corrected:.2f}, p {association.p:.2g}, {association.units} recordings"
         alone = share > 0 and (len(table.values) < association.units or name in PROGRAMMES)
         exclusive = f"; {share:.0%} of the recordings have a {name} that occurs in one class only" if alone else ""
-        # one recording a programme leaves V at 0, and yet no programme can be compared between classes
+        # one recording per programme leaves V at 0, and yet no programme can be compared between classes
         alarm |= name in PROGRAMMES and share >= UNPAIRED
         if alarm:
             verb = "determines" if share > 0.99 or association.corrected > 0.9 else "is tied to"
@@ -143,7 +143,7 @@ def names_finding(
         return None
     guess = guess_from_names(list(used.values()), labels, groups, folds)
     alarm = guess.lower_skill > SKILL
-    text = f"the names alone ({', '.join(used)}) predict the class with {_told(guess)}"
+    text = f"the names alone ({', '.join(used)}) predict the class with {_measured(guess)}"
     text += (
         ": programme or listener give the class away, no picture needed"
         if alarm
@@ -170,7 +170,7 @@ def shortcut_findings(
         guess = look(features, labels, groups, folds)
         above = guess.lower_skill > SKILL
         alarm = above and family not in CONTENT
-        text = f"{called} alone ({origin}) predicts the class with {_told(guess)}"
+        text = f"{called} alone ({origin}) predicts the class with {_measured(guess)}"
         if alarm:
             text += f": a shortcut on {family}, not spatial content"
         elif above:
@@ -196,35 +196,44 @@ def leak_findings(
     seen: dict[str, set[str]] = {}
     for group, part in zip(groups, parts, strict=True):
         seen.setdefault(group, set()).add(part)
-    shared = sorted(group for group, found in seen.items() if len(found) > 1)
+    shared = sorted(group for group, own in seen.items() if len(own) > 1)
+    sides, across = (parts, "parts") if divided else (groups, "recordings")
+    crossing = [rows for rows in identical if len({sides[row] for row in rows}) > 1]
+    close = [pair for pair in near if sides[pair[0]] != sides[pair[1]]]
+    torn = [rows for rows in identical if len({labels[row] for row in rows}) > 1]
     text = f"no {group_name} is in two parts"
     if shared:
         named = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
         text = f"{len(shared)} of {len(seen)} {group_name} groups are in more than one part: {named}"
-    advice = "divide with --split_by recording (or by programme, listener)" if shared else ""
-    findings = [Finding("leak", "groups across parts", bool(shared), text, advice, len(shared))]
+    return [
+        _counted("groups across parts", shared, text, "divide with --split_by recording (or by programme, listener)"),
+        _counted(
+            "identical pictures",
+            crossing,
+            f"sets of identical pictures across {across}: {len(crossing)} (in all: {len(identical)})",
+            "keep one of each set (duplicates.csv lists them)",
+        ),
+        _counted(
+            "near-identical pictures",
+            close,
+            f"pairs of pictures that look the same, but for small differences, across {across}: {len(close)}",
+            "look at them in the report; give copies one recording in a manifest, or remove them",
+        ),
+        _counted(
+            "one picture, two labels",
+            torn,
+            f"sets of identical pictures with two labels: {len(torn)}",
+            "correct the labels",
+        ),
+    ]
 
-    def crosses(rows: Sequence[int]) -> bool:
-        return len({parts[row] for row in rows}) > 1 if divided else len({groups[row] for row in rows}) > 1
 
-    across = "parts" if divided else "recordings"
-    crossing = [rows for rows in identical if crosses(rows)]
-    text = f"sets of identical pictures across {across}: {len(crossing)} (in all: {len(identical)})"
-    advice = "keep one of each set (duplicates.csv lists them)" if crossing else ""
-    findings.append(Finding("leak", "identical pictures", bool(crossing), text, advice, len(crossing)))
-    close = [pair for pair in near if crosses(pair[:2])]
-    text = f"pairs of pictures that look the same, but for small differences, across {across}: {len(close)}"
-    advice = "look at them in the report; give copies one recording in a manifest, or remove them" if close else ""
-    findings.append(Finding("leak", "near-identical pictures", bool(close), text, advice, len(close)))
-    torn = [rows for rows in identical if len({labels[row] for row in rows}) > 1]
-    text = f"sets of identical pictures with two labels: {len(torn)}"
-    findings.append(
-        Finding("leak", "one picture, two labels", bool(torn), text, "mend the labels" if torn else "", len(torn))
-    )
-    return findings
+def _counted(check: str, cases: Sequence[object], text: str, advice: str) -> Finding:
+    """A leak that counts its cases: an alarm with advice from the first one."""
+    return Finding("leak", check, bool(cases), text, advice if cases else "", len(cases))
 
 
-def _told(guess: Guess) -> str:
+def _measured(guess: Guess) -> str:
     limits = "" if guess.low is None else f" [{guess.low:.2f}, {guess.high:.2f}]"
     return f"balanced accuracy {guess.accuracy:.2f}{limits} against {guess.chance:.2f} by chance"
 

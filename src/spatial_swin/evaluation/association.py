@@ -53,12 +53,8 @@ class Guess:
     groups: int
 
     @property
-    def skill(self) -> float:
-        """0 at chance, 1 at certainty."""
-        return (self.accuracy - self.chance) / (1 - self.chance)
-
-    @property
     def lower_skill(self) -> float:
+        """Of the lower limit, else of the accuracy: 0 at chance, 1 at certainty."""
         return ((self.accuracy if self.low is None else self.low) - self.chance) / (1 - self.chance)
 
 
@@ -91,7 +87,7 @@ def cramers_v(counts: np.ndarray) -> Association:
 
 
 def guess_from_statistics(
-    features: np.ndarray, labels: Sequence[str], groups: Sequence[str], folds: np.ndarray, seed: int = 0
+    features: np.ndarray, labels: Sequence[str], groups: Sequence[str], folds: np.ndarray
 ) -> Guess:
     """A shallow tree on features [N, F] (NaN for what is not known), tested on the folds [N] it did not see."""
     from sklearn.tree import DecisionTreeClassifier
@@ -101,21 +97,17 @@ def guess_from_statistics(
     for fold in np.unique(folds):
         train, test = folds != fold, folds == fold
         smallest = max(3, int(train.sum()) // 100)
-        tree = DecisionTreeClassifier(
-            max_depth=4, min_samples_leaf=smallest, class_weight="balanced", random_state=seed
-        )
+        tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=smallest, class_weight="balanced", random_state=0)
         predicted[test] = tree.fit(features[train], codes[train]).predict(features[test])
     return _scored(codes, predicted, groups)
 
 
-def guess_in_every_part(
-    parts: np.ndarray, labels: Sequence[str], groups: Sequence[str], folds: np.ndarray, seed: int = 0
-) -> Guess:
+def guess_in_every_part(parts: np.ndarray, labels: Sequence[str], groups: Sequence[str], folds: np.ndarray) -> Guess:
     """What *every* part [N, P] of a picture tells alone: the lower quartile of the guesses from each of P numbers.
 
     A level that depends on the class lifts all of a picture; a cue that depends on the layout lifts its own tile.
     """
-    guesses = [guess_from_statistics(parts[:, [part]], labels, groups, folds, seed) for part in range(parts.shape[1])]
+    guesses = [guess_from_statistics(parts[:, [part]], labels, groups, folds) for part in range(parts.shape[1])]
     return sorted(guesses, key=lambda guess: guess.accuracy)[len(guesses) // 4]
 
 

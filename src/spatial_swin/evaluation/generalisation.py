@@ -60,20 +60,12 @@ def summarise_folds(
         error = None if low is None or high is None else (high - low) / (2 * float(stats.norm.ppf((1 + LEVEL) / 2)))
         return FoldScores(float(scores[0]), None, low, high, error, np.inf, 1, "one fold: bootstrap over its groups")
     ratio = float(np.mean(np.asarray(test_items) / np.asarray(train_items)))
-    found = corrected_resampled_t(scores, ratio)
-    if found.deviation < SAME:
-        same = "none: every fold scores the same, so how much they differ cannot be told"
-        return FoldScores(found.mean, 0.0, None, None, None, found.freedom, len(scores), same)
-    return FoldScores(
-        found.mean,
-        found.deviation,
-        max(0.0, found.low),
-        min(1.0, found.high),
-        found.error,
-        found.freedom,
-        len(scores),
-        CORRECTED,
-    )
+    test = corrected_resampled_t(scores, ratio)
+    if test.deviation < SAME:
+        same = "none: every fold scores the same, so how much they differ is unknown"
+        return FoldScores(test.mean, 0.0, None, None, None, test.freedom, len(scores), same)
+    low, high = max(0.0, test.low), min(1.0, test.high)
+    return FoldScores(test.mean, test.deviation, low, high, test.error, test.freedom, len(scores), CORRECTED)
 
 
 def drop_between(reference: FoldScores, other: FoldScores) -> Drop:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from spatial_swin.config import Recipe
-from spatial_swin.data.factors import WITHOUT, Factors, factor_table, find_factors
+from spatial_swin.data.factors import Factors, factor_table, find_factors
 from spatial_swin.data.folder import PictureFolder, scan_folder
 from spatial_swin.data.preflight import preflight
 from spatial_swin.data.splits import describe_split, split_samples
@@ -22,10 +22,9 @@ def require_one_process() -> None:
 def load_samples(recipe: Recipe, split_by: str) -> list[Sample]:
     """The recipe's data, checked and divided by its shares; the factors are shown once."""
     data = recipe.data
-    by = None if split_by.lower() in WITHOUT else split_by
-    folder, factors, sha256 = _checked(recipe, [by])
+    folder, factors, sha256 = _checked(recipe, [split_by])
     shares = (data.train_share, data.validation_share, data.test_share)
-    samples = split_samples(folder, sha256, factors, shares, seed_of(recipe), by)
+    samples = split_samples(folder, sha256, factors, shares, seed_of(recipe), split_by)
     print(describe_split(samples), flush=True)
     return samples
 
@@ -41,11 +40,11 @@ def load_undivided(recipe: Recipe, factor_names: Sequence[str]) -> tuple[list[Sa
     return samples, factors
 
 
-def _checked(recipe: Recipe, needed: Sequence[str | None]) -> tuple[PictureFolder, Factors, dict[str, str]]:
+def _checked(recipe: Recipe, needed: Sequence[str]) -> tuple[PictureFolder, Factors, dict[str, str]]:
     data = recipe.data
     folder = scan_folder(data.data_dir)
     factors = find_factors(folder.root, [picture.path for picture in folder.pictures], data.factors, data.manifest)
     print(factor_table(factors), flush=True)
     for name in needed:
-        factors.groups(name)  # a factor that does not exist is said before every file is read
+        factors.groups(name)  # a factor that does not exist is an error before every file is read
     return folder, factors, preflight(folder, workers=data.preflight_workers)

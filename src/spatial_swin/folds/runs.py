@@ -3,8 +3,11 @@
 In go folds (a name, a folder, a split) and a recipe; out come finished run folders. What was asked for is kept in
 plan.json and every split in splits/<fold>.csv: the same command continues, another plan in the same folder is refused.
 A finished fold is not trained again. Scores are not looked at here.
+
+`python -m spatial_swin.folds.runs` trains one fold in a process of its own, as --jobs starts it. It is not a verb.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatial_swin import files
-from spatial_swin.errors import Problem, RunError, UsageError, raise_problems
+from spatial_swin.errors import Problem, RunError, SpatialSwinError, UsageError, raise_problems
 from spatial_swin.folds.side_by_side import train_side_by_side
 from spatial_swin.metric_names import Shown, names
 from spatial_swin.runs import RunFolder, Sample, read_samples, write_samples
@@ -62,7 +65,7 @@ class Work:
             fine_tune(load_recipe(config, [*overrides, "--output_dir", str(fold.output_dir)]), fold.samples)
 
         def command(fold: FoldRun) -> list[str]:
-            worker = [sys.executable, "-m", "spatial_swin.folds.worker", "--config", config]
+            worker = [sys.executable, "-m", "spatial_swin.folds.runs", "--config", config]
             places = ["--split_file", str(split_file(output, fold)), "--fold_dir", str(fold.output_dir)]
             return [*worker, *places, *overrides]
 
@@ -156,3 +159,22 @@ def fold_row(fold: FoldRun) -> dict[str, Any]:
 
 def _identity(samples: Sequence[Sample]) -> list[tuple[str, str, str, str, str]]:
     return sorted((s.path, s.label, s.group, s.split, s.sha256) for s in samples)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Train one fold.", allow_abbrev=False)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--split_file", required=True, type=Path)
+    parser.add_argument("--fold_dir", required=True, type=Path)
+    given, overrides = parser.parse_known_args()
+    try:
+        fold = FoldRun(given.fold_dir.name, given.fold_dir, read_samples(given.split_file))
+        Work.of(given.fold_dir.parent, given.config, overrides, jobs=1, overwrite=False).train(fold)
+    except SpatialSwinError as error:
+        print(f"spatial-swin fold: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

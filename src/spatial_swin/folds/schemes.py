@@ -56,16 +56,11 @@ def scheme_folds(
     values = [[sample.factors[name] for sample in ordered] for name in scheme.leaves_out]
     count = min(folds, *(_fewest(labels, column) for column in values))
     if count < 2:
-        counted = "; ".join(
-            f"{name}: {_fewest(labels, column)}" for name, column in zip(scheme.leaves_out, values, strict=True)
-        )
+        each = zip(scheme.leaves_out, values, strict=True)
+        counted = "; ".join(f"{name}: {_fewest(labels, column)}" for name, column in each)
         raise DataError(f"{scheme.name} needs two or more values in every class, and a class has only {counted}")
-    held = np.stack(
-        [
-            k_folds(labels, column, count, (seed, "scheme", name))
-            for name, column in zip(scheme.leaves_out, values, strict=True)
-        ]
-    )
+    each = zip(scheme.leaves_out, values, strict=True)
+    held = np.stack([k_folds(labels, column, count, (seed, "scheme", name)) for name, column in each])
     result = []
     for fold in range(count):
         test = [replace(s, split="test") for s, out in zip(ordered, (held == fold).all(axis=0), strict=True) if out]

@@ -19,7 +19,7 @@ from spatial_swin.evaluation.alarms import FactorFinding, Finding
 
 SHOWN_VALUES = 40  # rows of a factor's table on the page
 SHOWN_COPIES = 12
-SHOWN_SIZE = 256  # pixels a picture is reduced to on the page
+SHOWN_SIZE = 256  # pixels per side of a picture on the page
 DIFFERENCE_GAIN = 4
 
 
@@ -71,7 +71,7 @@ def audit_text(audit: Audit) -> str:
 
 
 def write_tables(audit: Audit, folder: Path) -> None:
-    """audit.csv (one row a finding), factor_tables.csv, duplicates.csv."""
+    """audit.csv (one row per finding), factor_tables.csv, duplicates.csv."""
     names = [field.name for field in fields(Finding)]
     files.write_csv(folder / "audit.csv", [asdict(finding) for finding in audit.findings], names)
     cells = [
@@ -83,19 +83,11 @@ def write_tables(audit: Audit, folder: Path) -> None:
     files.write_csv(folder / "factor_tables.csv", cells, ["factor", "value", "label", "recordings"])
     columns = ["set", "kind", "path", "group", "part", "difference", "crossing"]
     rows = [
-        {
-            "set": number,
-            "kind": copy.kind,
-            "path": path,
-            "group": group,
-            "part": part,
-            "difference": copy.difference,
-            "crossing": str(copy.crossing).lower(),
-        }
+        (number, copy.kind, path, group, part, copy.difference, str(copy.crossing).lower())
         for number, copy in enumerate(audit.copies, start=1)
         for path, group, part in zip(copy.paths, copy.groups, copy.parts, strict=True)
     ]
-    files.write_csv(folder / "duplicates.csv", rows, columns)
+    files.write_csv(folder / "duplicates.csv", [dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
 def write_page(audit: Audit, path: Path) -> None:
