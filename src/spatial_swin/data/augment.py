@@ -25,7 +25,7 @@ from spatial_swin.errors import Problem
 from spatial_swin.keyed_random import keyed_uniforms
 
 View = int | Sequence[int]  # which draw: of the whole batch, or of each sample
-DRAWS = 24  # uniforms a sample; each operation has its own columns, so switching one off changes no other
+DRAWS = 24  # uniforms per sample; each operation has its own columns, so switching one off changes no other
 AREA, RATIO, RIGHT, DOWN, MIRROR, ANGLE = range(6)
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(6, 10)
 BLURRED, SIGMA, ERASED, ERASED_AREA, ERASED_RATIO, ERASED_TOP, ERASED_LEFT = range(10, 17)
@@ -165,7 +165,7 @@ def affine(uniforms: np.ndarray, arguments: AugmentationArguments) -> np.ndarray
 
 
 def warp(pixels: torch.Tensor, matrices: np.ndarray | None) -> torch.Tensor:
-    """One bilinear interpolation a picture; None leaves the pixels as they are."""
+    """One bilinear interpolation per picture; None leaves the pixels as they are."""
     if matrices is None:
         return pixels
     size = pixels.shape[-1]

@@ -40,7 +40,7 @@ CHUNK_NAME = re.compile(r"[_-]?chunk[_-]?(?P<chunk>\d+)", re.IGNORECASE)
 MEASURES = re.compile(r"(loudness|level|rms|peak|lufs|silence|bandwidth)(_|$)", re.IGNORECASE)
 NOT_FACTORS = {"path", "label", "split", "part", "group", "sha256", "seed", "flags", ""}
 ALIASES = {"content": "programme", "programme": "content", "program": "programme"}
-WITHOUT = {"", "none", "random", "picture"}  # what `split_by` may say for "no group"
+WITHOUT = {"", "none", "random", "picture"}  # values of `split_by` that mean "no group"
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _by_names(paths: Sequence[str]) -> Factors:
     chunks = {path: CHUNK_NAME.search(path, path.rfind("/") + 1) for path in paths}
     strays = [path for path, match in chunks.items() if match is None]
     if len(strays) == len(paths):
-        note = "every picture counts as its own recording; say --factors or --manifest if several come from one"
+        note = "every picture counts as its own recording; give --factors or --manifest if several come from one"
         origin = "nothing: no manifest.csv and no _chunkNNNN in the names"
         return Factors([], {path: {} for path in paths}, origin, notes=[note])
     notes = []
@@ -188,7 +188,7 @@ def _by_manifest(root: Path, manifest: Path, paths: Sequence[str]) -> Factors:
     rows = _read_manifest(root, manifest)
     problems: list[Problem] = []
     by_path = _by_path(root, manifest, rows, set(paths), problems)
-    advice = "add the row, remove the picture, or say --factors REGEX"
+    advice = "add the row, remove the picture, or give --factors REGEX"
     problems += [Problem(path, f"has no row in {manifest}", advice) for path in paths if path not in by_path]
     kept = [name for name in rows[0] if name and name.lower() not in NOT_FACTORS]
     measured = [name for name in kept if MEASURES.match(name)]

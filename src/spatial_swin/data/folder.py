@@ -26,7 +26,7 @@ PART_NAMES = {
     "test": "test",
     "testing": "test",
 }
-FEWEST = 3  # pictures a class: one for each part
+FEWEST = 3  # pictures per class: one for each part
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ FINEST = 1e-9  # costs closer than this are equal: many groups are alike, and ro
 class TypeSearch:
     """Places n_t groups of every type t into parts so that class shares come out as asked.
 
-    types: int [T, K] pictures a class of a group of this type; placed: int [T, P] how many groups of it are in each
+    types: int [T, K] pictures per class of a group of this type; placed: int [T, P] how many groups of it are in each
     part. Cost: squared distance of each class's share from what is asked for, relative to the part's share (so that
     the small test part counts), plus ABSENT for every class that a part does not have.
     """
@@ -26,9 +26,9 @@ class TypeSearch:
         self, types: np.ndarray, multiplicity: np.ndarray, weights: np.ndarray, generator: np.random.Generator
     ) -> None:
         self.types, self.weights = types, weights
-        self.totals = multiplicity @ types  # pictures a class
+        self.totals = multiplicity @ types  # pictures per class
         self.placed = np.floor(multiplicity[:, None] * weights).astype(np.int64)
-        self.has = self.placed.T @ types  # int [P, K] pictures a class in each part
+        self.has = self.placed.T @ types  # int [P, K] pictures per class in each part
         left = np.repeat(np.arange(len(types)), multiplicity - self.placed.sum(axis=1))
         left = generator.permutation(left)
         for kind in left[np.argsort(-types[left].sum(axis=1), kind="stable")]:

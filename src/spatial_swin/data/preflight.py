@@ -28,7 +28,7 @@ TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 def preflight(folder: PictureFolder, workers: int | None = None) -> dict[str, str]:
     """path -> hex SHA-256 of every picture in `folder`.
 
-    workers: threads; one a core when None. Pillow decodes and hashlib hashes outside the interpreter's lock.
+    workers: threads; one per core when None. Pillow decodes and hashlib hashes outside the interpreter's lock.
 
     Raises:
         DataError: files that are empty, truncated, no pictures, too large to be honest, animated, transparent, or
@@ -73,7 +73,7 @@ def _check(folder: PictureFolder, path: str) -> Problem | str:
     try:
         content = (folder.root / path).read_bytes()
     except OSError as error:
-        return Problem(path, f"cannot be read ({error.strerror})", "mend its permissions")
+        return Problem(path, f"cannot be read ({error.strerror})", "correct its permissions")
     if not content:
         return Problem(path, "is empty (0 bytes)", "make it again or remove it")
     try:
@@ -94,7 +94,7 @@ def _check(folder: PictureFolder, path: str) -> Problem | str:
 
 
 def _unusable(path: str, picture: ImageFile.ImageFile) -> Problem | None:
-    """What the header already tells: a bomb, an animation, or samples that 8 bits cannot hold."""
+    """What the header already shows: a bomb, an animation, or samples that 8 bits cannot hold."""
     if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
         return _bomb(path)
     frames = getattr(picture, "n_frames", 1)
@@ -104,7 +104,7 @@ def _unusable(path: str, picture: ImageFile.ImageFile) -> Problem | None:
     deep = picture.format in ("PNG", "TIFF") and ";16" in str(picture.tile)
     if picture.mode in CONVERTED | TRANSPARENT and not deep:
         return None
-    depth = "16 or 32 bits a sample" if deep or picture.mode.startswith(("I", "F")) else "an unknown kind of samples"
+    depth = "16 or 32 bits per sample" if deep or picture.mode.startswith(("I", "F")) else "an unknown kind of samples"
     return Problem(path, f"has {depth} (mode {picture.mode})", "scale it to 8 bits yourself: clipping would change it")
 
 

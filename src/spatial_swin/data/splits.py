@@ -21,7 +21,7 @@ from spatial_swin.runs import SPLITS, Sample
 if TYPE_CHECKING:
     from spatial_swin.data.folder import PictureFolder
 
-TOLERANCE = 0.05  # of a class: how far its share of a part may be from the share asked for before we say so
+TOLERANCE = 0.05  # of a class: how far its share of a part may be from the share asked for before the description says so
 STARTS = 8  # greedy starts before the best one is taken
 
 
@@ -33,7 +33,7 @@ def split_samples(
     seed: int = 0,
     split_by: str | None = None,
 ) -> list[Sample]:
-    """Divide a folder into train, validation and test; one Sample a picture, in the order of the paths.
+    """Divide a folder into train, validation and test; one Sample per picture, in the order of the paths.
 
     split_by: the factor no value of which may be in two parts (recording, listener, programme, ...); None or "none"
     divides picture by picture. A sample's group is that factor, else its recording. Folders that come divided are
@@ -211,7 +211,7 @@ def _apportion(size: int, weights: np.ndarray, generator: np.random.Generator) -
 def _divide_groups(
     classes: np.ndarray, counts: np.ndarray, weights: np.ndarray, key: Sequence[Key], names: Sequence[str]
 ) -> np.ndarray:
-    """A part for every group, int64 [G], from counts int64 [G, K] of pictures a class."""
+    """A part for every group, int64 [G], from counts int64 [G, K] of pictures per class."""
     _require(classes, (counts > 0).sum(axis=0), len(weights), "groups", names)
     types, type_of, multiplicity = np.unique(counts, axis=0, return_inverse=True, return_counts=True)
     type_of = type_of.reshape(-1)

@@ -42,6 +42,6 @@ class ViewSampler(Sampler[tuple[int, int]]):
         return len(self.rows)  # type: ignore[arg-type]
 
     def set_epoch(self, epoch: int) -> None:
-        """The order's epoch, which accelerate tells."""
+        """The order's epoch, as accelerate sets it."""
         if hasattr(self.rows, "set_epoch"):
             self.rows.set_epoch(epoch)

@@ -101,7 +101,7 @@ def recordings(labels: Sequence[str], groups: Sequence[str], grouped: bool) -> F
         return Finding("recordings", "recordings", True, text, "add recordings, not chunks", min(per_class.values()))
     text = f"recordings by class: {listed} ({len(labels) / len(set(groups)):.1f} pictures per recording)"
     if not grouped:
-        text += "; each picture counts as one, because neither names nor a manifest say which belong together"
+        text += "; each picture counts as one, because neither names nor a manifest show which belong together"
     return Finding("recordings", "recordings", False, text, value=min(per_class.values()))
 
 

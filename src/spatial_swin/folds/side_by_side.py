@@ -1,6 +1,6 @@
 """Trainings side by side, each a process with its share of the machine: one GPU each, or a part of the threads.
 
-In go folds and the command that trains one; out come ended processes, and a log each in logs/. One that fails does not
+In go folds and the command that trains one; out come ended processes, and one log each in logs/. One that fails does not
 stop the others; SIGTERM stops all, once each has saved a checkpoint. What is trained is not known here.
 """
 
@@ -50,7 +50,7 @@ class _Job:
 def train_side_by_side(output: Path, folds: Sequence[Fold], command: Callable[[Any], list[str]], jobs: int) -> None:
     waiting, running, problems = list(folds), dict[int, _Job](), []
     gpus = _gpu_count()
-    stopped = told = False
+    stopped = passed_on = False
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopped
@@ -63,9 +63,9 @@ def train_side_by_side(output: Path, folds: Sequence[Fold], command: Callable[[A
                 if waiting and not stopped:
                     running[slot] = _start(output, waiting.pop(0), slot, jobs, gpus, command)
             time.sleep(POLL_SECONDS)
-            if stopped and not told:  # once: training takes the first SIGTERM as "save a checkpoint and leave"
+            if stopped and not passed_on:  # once: training takes the first SIGTERM as "save a checkpoint and leave"
                 _terminate(running.values())
-                told = True
+                passed_on = True
             for slot, job in list(running.items()):
                 code = job.process.poll()
                 if code is not None:
