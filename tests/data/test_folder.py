@@ -2,6 +2,7 @@
 once.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -144,4 +145,50 @@ def test_misplaced_pictures_are_told_once_a_folder(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"{tmp_path.name} cannot be used"):
+        scan_folder(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_not_called_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, *three("a"), *three("b"), "b/0.png")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # the tests may be run by root, whom no permission stops
+    with pytest.raises(DataError) as caught:
+        scan_folder(tmp_path)
+    assert "b: cannot be read (Permission denied)" in str(caught.value)
+    assert "1 problem)" in str(caught.value)  # neither "holds no picture" nor "one class only"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a\nb", r"a\\nb: has a control character"),
+        ("\x1b[2Jred", r"\\x1b\[2Jred: has a control character"),
+        (os.fsdecode(b"caf\xe9"), r"caf\\udce9: has a name that is not UTF-8"),
+    ],
+    ids=["newline", "escape", "latin-1"],
+)
+def test_names_that_a_terminal_would_obey_or_no_table_can_hold_are_refused(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    put(tmp_path, *three("a"), *three("b"), *three(name))
+    with pytest.raises(DataError, match=said):
+        scan_folder(tmp_path)
+    for path in three(name):
+        (tmp_path / path).unlink()
+    (tmp_path / name).rmdir()
+    put(tmp_path, f"a/{name}.png")
+    with pytest.raises(DataError, match=said.replace(": ", r"\.png: ")):
+        scan_folder(tmp_path)
+
+
+def test_what_is_no_file_is_refused_and_not_opened(tmp_path: Path) -> None:
+    put(tmp_path, *three("a"), *three("b"))
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    with pytest.raises(DataError, match=r"a/pipe.png: is neither a file nor a folder"):
         scan_folder(tmp_path)

@@ -1,7 +1,7 @@
 """Splits: every row in one part, no group in two, the same whatever the order of the rows, errors with counts."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from spatial_swin.data.factors import find_factors
 from spatial_swin.data.splits import (
     assign_parts,
+    copies_across,
     describe_split,
     divide,
     fold_samples,
@@ -48,7 +49,7 @@ def folder_of(root: Path, paths: list[str], parts: bool = False) -> FakeFolder:
 def paired(programmes: int = 10, chunks: int = 4) -> list[Sample]:
     """Every programme in both classes."""
     return [
-        Sample(f"{label}/p{programme}_chunk{chunk}.png", label, f"p{programme}", "", "0")
+        Sample(f"{label}/p{programme}_chunk{chunk}.png", label, f"p{programme}", "", "")
         for label in ("100", "200")
         for programme in range(programmes)
         for chunk in range(chunks)
@@ -65,7 +66,7 @@ def rows_in_groups(draw: st.DrawFn) -> list[Sample]:
     for group, size in enumerate(sizes):
         for row in range(size):
             label = (group + (row if mixed else 0)) % classes
-            samples.append(Sample(f"{label}/{group}_{row}.png", str(label), f"g{group}", "", "0"))
+            samples.append(Sample(f"{label}/{group}_{row}.png", str(label), f"g{group}", "", ""))
     return samples
 
 
@@ -204,7 +205,7 @@ def test_the_description_reports_the_largest_difference_of_class_shares() -> Non
 def test_a_folder_is_split_by_the_factor_asked_for(tmp_path: Path) -> None:
     paths = [f"{label}/p{p}_{who}_chunk{c}.png" for label in "ab" for p in range(5) for who in "XYZ" for c in range(2)]
     factors = find_factors(tmp_path, paths, r"p(?P<programme>\d)_(?P<listener>[XYZ])_chunk(?P<chunk>\d)")
-    hashes = dict.fromkeys(paths, "0")
+    hashes = dict.fromkeys(paths, "")
     folder = folder_of(tmp_path, paths)
     by_programme = split_samples(folder, hashes, factors, SHARES, 0, "programme")  # type: ignore[arg-type]
     assert {s.group for s in by_programme} == set("01234")
@@ -217,7 +218,7 @@ def test_a_folder_is_split_by_the_factor_asked_for(tmp_path: Path) -> None:
 def test_ready_parts_are_taken_as_they_are(tmp_path: Path) -> None:
     paths = [f"{part}/a/x_chunk{i}.png" for i, part in enumerate(("train", "train", "validation", "test"))]
     folder = folder_of(tmp_path, paths, parts=True)
-    result = split_samples(folder, dict.fromkeys(paths, "0"), find_factors(tmp_path, paths))  # type: ignore[arg-type]
+    result = split_samples(folder, dict.fromkeys(paths, ""), find_factors(tmp_path, paths))  # type: ignore[arg-type]
     assert {s.path: s.split for s in result} == {p: p.split("/")[0] for p in paths}
     assert shared_groups(result) == ["a/x"]
 
@@ -226,7 +227,7 @@ def test_ready_parts_without_validation_take_it_out_of_train_by_group(tmp_path: 
     paths = [f"train/{label}/{r}_chunk{c}.png" for label in "ab" for r in range(9) for c in range(2)]
     paths += ["test/a/20_chunk1.png", "test/b/20_chunk1.png"]
     folder = folder_of(tmp_path, paths, parts=True)
-    factors, hashes = find_factors(tmp_path, paths), dict.fromkeys(paths, "0")
+    factors, hashes = find_factors(tmp_path, paths), dict.fromkeys(paths, "")
     result = split_samples(folder, hashes, factors, SHARES, 0, "recording")  # type: ignore[arg-type]
     assert Counter(s.split for s in result) == {"train": 28, "validation": 8, "test": 2}
     assert shared_groups(result) == []
@@ -236,7 +237,7 @@ def test_ready_parts_without_train_are_an_error(tmp_path: Path) -> None:
     paths = ["test/a/x.png", "validation/a/y.png"]
     folder = folder_of(tmp_path, paths, parts=True)
     with pytest.raises(DataError, match="without train"):
-        split_samples(folder, dict.fromkeys(paths, "0"), find_factors(tmp_path, paths))  # type: ignore[arg-type]
+        split_samples(folder, dict.fromkeys(paths, ""), find_factors(tmp_path, paths))  # type: ignore[arg-type]
 
 
 def test_every_sample_is_tested_by_exactly_one_fold_and_chooses_nothing_there() -> None:
@@ -264,3 +265,54 @@ def test_validation_taken_out_of_train_keeps_groups_whole() -> None:
     result = hold_out_validation(paired(), 0.2, (0,), by_group=True)
     assert Counter(s.split for s in result) == {"train": 64, "validation": 16}
     assert shared_groups(result) == []
+
+
+def copied(*pairs: tuple[str, str]) -> list[Sample]:
+    """`paired` with bytes of their own, but for the pairs of paths given, which share theirs."""
+    bytes_of = {path: min(pair) for pair in pairs for path in pair}
+    return [replace(sample, sha256=bytes_of.get(sample.path, sample.path)) for sample in paired()]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_copies_are_kept_in_one_part_of_a_split_by_group(seed: int) -> None:
+    samples = copied(("100/p0_chunk0.png", "100/p1_chunk2.png"), ("200/p1_chunk1.png", "200/p7_chunk0.png"))
+    result = divide(samples, SHARES, seed, by_group=True)
+    assert copies_across(result) == []
+    assert shared_groups(result) == []
+    assert len({s.split for s in result if s.group in ("p0", "p1", "p7")}) == 1
+    for fold in fold_samples(samples, 3, seed, by_group=True):
+        assert copies_across(fold) == []
+
+
+def test_copies_that_tie_too_many_groups_are_named() -> None:
+    one = replace(paired()[0], path="100/p0_black.png", sha256="black")
+    samples = copied() + [replace(one, group=f"p{k}", path=f"100/p{k}_black.png") for k in range(10)]
+    with pytest.raises(DataError, match=r"100/p0_black.png and 100/p1_black.png have the same bytes"):
+        divide(samples, SHARES, 0, by_group=True)
+
+
+def test_copies_in_a_split_by_picture_are_one_warning() -> None:
+    samples = [
+        replace(s, group=s.path)
+        for s in copied(*((f"100/p{k}_chunk0.png", f"100/p{k}_chunk1.png") for k in range(10)))
+    ]
+    result = divide(samples, SHARES, 0, by_group=False)
+    pairs = copies_across(result)
+    assert pairs
+    text = describe_split(result)
+    assert text.count("WARNING") == 1
+    assert f"the bytes of one in another, e.g. {pairs[0][0].path} ({pairs[0][0].split}) and {pairs[0][1].path}" in text
+
+
+def test_copies_across_ready_parts_are_refused_where_groups_matter(tmp_path: Path) -> None:
+    paths = [f"{part}/{label}/{part}{k}.png" for part in ("train", "val", "test") for label in "ab" for k in range(3)]
+    folder = folder_of(tmp_path, paths, parts=True)
+    for picture in folder.pictures:
+        picture.part = {"val": "validation"}.get(str(picture.part), picture.part)
+    hashes = {path: path for path in paths} | {"test/a/test1.png": "train/a/train0.png"}
+    factors = find_factors(tmp_path, paths)
+    with pytest.raises(
+        DataError, match=r"test/a/test1.png \(test\) and train/a/train0.png \(train\) have the same bytes"
+    ):
+        split_samples(folder, hashes, factors, SHARES, 0, "recording")  # type: ignore[arg-type]
+    assert len(split_samples(folder, hashes, factors, SHARES, 0, "none")) == 18  # type: ignore[arg-type]

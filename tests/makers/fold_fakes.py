@@ -26,7 +26,7 @@ def paired_samples(programmes: int = 10, listeners: int = 3, chunks: int = 2) ->
             label,
             f"{label}/p{programme}_L{listener}",
             "test" if programme == programmes - 1 else "train",
-            f"{programme}{listener}{chunk}",
+            f"{label}{programme}{listener}{chunk}",
             {"programme": f"p{programme}", "listener": f"L{listener}"},
         )
         for label in CLASSES

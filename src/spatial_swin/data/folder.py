@@ -5,6 +5,7 @@ would make imagefolder drop the labels in silence (a metadata file, one class, u
 """
 
 import os
+import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """root: the folder; class_names: as found, sorted as text (imagefolder's order); pictures: sorted by path."""
+    """root: the folder; class_names: as written, sorted as text (imagefolder's order); pictures: sorted by path."""
 
     root: Path
     class_names: list[str]
@@ -56,21 +57,26 @@ def scan_folder(root: str | os.PathLike[str]) -> PictureFolder:
 
     Raises:
         DataError: no such folder, no picture, one class, a class with fewer than 3 pictures, a class that a ready part
-            lacks, files that are no pictures, metadata files, uneven depth, links that leave the folder; all at once.
+            lacks, files that are no pictures, metadata files, uneven depth, links that leave the folder, folders that
+            cannot be read, names with control characters or not in UTF-8; all at once.
     """
     given = Path(root)
     if not given.is_dir():
         raise DataError(f"{given}: no such folder; give the folder that holds the class folders")
-    folder = pictures_folder(given)
-    problems: list[Problem] = []
-    files = _files(folder, problems)
-    tops = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    divided = bool(tops) and all(top.name.lower() in PART_NAMES and not _has_pictures(top) for top in tops)
-    pictures = _sort_out(folder, files, divided, problems)
+    try:
+        folder = pictures_folder(given)
+    except OSError as error:
+        raise DataError(f"{given}: cannot be read ({error.strerror}); correct its permissions") from None
+    tree = _walk(folder)
+    problems = list(tree.problems)
+    tops = [path for path in tree.folders if len(path.parts) == 1]
+    bare = {path.parent for path in tree.files if path.suffix.lower() in PICTURE_ENDINGS}
+    divided = bool(tops) and all(top.name.lower() in PART_NAMES and top not in bare for top in tops)
+    pictures = _sort_out(tree.files, divided, problems)
     if not pictures and not problems:
         problems.append(Problem(str(folder), "holds no picture", "put class folders of PNG or JPEG files into it"))
-    problems += _class_problems(folder, pictures, divided)
-    if divided:
+    problems += _class_problems(folder, tree, pictures, divided)
+    if divided and not tree.problems:  # what could not be read may be what a part seems to lack
         problems += _part_problems(tops, pictures)
     raise_problems(DataError, problems, f"The data folder {folder} cannot be used")
     return PictureFolder(folder, sorted({picture.label for picture in pictures}), pictures)
@@ -89,26 +95,61 @@ def pictures_of(run: RunFolder, data_dir: str | os.PathLike[str] | None = None) 
     return pictures_folder(given)
 
 
-def _has_pictures(folder: Path) -> bool:
-    return any(path.suffix.lower() in PICTURE_ENDINGS and path.is_file() for path in folder.iterdir())
+@dataclass(frozen=True)
+class _Tree:
+    """What lies below a folder, hidden names left out, all paths below it and sorted. occupied: folders that are not
+    empty, or may not be because they cannot be read."""
+
+    files: list[Path]
+    folders: list[Path]
+    occupied: set[Path]
+    problems: list[Problem]
 
 
-def _files(folder: Path, problems: list[Problem]) -> list[Path]:
-    """Every file below `folder`, sorted; hidden ones left out; links that leave the folder, or lead to a folder or
-    nowhere, are a problem each."""
-    top, found = folder.resolve(), []
-    for directory, names, files in os.walk(folder, followlinks=False):
-        links = [name for name in names if (Path(directory) / name).is_symlink()]
+def _walk(top: Path) -> _Tree:
+    """List a folder. Folders that cannot be read, names that no table can hold, and files that are none (links out of
+    the folder, to a folder or to nothing, pipes, devices) are a problem each."""
+    whole = top.resolve()
+    tree = _Tree([], [], set(), [])
+
+    def refuse(path: Path, what: str, do: str) -> None:
+        tree.problems.append(Problem(path.as_posix(), what, do))
+        tree.occupied.update([path, *path.parents])
+
+    def unreadable(error: OSError) -> None:
+        path = Path(error.filename).relative_to(top)
+        refuse(path, f"cannot be read ({error.strerror})", "correct the permissions of the folder")
+
+    for directory, names, files in os.walk(top, onerror=unreadable):
+        inside = Path(directory).relative_to(top)
+        links = [name for name in names if (top / inside / name).is_symlink()]
         names[:] = sorted(name for name in names if not name.startswith(".") and name not in links)
-        for name in sorted([*files, *links]):
-            path = Path(directory) / name
-            if name.startswith("."):
-                continue
-            if path.is_symlink() and (wrong := _wrong_link(path, top)):
-                problems.append(Problem(path.relative_to(folder).as_posix(), *wrong))
-            else:
-                found.append(path)
-    return sorted(found)
+        tree.folders.extend(inside / name for name in names)
+        for path in (inside / name for name in [*names, *files, *links] if not name.startswith(".")):
+            if wrong := _wrong_name(path.name) or (path.name not in names and _wrong_file(top / path, whole)):
+                refuse(path, *wrong)
+            elif path.name not in names:
+                tree.files.append(path)
+                tree.occupied.update(path.parents)
+    tree.files.sort()
+    tree.folders.sort()
+    return tree
+
+
+def _wrong_name(name: str) -> tuple[str, str] | None:
+    """What no table, label or terminal can hold: control characters, and bytes that are not UTF-8."""
+    if name.isprintable():
+        return None
+    kinds = {unicodedata.category(letter) for letter in name}
+    if "Cs" in kinds:
+        return "has a name that is not UTF-8", "rename it"
+    return ("has a control character in its name", "rename it") if kinds & {"Cc", "Zl", "Zp"} else None
+
+
+def _wrong_file(path: Path, top: Path) -> tuple[str, str] | None:
+    if path.is_symlink():
+        return _wrong_link(path, top)
+    return None if path.is_file() else ("is neither a file nor a folder", "remove it")
 
 
 def _wrong_link(path: Path, top: Path) -> tuple[str, str] | None:
@@ -119,13 +160,12 @@ def _wrong_link(path: Path, top: Path) -> tuple[str, str] | None:
     return ("is a link to a folder", "put a real folder here") if path.is_dir() else None
 
 
-def _sort_out(folder: Path, files: list[Path], divided: bool, problems: list[Problem]) -> list[Picture]:
-    """The pictures at the right depth; everything else is a problem, misplaced ones one a folder."""
+def _sort_out(files: list[Path], divided: bool, problems: list[Problem]) -> list[Picture]:
+    """The pictures at the right depth; everything else is a problem, misplaced ones one per folder."""
     shape = "<part>/<class>/<file>" if divided else "<class>/<file>"
     pictures, misplaced = [], defaultdict(list)
     for path in files:
-        relative = path.relative_to(folder)
-        name, parts = relative.as_posix(), relative.parts
+        name, parts = path.as_posix(), path.parts
         if path.name.lower() in METADATA:
             problems.append(Problem(name, "would make the loader forget the class folders", "remove it or rename it"))
         elif path.name in OURS and len(parts) <= (2 if divided else 1):
@@ -134,7 +174,7 @@ def _sort_out(folder: Path, files: list[Path], divided: bool, problems: list[Pro
             endings = ", ".join(sorted(ending[1:] for ending in PICTURE_ENDINGS))
             problems.append(Problem(name, "is not a picture by its name", f"remove it; pictures are {endings}"))
         elif len(parts) != shape.count("/") + 1:
-            misplaced[relative.parent.as_posix()].append(path.name)
+            misplaced[path.parent.as_posix()].append(path.name)
         else:
             pictures.append(Picture(name, parts[-2], PART_NAMES[parts[0].lower()] if divided else None))
     for where, names in misplaced.items():
@@ -149,19 +189,14 @@ def _sort_out(folder: Path, files: list[Path], divided: bool, problems: list[Pro
     return pictures
 
 
-def _class_problems(folder: Path, pictures: list[Picture], divided: bool) -> list[Problem]:
+def _class_problems(folder: Path, tree: _Tree, pictures: list[Picture], divided: bool) -> list[Problem]:
     counts = Counter(picture.label for picture in pictures)
     problems = []
-    if len(counts) == 1:
+    if len(counts) == 1 and not tree.problems:
         problems.append(Problem(str(folder), f"has one class only ({next(iter(counts))})", "a classifier needs two"))
-    holding = {Path(picture.path).parent.as_posix() for picture in pictures}
-    folders = [path for path in sorted(folder.glob("*/*" if divided else "*")) if path.is_dir()]
-    empty = [path.relative_to(folder).as_posix() for path in folders if not path.name.startswith(".")]
-    problems += [
-        Problem(path, "holds no picture", "fill or remove it")
-        for path in empty
-        if path not in holding and not any(f.is_file() for f in (folder / path).rglob("*"))
-    ]
+    depth = 2 if divided else 1
+    empty = [path for path in tree.folders if len(path.parts) == depth and path not in tree.occupied]
+    problems += [Problem(path.as_posix(), "holds no picture", "fill or remove it") for path in empty]
     problems += [
         Problem(name, f"has {count} picture{'s' if count > 1 else ''}", f"a class needs at least {FEWEST}")
         for name, count in sorted(counts.items())
@@ -181,10 +216,9 @@ def _part_problems(tops: list[Path], pictures: list[Picture]) -> list[Problem]:
         if len(names) > 1
     ]
     if "train" not in spellings:
-        found = ", ".join(top.name for top in tops)
-        problems.append(
-            Problem(found, "are parts, and train is missing", "add train/, or give the class folders alone")
-        )
+        named = ", ".join(top.name for top in tops)
+        advice = "add train/, or give the class folders alone"
+        problems.append(Problem(named, "are parts, and train is missing", advice))
     classes = {picture.label for picture in pictures}
     for part, names in spellings.items():
         has = {picture.label for picture in pictures if picture.part == part}

@@ -1,23 +1,26 @@
 """Check every file of a folder once, before hours are spent on it: each is decoded whole and its bytes are hashed.
 
-In goes a `PictureFolder`, out comes the SHA-256 of every picture. Nothing is changed and nothing is skipped: all
-problems of all files come in one list. What passes is converted to RGB without loss of a grey step: grey and two-level
-pictures (the value three times), palettes (their colours), CMYK and YCbCr (as Pillow does), opaque alpha (dropped).
+In goes a `PictureFolder`, out comes the SHA-256 of every picture. No file is changed, and none is left out unless that
+is asked for: all problems of all files come in one list. What passes is converted to RGB without loss of a grey step:
+grey and two-level pictures (the value three times), palettes (their colours), CMYK and YCbCr (as Pillow does), opaque
+alpha (dropped).
 """
 
 import hashlib
 import io
 import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from spatial_swin import files
-from spatial_swin.data.folder import PictureFolder
+from spatial_swin.data.folder import FEWEST, PictureFolder
 from spatial_swin.errors import DataError, Problem, raise_problems
 from spatial_swin.runs import Sample
 
@@ -34,15 +37,36 @@ def preflight(folder: PictureFolder, workers: int | None = None) -> dict[str, st
         DataError: files that are empty, truncated, no pictures, too large to be honest, animated, transparent, or
             deeper than 8 bits; every one of them, with what to do.
     """
+    sha256, problems = _look(folder, workers)
+    raise_problems(DataError, problems, f"Pictures that cannot be used, of {len(folder.pictures)} in {folder.root}")
+    return sha256
+
+
+def leave_out_bad(
+    folder: PictureFolder, workers: int | None = None
+) -> tuple[PictureFolder, dict[str, str], list[Problem]]:
+    """The folder without the pictures that `preflight` would refuse, the hashes of the others, and what was wrong.
+
+    Raises DataError when a class has then fewer pictures than a folder must have.
+    """
+    sha256, problems = _look(folder, workers)
+    left = [picture for picture in folder.pictures if picture.path in sha256]
+    counts = Counter(picture.label for picture in left)
+    few = [name for name in folder.class_names if counts[name] < FEWEST]
+    heading = f"Too few pictures are left of {', '.join(few)} without those that cannot be used"
+    raise_problems(DataError, problems if few else [], heading)
+    return replace(folder, pictures=left), sha256, problems
+
+
+def _look(folder: PictureFolder, workers: int | None) -> tuple[dict[str, str], list[Problem]]:
     paths = [picture.path for picture in folder.pictures]
     with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is a Problem
         checks = pool.map(lambda path: _check(folder, path), paths)
         bar = tqdm(checks, total=len(paths), desc="checking pictures", unit="file", disable=None, leave=False)
         outcomes = list(bar)
-    problems = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
-    raise_problems(DataError, problems, f"Pictures that cannot be used, of {len(paths)} in {folder.root}")
-    return {path: outcome for path, outcome in zip(paths, outcomes, strict=True) if isinstance(outcome, str)}
+    sha256 = {path: outcome for path, outcome in zip(paths, outcomes, strict=True) if isinstance(outcome, str)}
+    return sha256, [outcome for outcome in outcomes if isinstance(outcome, Problem)]
 
 
 def require_same_pictures(

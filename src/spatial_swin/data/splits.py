@@ -1,8 +1,9 @@
 """Who trains, who validates, who tests: stratified by class, and by group so that no group is in two parts.
 
 In go class labels, groups and shares (or pictures and their factors); out comes a part for every picture, as
-`runs.Sample` rows that are written to split.csv and are the only truth from then on. The result depends on the seed,
-the paths, the labels and the groups, never on the order of the rows. Nothing here opens a picture.
+`runs.Sample` rows that are written to split.csv and are the only truth from then on. Groups that share a picture (the
+same bytes) go to one part too. The result depends on the seed, the paths, the labels, the groups and on which bytes
+are the same, never on the order of the rows. Nothing here opens a picture.
 """
 
 from collections import Counter
@@ -14,14 +15,16 @@ import numpy as np
 
 from spatial_swin.data.factors import WITHOUT, Factors
 from spatial_swin.data.group_search import ABSENT, TypeSearch
-from spatial_swin.errors import DataError, Problem, raise_problems
+from spatial_swin.errors import DataError, Problem, printable, raise_problems
 from spatial_swin.keyed_random import Key, keyed_generator
 from spatial_swin.runs import SPLITS, Sample
 
 if TYPE_CHECKING:
     from spatial_swin.data.folder import PictureFolder
 
-TOLERANCE = 0.05  # of a class: how far its share of a part may be from the share asked for before the description says so
+TOLERANCE = (
+    0.05  # of a class: how far its share of a part may be from the share asked for before the description says so
+)
 STARTS = 8  # greedy starts before the best one is taken
 
 
@@ -38,7 +41,8 @@ def split_samples(
     split_by: the factor no value of which may be in two parts (recording, listener, programme, ...); None or "none"
     divides picture by picture. A sample's group is that factor, else its recording. Folders that come divided are
     taken as they are; when they have no validation part, one is taken out of train.
-    Raises DataError when a class has too few pictures or groups, with the counts.
+    Raises DataError when a class has too few pictures or groups, with the counts, and when a factor is to be kept
+    whole and the same bytes are in two of the folders' own parts.
     """
     by = None if split_by is None or split_by.lower() in WITHOUT else split_by
     groups = factors.groups(by)
@@ -47,9 +51,16 @@ def split_samples(
         Sample(p.path, p.label, groups[p.path], p.part or "", sha256[p.path], dict(factors.values[p.path]))
         for p in pictures
     ]
-    if samples and all(sample.split for sample in samples):
-        return _complete(samples, shares, seed, by is not None)
-    return divide(samples, shares, seed, by_group=by is not None)
+    if not samples or not all(sample.split for sample in samples):
+        return divide(samples, shares, seed, by_group=by is not None)
+    complete = _complete(samples, shares, seed, by is not None)
+    if by and (pairs := copies_across(complete)):
+        one, other = pairs[0]
+        raise DataError(
+            f"{one.path} ({one.split}) and {other.path} ({other.split}) have the same bytes, so what is tested was "
+            f"trained on ({_counted(len(pairs), 'such pair')}); keep one of each, or pass --split_by none to go on"
+        )
+    return complete
 
 
 def divide(
@@ -57,10 +68,52 @@ def divide(
 ) -> list[Sample]:
     """The samples, sorted by path, with `split` set to one of `parts`; by group, or picture by picture."""
     ordered = sorted(samples, key=lambda sample: sample.path)
-    labels = [sample.label for sample in ordered]
-    groups = [sample.group for sample in ordered] if by_group else None
-    chosen = assign_parts(labels, groups, shares, (seed, "split"), parts)
+    chosen = _assign(ordered, by_group, shares, (seed, "split"), parts)
     return [replace(sample, split=parts[part]) for sample, part in zip(ordered, chosen, strict=True)]
+
+
+def _assign(
+    samples: Sequence[Sample], by_group: bool, shares: Sequence[float], key: Sequence[Key], parts: Sequence[str]
+) -> np.ndarray:
+    """`assign_parts` of samples, by group with copies kept together, or picture by picture."""
+    labels = [sample.label for sample in samples]
+    if not by_group:
+        return assign_parts(labels, None, shares, key, parts)
+    tied = tie_copies([sample.group for sample in samples], [sample.sha256 for sample in samples])
+    try:
+        return assign_parts(labels, tied, shares, key, parts)
+    except DataError as error:
+        first: dict[str, Sample] = {}
+        for sample in samples:
+            twin = first.setdefault(sample.sha256 or sample.path, sample)
+            if twin.group != sample.group:
+                why = f"  {twin.path} and {sample.path} have the same bytes, which ties their groups; keep one of them"
+                raise DataError(*error.args, why) from None
+        raise
+
+
+def tie_copies(groups: Sequence[str], sha256: Sequence[str]) -> list[str]:
+    """The groups [N], those that share a picture under the name of the first of them; an empty hash is unknown."""
+    root = {group: group for group in groups}
+
+    def whole(group: str) -> str:
+        while root[group] != group:
+            root[group] = root[root[group]]  # halves the way for the next
+            group = root[group]
+        return group
+
+    first: dict[str, str] = {}
+    for group, digest in zip(groups, sha256, strict=True):
+        low, high = sorted((whole(group), whole(first.setdefault(digest, group) if digest else group)))
+        root[high] = low
+    return [whole(group) for group in groups]
+
+
+def copies_across(samples: Sequence[Sample]) -> list[tuple[Sample, Sample]]:
+    """Pairs of samples with the same bytes in two parts: for each sample that has one, the first in another part."""
+    seen: dict[str, Sample] = {}
+    known = (sample for sample in samples if sample.sha256)
+    return [(one, other) for other in known if (one := seen.setdefault(other.sha256, other)).split != other.split]
 
 
 def shared_groups(samples: Sequence[Sample]) -> list[str]:
@@ -93,13 +146,23 @@ def describe_split(samples: Sequence[Sample], tolerance: float = TOLERANCE) -> s
         f"  class shares differ from even by at most {worst[0]:.1%}{where}, {verdict} the tolerance {tolerance:.0%}"
     )
     leaks = shared_groups(samples)
+    if pairs := copies_across(samples):
+        same = f"{pairs[0][0].path} ({pairs[0][0].split}) and {pairs[0][1].path} ({pairs[0][1].split})"
+        lines.append(
+            f"  WARNING: {_counted(len(pairs), 'picture')} of one part {'has' if len(pairs) == 1 else 'have'} the "
+            f"bytes of one in another, e.g. {same}. Keep one of each, or pass --split_by to keep them together."
+        )
     if leaks:
         named = ", ".join(leaks[:5]) + (", ..." if len(leaks) > 5 else "")
         lines.append(
             f"  WARNING: {len(leaks)} groups are in more than one part: {named}. Scores will be too high; pass "
             "--split_by recording (or programme, listener) for a split that can be defended."
         )
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def assign_parts(
@@ -137,9 +200,18 @@ def assign_parts(
 
 def k_folds(labels: Sequence[str], groups: Sequence[str] | None, folds: int, key: Sequence[Key]) -> np.ndarray:
     """The fold that tests every row: int64 [N] in 0..folds-1, stratified, no group in two folds. As `assign_parts`."""
+    return assign_parts(labels, groups, *_equal_parts(folds, key))
+
+
+def sample_folds(samples: Sequence[Sample], folds: int, seed: int, by_group: bool, repeat: int = 0) -> np.ndarray:
+    """`k_folds` of samples that are sorted by path, for `crossval`, `generalise` and `baseline` alike."""
+    return _assign(samples, by_group, *_equal_parts(folds, (seed, "folds", repeat)))
+
+
+def _equal_parts(folds: int, key: Sequence[Key]) -> tuple[list[float], Sequence[Key], list[str]]:
     if folds < 2:
         raise DataError(f"--folds {folds}: cross-validation needs at least 2 folds")
-    return assign_parts(labels, groups, [1.0] * folds, key, [f"fold {fold + 1}" for fold in range(folds)])
+    return [1.0] * folds, key, [f"fold {fold + 1}" for fold in range(folds)]
 
 
 def fold_samples(
@@ -151,9 +223,7 @@ def fold_samples(
     nothing. Leave a held-out test part out of `samples` before calling.
     """
     ordered = sorted(samples, key=lambda sample: sample.path)
-    labels = [sample.label for sample in ordered]
-    groups = [sample.group for sample in ordered] if by_group else None
-    tested = k_folds(labels, groups, folds, (seed, "folds", repeat))
+    tested = sample_folds(ordered, folds, seed, by_group, repeat)
     result = []
     for fold in range(folds):
         test = [replace(s, split="test") for s, f in zip(ordered, tested, strict=True) if f == fold]
@@ -166,8 +236,7 @@ def fold_samples(
 def hold_out_validation(samples: Sequence[Sample], share: float, key: Sequence[Key], by_group: bool) -> list[Sample]:
     """The samples with `split` train or, for `share` of them, validation."""
     ordered = sorted(samples, key=lambda sample: sample.path)
-    groups = [sample.group for sample in ordered] if by_group else None
-    chosen = assign_parts([s.label for s in ordered], groups, (1 - share, share), key, SPLITS[:2])
+    chosen = _assign(ordered, by_group, (1 - share, share), key, SPLITS[:2])
     return [replace(sample, split=SPLITS[part]) for sample, part in zip(ordered, chosen, strict=True)]
 
 

@@ -103,7 +103,7 @@ def guess_from_statistics(
 
 
 def guess_in_every_part(parts: np.ndarray, labels: Sequence[str], groups: Sequence[str], folds: np.ndarray) -> Guess:
-    """What *every* part [N, P] of a picture gives away alone: the lower quartile of the guesses from each of P numbers.
+    """What *every* part [N, P] of a picture shows alone: the lower quartile of the guesses from each of P numbers.
 
     A level that depends on the class lifts all of a picture; a cue that depends on the layout lifts its own tile.
     """

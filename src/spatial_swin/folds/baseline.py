@@ -16,20 +16,22 @@ from typing import Any
 import numpy as np
 
 from spatial_swin import files
-from spatial_swin.audio.manifest import TILES, pictures_folder
+from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.factors import WITHOUT, Factors, find_factors
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.pooled_tiles import pooled_tiles
-from spatial_swin.data.splits import k_folds
+from spatial_swin.data.preflight import preflight
+from spatial_swin.data.splits import sample_folds
 from spatial_swin.evaluation import baseline as simple
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.folds.runs import FIGURES, FoldRun
+from spatial_swin.runs import Sample
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the verb found: figures as `summarise` gives them, the fitted folds, and the items in their order."""
+    """What the verb gives: figures as `summarise` gives them, the fitted folds, and the items in their order."""
 
     summary: dict[str, Any]
     fitted: simple.Baseline
@@ -55,11 +57,15 @@ def baseline(
     folder = scan_folder(data)
     pictures = sorted(folder.pictures, key=lambda picture: picture.path)
     paths, labels = [picture.path for picture in pictures], [picture.label for picture in pictures]
-    found = find_factors(folder.root, paths, factors, manifest)
-    split_by = split_by or default_factor(found)
+    known = find_factors(folder.root, paths, factors, manifest)
+    split_by = split_by or default_factor(known)
     whole = split_by.lower() not in WITHOUT
-    groups = [found.groups(split_by)[path] for path in paths] if whole else paths
-    fold_of = k_folds(labels, groups if whole else None, folds, (seed, "folds", 0))
+    group_of, sha256 = known.groups(split_by), preflight(folder, workers)
+    groups = [group_of[path] for path in paths] if whole else paths
+    samples = [
+        Sample(path, label, group_of[path], "", sha256[path]) for path, label in zip(paths, labels, strict=True)
+    ]
+    fold_of = sample_folds(samples, folds, seed, by_group=whole)
     features = pooled_tiles(folder.root, paths, workers)
     print(
         f"{len(paths)} pictures, {len(set(groups))} groups ({split_by}), {features.shape[1]} pooled cues", flush=True
@@ -86,9 +92,10 @@ def default_factor(factors: Factors) -> str:
 
 def tile_columns(root: Path, features: int) -> dict[str, slice]:
     """Tile -> its columns of the pooled features, which come tile by tile; nothing without a tile map."""
-    if not (root / TILES).is_file():
+    tiles = TileMap.beside(root)
+    if tiles is None:
         return {}
-    names = [tile.name for tile in TileMap.read(root)]
+    names = [tile.name for tile in tiles]
     each = features // len(names)
     return {name: slice(index * each, (index + 1) * each) for index, name in enumerate(names)}
 

@@ -1,7 +1,7 @@
 """Trainings side by side, each a process with its share of the machine: one GPU each, or a part of the threads.
 
-In go folds and the command that trains one; out come ended processes, and one log each in logs/. One that fails does not
-stop the others; SIGTERM stops all, once each has saved a checkpoint. What is trained is not known here.
+In go folds and the command that trains one; out come ended processes, and one log each in logs/. One that fails does
+not stop the others; SIGTERM stops all, once each has saved a checkpoint. What is trained is not known here.
 """
 
 import os
