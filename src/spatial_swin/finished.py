@@ -71,7 +71,7 @@ class FinishedModel:
         model = read_weights(self.folder).eval()
         wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            model.to(torch.device(wanted))  # type: ignore[arg-type]  # transformers' wrapper loses the signature
+            model.to(torch.device(wanted))
         except (RuntimeError, AssertionError) as error:
             reason = str(error).strip().splitlines()[0]
             raise RunError(f"the model cannot be put on the device {wanted} ({reason}); use cpu") from None

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import SwinConfig
-from transformers import SwinForImageClassification as Swin
+from transformers import SwinConfig, SwinForImageClassification
 from transformers.utils import logging
 
 from spatial_swin.config import ModelArguments
 from spatial_swin.errors import Problem, RecipeError, RunError, SpatialSwinError, raise_problems
 
+Swin = SwinForImageClassification
 logger = logging.get_logger("spatial_swin")
 
 ASSETS = Path(__file__).parents[1] / "assets"
