@@ -136,22 +136,29 @@ def locate(name_or_path: str) -> str:
 
 
 def is_config_only(source: str) -> bool:
-    """Whether `source` is a config.json, or a folder with one and without weights."""
-    path = Path(source)
-    return path.suffix == ".json" or (path.is_dir() and not any([*path.glob("*.safetensors"), *path.glob("*.bin")]))
+    """Whether `source` is a config.json: then the weights are random. A folder without weights is damaged."""
+    return Path(source).suffix == ".json"
 
 
 def read_config(source: str, arguments: ModelArguments) -> SwinConfig:
+    name = arguments.model_name_or_path
     try:
-        if Path(source).suffix == ".json":
-            return SwinConfig.from_dict(json.loads(Path(source).read_text(encoding="utf-8")))
-        config = SwinConfig.from_pretrained(source, revision=arguments.model_revision)
-    except (OSError, ValueError) as error:
-        raise RecipeError(_unreachable(arguments.model_name_or_path, error)) from None
+        if is_config_only(source):
+            config = SwinConfig.from_dict(json.loads(Path(source).read_text(encoding="utf-8")))
+        else:
+            config = SwinConfig.from_pretrained(source, revision=arguments.model_revision)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RecipeError(_unreachable(name, error)) from None
     if config.model_type != "swin":
         raise RecipeError(
-            f"model_name_or_path: {arguments.model_name_or_path} is a {config.model_type}, not a swin; "
-            "the two phases are defined on Swin's stages"
+            f"model_name_or_path: {name} is a {config.model_type!r}, not a swin; the two phases are defined on Swin's "
+            "stages"
+        )
+    numbers = sorted(config.id2label or {})
+    if numbers != list(range(len(numbers))):
+        raise RecipeError(
+            f"model_name_or_path: {name}: id2label numbers its {len(numbers)} classes "
+            f"{', '.join(map(str, numbers))}, not 0, 1, 2 ...; copy the model's folder again"
         )
     return config
 
