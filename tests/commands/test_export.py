@@ -1,5 +1,6 @@
 """`spatial-swin export`: ONNX that says the same in any batch, what it needs told beside it, clear refusals."""
 
+import errno
 import importlib.util
 import json
 from pathlib import Path
@@ -69,6 +70,10 @@ def test_the_file_says_the_same_in_batches_it_was_not_made_with(model, pictures,
     assert about["parity"]["largest_logit_difference"] < 1e-5
     assert about["parity"]["of"] == "pictures of the data"
     assert about["opset"] >= 18
+    content = (model / "export" / "model.onnx").read_bytes()
+    for path in (Path(exporting.__file__).parent, Path(torch.__file__).parents[1], Path.home(), model):
+        assert str(path).encode() not in content
+    assert b".py" not in content
 
 
 @needs_onnx
@@ -108,6 +113,36 @@ def test_a_model_that_says_something_else_is_refused_and_nothing_is_written(mode
     assert "largest difference of logits 1.00e-02" in said
     assert "nothing was written" in said
     assert not (model / "export").exists()
+
+
+def test_notes_of_the_exporter_are_left_out_wherever_they_are():
+    onnx = pytest.importorskip("onnx")
+    inner = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["a"], ["b"], doc_string="/home/me/a.py")], "g", [], []
+    )
+    outer = onnx.helper.make_node("If", ["c"], ["d"], then_branch=inner, else_branch=inner)
+    model = onnx.helper.make_model(onnx.helper.make_graph([outer], "main", [], []))
+    for part in (model, model.graph, model.graph.node[0], model.graph.node[0].attribute[0].g.node[0]):
+        part.metadata_props.add(key="pkg.torch.onnx.stack_trace", value="File '/home/me/b.py', line 1")
+    content = exporting.without_traces(model).SerializeToString()
+    assert b"/home/me" not in content
+    assert b"Identity" in content
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_older_file(model, monkeypatch, capsys):
+    (model / "export").mkdir()
+    (model / "export" / "model.onnx").write_bytes(b"older")
+    monkeypatch.setattr(export, "NEEDED", ())
+    monkeypatch.setattr(exporting, "to_onnx", lambda predictor: Nothing())
+    monkeypatch.setattr(exporting, "session_of", lambda *_: Other(load_predictor(model, "cpu"), 0.0))
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["export", str(model), "--repeats", "1"]) == 1
+    assert "model.onnx: cannot be written (No space left on device); free some space" in capsys.readouterr().err
+    assert [(path.name, path.read_bytes()) for path in (model / "export").iterdir()] == [("model.onnx", b"older")]
 
 
 def test_a_difference_that_is_no_number_is_refused(model, monkeypatch, capsys):

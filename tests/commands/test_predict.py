@@ -165,8 +165,8 @@ def test_options_out_of_range_are_refused(certain, here, capsys):
     for options in (["--minimum_confidence", "1.5"], ["--top_k", "0"], ["--format", "xml"]):
         with pytest.raises(SystemExit, match="2"):
             main(["predict", str(certain), "box", *options])
-    assert main(["predict", str(certain), "box", "--hop_seconds", "0"]) == 1
-    assert "--hop_seconds 0 is less than 0.05" in capsys.readouterr().err
+    assert main(["predict", str(certain), "box", "--hop_seconds", "0.01"]) == 1
+    assert "--hop_seconds 0.01 is less than 0.05" in capsys.readouterr().err
 
 
 def test_times_are_written_as_a_clock_shows_them():
