@@ -16,7 +16,7 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from spatial_swin import files
 from spatial_swin.background import launch
 from spatial_swin.background.launch import Plan, refuse_second, training_command, wait_until_begun
-from spatial_swin.background.monitor import look
+from spatial_swin.background.status import look
 from spatial_swin.cli import main
 from spatial_swin.config import load_recipe
 from spatial_swin.errors import RecipeError, RunError

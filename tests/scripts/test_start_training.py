@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spatial_swin.background.monitor import look
+from spatial_swin.background.status import look
 from spatial_swin.runs import RunFolder
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

@@ -18,8 +18,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from spatial_swin.background.monitor import process_is
 from spatial_swin.background.output import make_output_lasting
+from spatial_swin.background.status import process_is
 from spatial_swin.errors import STOPPED, RunError
 from spatial_swin.runs import RunFolder
 

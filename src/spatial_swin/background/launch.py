@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatial_swin import files
-from spatial_swin.background import monitor
+from spatial_swin.background.status import KEEPER, is_run, keeper_pid, look
 from spatial_swin.errors import RecipeError, RunError
 from spatial_swin.runs import RunFolder
 
@@ -92,7 +92,7 @@ def start(run: RunFolder, command: Sequence[str]) -> subprocess.Popen[bytes]:
         except OSError as error:
             raise RunError(f"{run.log_file}: cannot be written ({error.strerror}); mend or remove it") from None
         keeper = subprocess.Popen(
-            [sys.executable, "-m", monitor.KEEPER, str(run.path.resolve()), *command],
+            [sys.executable, "-m", KEEPER, str(run.path.resolve()), *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -110,12 +110,12 @@ def start(run: RunFolder, command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 def refuse_second(run: RunFolder) -> None:
     """Raise RunError when a training is alive in this run folder; a stale pid file is no training."""
-    if not monitor.is_run(run.path):
+    if not is_run(run.path):
         return
-    pid = monitor.keeper_pid(run)
+    pid = keeper_pid(run)
     if pid is None and not run.progress_file.is_file():
         return
-    status = monitor.look(run)
+    status = look(run)
     if pid is None and not (status.state in ("running", "stalled") and (status.here or status.state == "running")):
         return
     where = (

@@ -1,181 +1,222 @@
-"""What a run is doing: its folder and the process table go in, a `Status` comes out.
+"""What the runs are doing, on a terminal: a run folder goes in, plain lines come out, once or until the run ends.
 
-Running, finished, stopped, failed, died (the process is gone, nobody wrote why) and stalled (it is there and says
-nothing) are told apart. A pid counts only when it is the process that was written down: not a zombie, not another
-process that got the number later. Nothing is written or locked here, no signal is sent, and torch is not imported.
+Reads the run's `Status`, metrics.json and the end of training.log, and asks nvidia-smi; writes nothing, no colours.
 """
 
+import math
 import os
-import socket
+import shutil
+import subprocess
 import time
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from spatial_swin.background.status import Status, find_runs, is_run, look
 from spatial_swin.errors import RunError
+from spatial_swin.metric_names import Shown, epoch_figures, in_words, names
 from spatial_swin.runs import RunFolder
 
-KEEPER = "spatial_swin.background.keep"  # the module whose process start_training.sh leaves behind
-EXIT_CODES = {"finished": 0, "preparing": 5, "running": 5, "stalled": 6, "died": 7, "failed": 8, "stopped": 143}
-ACTIVE = ("preparing", "running", "stalled")
-CLOCK_SLACK = 5.0  # seconds between the clock of files and the kernel's account of when a process began
-QUIET_STEPS = 20  # usual steps without a sign of life before a run counts as stalled ...
-QUIET_SECONDS = 300.0  # ... and the least time: progress.json is also written in evaluation, every 2 s or every step
-QUIET_FIRST = 1800.0  # before the first step there is no usual step yet; the first may compile or download
-QUIET_UNBORN = 1800.0  # a plain `spatial-swin train` has no pid file while it reads the data
+LOG_TAIL = 16_384  # bytes
+LOOK_EVERY = 1.0  # seconds between two looks of `follow`
+GPU_QUERY = "index,name,utilization.gpu,memory.used,memory.total,temperature.gpu"
 
 
-@dataclass(frozen=True)
-class Status:
-    """One run: `state` is a key of EXIT_CODES; `silent` seconds since its last sign, None when it gave none."""
-
-    path: Path
-    state: str
-    progress: dict[str, Any] = field(default_factory=dict)
-    pid: int | None = None
-    host: str | None = None
-    here: bool = True
-    silent: float | None = None
-    note: str = ""
-
-    @property
-    def exit_code(self) -> int:
-        return EXIT_CODES[self.state]
-
-    @property
-    def active(self) -> bool:
-        return self.state in ACTIVE
+def show_runs(folder: Path) -> int:
+    """Print every run in `folder`, one per line. Raises RunError when there is none."""
+    runs = find_runs(folder)
+    if not runs:
+        raise RunError(f"{folder}: no runs here yet; `bash scripts/start_training.sh RECIPE` starts one")
+    statuses: list[Status | RunError] = []
+    for run in runs:
+        try:
+            statuses.append(look(run))
+        except RunError as error:
+            statuses.append(error)
+    print("\n".join(table(statuses, [run.path for run in runs])))
+    return 0
 
 
-def look(run: RunFolder, now: float | None = None) -> Status:
-    """The state of a run, now (seconds since 1970). Raises RunError for no run folder or a damaged progress.json."""
-    if not is_run(run.path):
-        raise RunError(f"{run.path}: not a run folder; give the --output_dir of a training")
-    now = time.time() if now is None else now
-    keeper = keeper_pid(run)
-    if not run.progress_file.is_file():
-        return _before_progress(run, keeper, now)
-    progress = run.read_progress()
-    state, pid, host = progress.get("state"), progress.get("pid"), progress.get("host")
-    if state not in EXIT_CODES:
-        raise RunError(f"{run.progress_file}: state {state!r} is none of {', '.join(EXIT_CODES)}")
-    heard = _seconds(progress.get("updated"), run.progress_file)
-    silent = max(0.0, now - heard)
-    here = host in (None, socket.gethostname())
-    about: dict[str, Any] = {"progress": progress, "pid": keeper or pid, "host": host, "here": here, "silent": silent}
-    there = here and pid is not None and is_training(run, pid, before=heard)
-    if keeper is not None and not there and _newer(run.pid_file, run.progress_file):
-        return Status(run.path, "preparing", progress, keeper, socket.gethostname(), note="to continue")
-    if state != "running":
-        return Status(run.path, state, **about)
-    quiet = stall_limit(progress)
-    if not here:
-        note = f"on {host}; its process cannot be seen from {socket.gethostname()}"
-        return Status(run.path, "stalled" if silent > quiet else "running", **about, note=note)
-    if not there and keeper is not None:
-        return Status(run.path, "running", **about, note="ending")
-    if not there:
-        return Status(run.path, "died", **about, note="its process is gone and nobody wrote why")
-    if silent > quiet:
-        return Status(
-            run.path, "stalled", **about, note=f"its process is there; a sign was due within {quiet / 60:.0f} min"
+def show_run(run: RunFolder, until_end: bool, every: float) -> int:
+    """Print one run, and go on until its end when asked; return the exit code of its state."""
+    status = look(run)
+    print("\n".join(describe(run, status) + gpus(status)), flush=True)
+    if until_end and status.active:
+        status = follow(run, status, max(LOOK_EVERY, every))
+        print("\n".join(describe(run, status)), flush=True)
+    return status.exit_code
+
+
+def holds_runs(path: Path) -> bool:
+    """Whether `path` is a folder of runs and no run itself."""
+    return path.is_dir() and not is_run(path) and bool(find_runs(path))
+
+
+def follow(run: RunFolder, status: Status, every: float) -> Status:
+    """Print a line at each new epoch, at each change of state, and every so many seconds; return the last status."""
+    printed, before = time.monotonic(), _stage(status)
+    while status.active:
+        time.sleep(LOOK_EVERY)
+        status = look(run)
+        if status.active and (_stage(status) != before or time.monotonic() - printed >= every):
+            print(follow_line(status), flush=True)
+            printed = time.monotonic()
+        before = _stage(status)
+    return status
+
+
+def _stage(status: Status) -> tuple[str, int | None]:
+    return status.state, (status.progress.get("last") or {}).get("epoch")
+
+
+def describe(run: RunFolder, status: Status) -> list[str]:
+    """The run in some lines: state, epoch, time left, last and best epoch; why it ended; what to do next."""
+    progress = status.progress
+    lines = [f"{run.path}: {headline(status)}"]
+    if "step" in progress:
+        lines.append(
+            f"  epoch      {progress['epoch']:g} of {progress['epochs']:g}, phase {progress['phase']}, "
+            f"step {progress['step']} of {progress['steps']}"
         )
-    return Status(run.path, "running", **about)
+    if status.state == "running" and progress.get("eta_seconds") is not None:
+        done = progress["step"] >= progress["steps"]
+        lines.append("  time left  " + ("last predictions" if done else f"about {span(progress['eta_seconds'])}"))
+    if last := progress.get("last"):
+        lines.append(f"  last       {epoch_line(last)}")
+    if best := progress.get("best"):
+        lines.append(f"  best       epoch {best['epoch']}: validation accuracy {best['validation_accuracy']:.4f}")
+    if status.state == "finished" and run.metrics_file.is_file():
+        lines += _final(run)
+    if status.state == "failed" and progress.get("error"):
+        lines.append(f"  error      {progress['error']}")
+    if status.state in ("failed", "died", "stalled"):
+        tail = log_tail(run.log_file)
+        lines += [f"  the end of {run.log_file}:", *(f"    {line}" for line in tail)] if tail else []
+    if advice := _advice(run, status):
+        lines.append(f"  {advice}")
+    return lines
 
 
-def _before_progress(run: RunFolder, keeper: int | None, now: float) -> Status:
-    """A run that has not written progress.json: it reads the data, or it failed before the first step."""
-    if keeper is not None:
-        return Status(run.path, "preparing", pid=keeper, host=socket.gethostname(), note="reading data and model")
-    if run.log_file.is_file() or not run.recipe_file.is_file():
-        return Status(run.path, "failed", note="before the first step")
-    silent = max(0.0, now - run.recipe_file.stat().st_mtime)
-    if silent < QUIET_UNBORN:
-        return Status(run.path, "preparing", silent=silent, note="reading data and model, if its process is alive")
-    return Status(run.path, "died", silent=silent, note="before the first step")
+def headline(status: Status) -> str:
+    """`running (pid 12 on host, last sign 3 s ago)`."""
+    facts = []
+    if status.active and status.pid is not None and status.here:
+        facts.append(f"pid {status.pid} on {status.host}")
+    if status.note:
+        facts.append(status.note)
+    if status.silent is not None:
+        facts.append(f"last sign {span(status.silent)} ago" if status.active else f"{span(status.silent)} ago")
+    return status.state + (f" ({'; '.join(facts)})" if facts else "")
 
 
-def is_run(path: Path) -> bool:
-    run = RunFolder(path)
-    return any(file.is_file() for file in (run.recipe_file, run.progress_file, run.log_file, run.pid_file))
+def follow_line(status: Status) -> str:
+    """One line for a log of `--follow`: time of day, state, epoch, step, time left, best."""
+    progress, words = status.progress, [time.strftime("%H:%M:%S"), status.state]
+    if "step" in progress:
+        words.append(f"epoch {progress['epoch']:g}/{progress['epochs']:g} step {progress['step']}/{progress['steps']}")
+    if status.state == "running" and progress.get("eta_seconds"):
+        words.append(f"left {span(progress['eta_seconds'])}")
+    if last := progress.get("last"):
+        words.append(f"loss {last['train_loss']:.4f} accuracy {last['validation_accuracy']:.4f}")
+    if best := progress.get("best"):
+        words.append(f"best {best['validation_accuracy']:.4f} (epoch {best['epoch']})")
+    return "  ".join(words)
 
 
-def find_runs(folder: Path) -> list[RunFolder]:
-    """Every run folder in `folder` or one level below (the folds of a cross-validation), newest sign first."""
-    found = [path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_dir() and is_run(path)]
-    return [RunFolder(path) for path in sorted(found, key=_touched, reverse=True)]
+def epoch_line(row: dict[str, Any]) -> str:
+    """One row of history.csv as progress.json repeats it."""
+    return (
+        f"epoch {row['epoch']}: loss {row['train_loss']:.4f}, validation loss {row['validation_loss']:.4f}, "
+        f"{epoch_figures(row)}; {span(row['seconds'])}, {row['images_per_second']:.1f} pictures/s, "
+        f"{row['memory_gb']:.1f} GB"
+    )
 
 
-def _touched(path: Path) -> float:
-    run = RunFolder(path)
-    times = [file.stat().st_mtime for file in (run.progress_file, run.recipe_file, run.pid_file) if file.is_file()]
-    return max(times, default=path.stat().st_mtime)
+def table(statuses: Sequence[Status | RunError], paths: Sequence[Path]) -> list[str]:
+    """All runs, one per line, in columns."""
+    rows = [("run", "state", "epoch", "left", "best", "last sign")]
+    for status, path in zip(statuses, paths, strict=True):
+        if isinstance(status, RunError):
+            rows.append((str(path), "unreadable", "", "", "", ""))
+            continue
+        progress = status.progress
+        best = progress.get("best")
+        left = progress.get("eta_seconds") if status.state == "running" else None
+        state = status.state if status.here else f"{status.state} on {status.host}"
+        epoch = f"{progress['epoch']:g}/{progress['epochs']:g}" if "step" in progress else ""
+        accuracy = f"{best['validation_accuracy']:.4f}" if best else ""
+        sign = "" if status.silent is None else f"{span(status.silent)} ago"
+        rows.append((str(path), state, epoch, "" if left is None else span(left), accuracy, sign))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-# -- processes --
+def span(seconds: float) -> str:
+    """12 -> `12 s`, 340 -> `5 min 40 s`, 4000 -> `1 h 06 min`, 200000 -> `2 d 7 h`."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if 0 < seconds < 9.95 and seconds != whole else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
-def process_is(pid: int, before: float) -> bool:
-    """Whether `pid` lives and is the process that had this number at time `before`: a later one began after it."""
+def log_tail(path: Path, lines: int = 10) -> list[str]:
+    """The last lines of the log; a log of gigabytes costs no more than a short one. Nothing when it cannot be read."""
+    if not path.is_file():  # a symbolic link to a device would never end
+        return []
     try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= before + CLOCK_SLACK
-    except (psutil.NoSuchProcess, ValueError):
-        return False
-    except psutil.AccessDenied:
-        return True
-
-
-def is_training(run: RunFolder, pid: int, before: float) -> bool:
-    """Whether `pid` lives and holds the lock of `run` open; where that cannot be seen, whether it is old enough."""
-    lock = run.path / ".lock"
-    try:
-        if lock.is_file():
-            return any(Path(file.path) == lock.resolve() for file in psutil.Process(pid).open_files())
-    except (psutil.NoSuchProcess, ValueError):
-        return False
-    except psutil.AccessDenied:
-        pass
-    return process_is(pid, before)
-
-
-def keeper_pid(run: RunFolder) -> int | None:
-    """The pid in the run folder when it is the living keeper of this very folder; None for a stale pid file."""
-    try:
-        pid = int(run.pid_file.read_text().split()[0])
-        words = psutil.Process(pid).cmdline()  # none, of a zombie
-    except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
-        return None
-    except psutil.AccessDenied:
-        return pid
-    kept = words[words.index(KEEPER) + 1] if KEEPER in words[:-1] else None
-    try:
-        return pid if kept is not None and os.path.samefile(kept, run.path) else None
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL))
+            return file.read(LOG_TAIL).decode("utf-8", "replace").splitlines()[-lines:]
     except OSError:
-        return None
+        return []
 
 
-def stall_limit(progress: dict[str, Any]) -> float:
-    """Seconds without a sign after which a running run counts as stalled, from its own usual step."""
-    eta, step, steps = (progress.get(key) for key in ("eta_seconds", "step", "steps"))
-    if not step or eta is None:
-        return QUIET_FIRST
-    left = (steps or 0) - step
-    return max(QUIET_SECONDS, QUIET_STEPS * eta / left) if left > 0 else QUIET_FIRST
-
-
-def _seconds(updated: Any, file: Path) -> float:
+def _final(run: RunFolder) -> list[str]:
+    metrics = run.read_metrics()
+    part = "test" if "test" in metrics else "validation"
     try:
-        return datetime.fromisoformat(updated).timestamp()
-    except (TypeError, ValueError):
-        return file.stat().st_mtime
+        figures = [f"{in_words(name)} {metrics[part][name]['value']:.4f}" for name in names(Shown.LINE)]
+        pictures = metrics[part]["items"]
+    except (KeyError, TypeError):
+        return []
+    return [f"  {part:<10} {', '.join(figures)}, {pictures} pictures"]
 
 
-def _newer(one: Path, other: Path) -> bool:
+def _advice(run: RunFolder, status: Status) -> str:
+    if status.state in ("stopped", "died", "failed") and status.here:
+        return "the command that started it continues it" + (
+            " from its last checkpoint" if run.checkpoints.is_dir() else ", once the cause is fixed"
+        )
+    if status.state == "finished":
+        return f"report: spatial-swin report {run.path}"
+    if status.active and not status.here:
+        return f"look on its machine: ssh {status.host}"
+    return ""
+
+
+def gpus(status: Status) -> list[str]:
+    """One line per GPU, as nvidia-smi sees it; nothing without one, or for a run that is not alive on this machine."""
+    program = shutil.which("nvidia-smi")
+    if program is None or not (status.active and status.here):
+        return []
+    command = [program, f"--query-gpu={GPU_QUERY}", "--format=csv,noheader,nounits"]
     try:
-        return one.stat().st_mtime_ns > other.stat().st_mtime_ns
-    except OSError:  # the keeper took its pid file away just now
-        return False
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ["  GPU        nvidia-smi does not answer"]
+    rows = [[cell.strip() for cell in row.split(",")] for row in answer.splitlines()]
+    return [_gpu_line(*row) for row in rows if len(row) == 6]
+
+
+def _gpu_line(index: str, name: str, busy: str, used: str, total: str, heat: str) -> str:
+    try:
+        memory = f"{float(used) / 1024:.1f} of {float(total) / 1024:.1f} GiB"
+    except ValueError:  # `[N/A]`, on cards that do not report it
+        memory = "memory ?"
+    return f"  GPU {index:<6} {name}: {busy} % busy, {memory}, {heat} °C"
