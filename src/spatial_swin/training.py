@@ -55,9 +55,9 @@ from spatial_swin.modeling.compiling import settle_compiler
 from spatial_swin.modeling.metrics import LayoutMetrics
 from spatial_swin.modeling.trainer import TwoPhaseTrainer, last_checkpoint, remove_broken
 from spatial_swin.runs import SPLITS, Predictions, RunFolder, Sample
-from spatial_swin.tracking.callback import TrackingCallback, track_results
+from spatial_swin.tracking.callback import TrackingCallback, track_results, tracked_config
 from spatial_swin.tracking.choice import choose_tracking, remove_theirs
-from spatial_swin.tracking.tracker import Trackers, tracked_config
+from spatial_swin.tracking.tracker import Trackers
 from spatial_swin.trunk.training import train_from_cache
 
 # What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.

@@ -20,7 +20,8 @@ from spatial_swin.errors import RecipeError
 from spatial_swin.runs import RunFolder
 from spatial_swin.tracking import weights_and_biases
 from spatial_swin.tracking.choice import choose_tracking
-from spatial_swin.tracking.weights_and_biases import WandbTracker, ask_server, choose_mode, find_key, writable_folder
+from spatial_swin.tracking.wandb_access import ask_server, choose_mode, find_key, writable_folder
+from spatial_swin.tracking.weights_and_biases import WandbTracker
 from spatial_swin.training import fine_tune
 
 KEY = "0123456789abcdef" * 3

@@ -26,7 +26,8 @@ from spatial_swin.modeling.callbacks import TerminationCallback
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.runs import RunFolder
 from spatial_swin.tracking import choice
-from spatial_swin.tracking.tracker import Tracker, Trackers, final_figures, tracked_config
+from spatial_swin.tracking.callback import final_figures, tracked_config
+from spatial_swin.tracking.tracker import Tracker, Trackers
 from spatial_swin.training import fine_tune
 
 HERE = Path(__file__).parent

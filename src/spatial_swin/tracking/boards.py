@@ -16,7 +16,7 @@ from PIL import Image
 from spatial_swin.config import Recipe
 from spatial_swin.modeling.trainer import last_checkpoint
 from spatial_swin.runs import Predictions, RunFolder
-from spatial_swin.tracking.tracker import Tracker
+from spatial_swin.tracking.tracker import Tracker, prediction_table
 
 
 class TensorBoardTracker(Tracker):
@@ -59,6 +59,7 @@ class TrackioTracker(Tracker):
     """A local trackio run; a continued run goes on under the name it began with."""
 
     name = "trackio"
+    advice = "; where its folder cannot be written, set TRACKIO_DIR"
 
     def __init__(self, recipe: Recipe, run: RunFolder) -> None:
         self.recipe, self.folder = recipe, run
@@ -98,16 +99,8 @@ class TrackioTracker(Tracker):
     def log_predictions(self, step: int, part: str, predictions: Predictions) -> None:
         import trackio
 
-        names = predictions.class_names
-        rows: dict[str, Any] = {
-            "file": predictions.paths,
-            "group": predictions.groups,
-            "label": [names[k] for k in predictions.labels],
-            "prediction": [names[k] for k in predictions.predicted],
-            **{f"p_{name}": predictions.probabilities[:, k].tolist() for k, name in enumerate(names)},
-        }
-        columns = list(rows)
-        table = trackio.Table(columns=columns, data=[list(row) for row in zip(*rows.values(), strict=True)])
+        columns, rows = prediction_table(predictions)
+        table = trackio.Table(columns=columns, data=rows)
         self.run.log({f"predictions/{part}": table}, step=step)
 
     def log_summary(self, step: int, values: Mapping[str, float]) -> None:
@@ -123,6 +116,6 @@ class TrackioTracker(Tracker):
 
 @contextlib.contextmanager
 def _without_words() -> Any:
-    """trackio prints a page on how to open its page; our one sentence says it."""
+    """trackio prints how to open its page at length; our own sentence says it."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield

@@ -1,14 +1,15 @@
-"""Choose a run's trackers from `report_to`, before anything is computed, so that what cannot work is said at once.
+"""Choose a run's trackers from `report_to`, before anything is computed, so that what cannot work is known at once.
 
-`wandb`, `tensorboard` and `trackio` are tracked by our own classes, which know phases, classes and the run folder; the
-Trainer's integrations of the same name are taken out. Any other word of `report_to` stays the Trainer's.
+Those named in `OURS` are tracked by our own classes, which know phases, classes and the run folder; the Trainer's
+integrations of the same name are taken out. Any other word of `report_to` stays the Trainer's. To add a tracker, write
+its `Tracker` in a module of this package and name it in `OURS`; nothing else changes.
 """
 
 from collections.abc import Callable
 from importlib.util import find_spec
 
 from transformers import Trainer
-from transformers.integrations.integration_utils import TensorBoardCallback, TrackioCallback, WandbCallback
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from spatial_swin.config import Recipe
 from spatial_swin.errors import Problem, RecipeError, raise_problems
@@ -42,5 +43,5 @@ def choose_tracking(recipe: Recipe, run: RunFolder) -> Trackers:
 
 def remove_theirs(trainer: Trainer) -> None:
     """Take the Trainer's own callbacks of these trackers out: they send absolute paths, and no classes."""
-    for callback in (WandbCallback, TensorBoardCallback, TrackioCallback):
-        trainer.remove_callback(callback)
+    for name in OURS:
+        trainer.remove_callback(INTEGRATION_TO_CALLBACK[name])

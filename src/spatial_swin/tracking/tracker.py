@@ -1,8 +1,8 @@
-"""What every tracker of a run is told, and how: scalars by epoch and step, confusion matrices, the test part, files.
+"""What a tracker of a run can do, and all of a run's trackers as one.
 
-Rows of history.csv, counts, predictions and files go in; `Tracker` is what wandb, TensorBoard and trackio implement,
-`Trackers` tells them all. A tracker that fails is dropped with one sentence: no training is ever lost for it. Never
-done here: drawing, deciding what runs where, sending pictures of the data, tokens or absolute paths.
+`Tracker` is what wandb, TensorBoard and trackio implement: scalars by epoch and step, confusion matrices, the test
+part, files. `Trackers` passes everything on to each of them. A tracker that fails is dropped with one sentence: no
+training is ever lost for it. Never done here: drawing, or deciding what is sent.
 """
 
 import sys
@@ -16,15 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from spatial_swin.config import Recipe
 from spatial_swin.errors import SpatialSwinError
-from spatial_swin.metric_names import CLASS_METRICS, Shown, names
-from spatial_swin.runs import SPLITS, Predictions
+from spatial_swin.runs import Predictions
 
 INTERRUPTED = 130  # what a shell says after Ctrl-C
-# Facts of environment.json that say how a figure came about; host and command line are nobody else's business.
-FACTS = ("versions", "device", "processes", "precision", "git_revision", "cpu_count", "threads")
-SPEED = {"seconds": "epoch_seconds", "images_per_second": "pictures_per_second", "memory_gb": "memory_gb"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,8 @@ class Tracker:
     """One tracker; every method does nothing unless a tracker can do it. `name` is its word in `report_to`."""
 
     name = ""
-    active = True  # whether there is anything to tell it, once started
+    active = True  # whether it takes anything, once started
+    advice = ""  # appended to the reason of a failure: what may help
     patience: float | None = None  # seconds that one call may take; a network can die while training
 
     def start(self, config: Mapping[str, Any]) -> str:
@@ -51,7 +47,7 @@ class Tracker:
     def log(self, step: int, scalars: Mapping[str, float]) -> None: ...
 
     def log_confusion(self, step: int, counts: np.ndarray, class_names: Sequence[str], image: Image.Image) -> None:
-        """counts: int [K, K], a row a true class; image: the same, drawn."""
+        """counts: int [K, K], one row per true class; image: the same, drawn."""
 
     def log_predictions(self, step: int, part: str, predictions: Predictions) -> None: ...
 
@@ -68,13 +64,12 @@ class Tracker:
 class Trackers:
     """All trackers of a run as one; a context that ends them, also when training ends with an error.
 
-    Only the main process has any. The first error of a tracker is said in a sentence, and it is not asked again.
+    Only the main process has any. The first error of a tracker is printed as a sentence, and the tracker is left out.
     """
 
-    def __init__(self, trackers: Sequence[Tracker] = (), say: Callable[[str], None] | None = None) -> None:
+    def __init__(self, trackers: Sequence[Tracker] = ()) -> None:
         self.trackers = list(trackers)
         self.started = False
-        self.say = say or (lambda sentence: print(sentence, flush=True))
 
     def __bool__(self) -> bool:
         return bool(self.trackers)
@@ -110,24 +105,21 @@ class Trackers:
 
     def _each(self, method: str, *given: Any) -> None:
         for tracker in list(self.trackers):
+            seconds = None if method in ("start", "finish") else tracker.patience
             try:
-                sentence = _within(
-                    None if method in ("start", "finish") else tracker.patience, getattr(tracker, method), *given
-                )
+                sentence = _within(seconds, getattr(tracker, method), *given)
             except SpatialSwinError:  # the user is to decide, before training starts
                 raise
             except Exception as error:
                 self.trackers.remove(tracker)
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
+                rest = f"the run goes on without {tracker.name}, its folder holds everything"
                 print(
-                    f"{tracker.name}: {method} failed ({reason}); the run goes on without {tracker.name}, its folder "
-                    "holds everything",
-                    file=sys.stderr,
-                    flush=True,
+                    f"{tracker.name}: {method} failed ({reason}){tracker.advice}; {rest}", file=sys.stderr, flush=True
                 )
             else:
                 if sentence:
-                    self.say(sentence)
+                    print(sentence, flush=True)
 
 
 def _within(seconds: float | None, call: Callable[..., Any], *given: Any) -> Any:
@@ -160,38 +152,11 @@ def _exit_code(error: BaseException | None) -> int:
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_code", 1)
 
 
-def epoch_scalars(row: Mapping[str, Any], class_names: Sequence[str]) -> dict[str, float]:
-    """A row of history.csv under names that trackers group by their first word: validation/accuracy, f1/510 ..."""
-    named: dict[str, float] = {"epoch": row["epoch"], "phase": row["phase"], "train/loss": row["train_loss"]}
-    named |= {f"validation/{key[11:]}": value for key, value in row.items() if key.startswith("validation_")}
-    named |= {f"{kind}/{label}": row[f"{kind}_{label}"] for kind in CLASS_METRICS for label in class_names}
-    named |= {f"learning_rate/{part}": row[f"learning_rate_{part}"] for part in ("head", "backbone")}
-    return named | {f"speed/{name}": row[key] for key, name in SPEED.items()}
-
-
-def final_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The main figures of metrics.json with their intervals: final/test_accuracy, final/test_accuracy_low ..."""
-    figures: dict[str, float] = {"best_epoch": metrics["best_epoch"]}
-    for part in SPLITS[1:]:
-        for name in names(Shown.SUMMARY):
-            entry = metrics.get(part, {}).get(name) or {}
-            for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-                if entry.get(key) is not None:
-                    figures[f"final/{part}_{name}{suffix}"] = entry[key]
-    return figures
-
-
-def tracked_config(recipe: Recipe, environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Recipe and environment as a tracker may see them: no tokens, and of absolute paths only the last name."""
-    facts = {key: environment[key] for key in FACTS if key in environment}
-    return _public({**recipe.requested, "Environment": facts})
-
-
-def _public(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _public(item) for key, item in value.items() if "token" not in str(key).lower()}
-    if isinstance(value, (list, tuple)):
-        return [_public(item) for item in value]
-    if isinstance(value, Path) or (isinstance(value, str) and value.startswith(("/", "~", "\\"))):
-        return Path(value).name
-    return value
+def prediction_table(predictions: Predictions) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows of predictions as trackers with tables show them: one row per file."""
+    names = predictions.class_names
+    columns = ["file", "group", "label", "prediction", "correct", *(f"p_{name}" for name in names)]
+    labels, predicted = ([names[k] for k in classes] for classes in (predictions.labels, predictions.predicted))
+    correct = (predictions.labels == predictions.predicted).tolist()
+    cells = zip(predictions.paths, predictions.groups, labels, predicted, correct, strict=True)
+    return columns, [[*row, *map(float, p)] for row, p in zip(cells, predictions.probabilities, strict=True)]

@@ -1,24 +1,16 @@
 """Track a run with Weights & Biases: never a question, never a wait, one run id however often a run is continued.
 
-How it works is decided before wandb starts: online with a key that the server accepts, offline without a key or
-without network, not at all when WANDB_MODE or WANDB_DISABLED says so. A key that the server refuses is an error before
-anything is computed. wandb is imported only when a run is tracked with it. Never sent: console output (it names local
-folders), git remotes, wandb's description of the machine, pictures of the data.
+`wandb_access` decides whether it works online before wandb starts. wandb is imported only when a run is tracked with
+it. Never sent: console output (it names local folders), git remotes, wandb's description of the machine, pictures of
+the data.
 """
 
-import base64
 import contextlib
-import json
-import netrc
 import os
 import secrets
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
@@ -26,13 +18,22 @@ from PIL import Image
 from spatial_swin.config import Recipe
 from spatial_swin.errors import RecipeError
 from spatial_swin.runs import Predictions, RunFolder
-from spatial_swin.tracking.tracker import TrackedFiles, Tracker
+from spatial_swin.tracking.tracker import TrackedFiles, Tracker, prediction_table
+from spatial_swin.tracking.wandb_access import (
+    OFF,
+    OFFLINE,
+    ONLINE,
+    base_url,
+    choose_mode,
+    find_key,
+    first_sentence,
+    refusal,
+    writable_folder,
+)
 
-ANSWER_WITHIN = 10.0  # seconds for the server's first answer
 INIT_TIMEOUT = 30.0
 CALL_TIMEOUT = 120.0  # of a call while training; longer and training goes on without wandb
 FINISH_TIMEOUT = 600.0  # sending a model of 350 MB over 5 Mbit/s; what is left can be sent with `wandb sync`
-OFF, OFFLINE, ONLINE = "disabled", "offline", "online"
 
 
 class WandbTracker(Tracker):
@@ -143,11 +144,11 @@ class WandbTracker(Tracker):
             for i, true in enumerate(class_names)
             for j, predicted in enumerate(class_names)
         ]
-        names: list[str | int] = ["Actual", "Predicted", "nPredictions"]
+        names = ["Actual", "Predicted", "nPredictions"]
         plot = wandb.plot_table(  # what wandb.plot.confusion_matrix makes, from counts instead of every prediction
             vega_spec_name="wandb/confusion_matrix/v1",
-            data_table=wandb.Table(columns=names, data=cells),
-            fields={str(name): str(name) for name in names},
+            data_table=wandb.Table(columns=list(names), data=cells),
+            fields={name: name for name in names},
             string_fields={"title": "Validation confusion matrix"},
         )
         self.run.log({"confusion/plot": plot, "confusion/image": wandb.Image(image)}, step=step)
@@ -155,27 +156,8 @@ class WandbTracker(Tracker):
     def log_predictions(self, step: int, part: str, predictions: Predictions) -> None:
         import wandb
 
-        names = predictions.class_names
-        columns: list[str | int] = [
-            "file",
-            "group",
-            "label",
-            "prediction",
-            "correct",
-            *(f"p_{name}" for name in names),
-        ]
-        rows = [
-            [path, group, names[y], names[z], bool(y == z), *map(float, probabilities)]
-            for path, group, y, z, probabilities in zip(
-                predictions.paths,
-                predictions.groups,
-                predictions.labels,
-                predictions.predicted,
-                predictions.probabilities,
-                strict=True,
-            )
-        ]
-        self.run.log({f"predictions/{part}": wandb.Table(columns=columns, data=rows)}, step=step)
+        columns, rows = prediction_table(predictions)
+        self.run.log({f"predictions/{part}": wandb.Table(columns=list(columns), data=rows)}, step=step)
 
     def log_summary(self, step: int, values: Mapping[str, float]) -> None:
         self.run.summary.update(dict(values))
@@ -197,110 +179,3 @@ class WandbTracker(Tracker):
         if self.data_dir is None:
             os.environ.pop("WANDB_DATA_DIR", None)
         return ""
-
-
-# -- chosen before wandb starts --
-
-
-def choose_mode(key: str | None, key_from: str) -> tuple[str, str]:
-    """How wandb is to work, and why where that is not plain. Raises RecipeError when the server refuses the key."""
-    wish = os.environ.get("WANDB_MODE", "").lower()
-    if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes"):
-        return OFF, "WANDB_DISABLED is set"
-    if wish == OFF:
-        return OFF, "WANDB_MODE is disabled"
-    if wish in (OFFLINE, "dryrun"):
-        return OFFLINE, "WANDB_MODE is offline"
-    if not key_from:
-        return OFFLINE, "no key: `wandb login` or WANDB_API_KEY"
-    answer = ask_server(base_url(), key)
-    if answer == "refused":
-        raise RecipeError(refusal(key_from, ""))
-    return (ONLINE, "") if answer == "accepted" else (OFFLINE, answer)
-
-
-def refusal(key_from: str, reason: str) -> str:
-    return (
-        f"wandb: {base_url()} does not accept the key in {key_from}{reason and f' ({first_sentence(reason)})'}; "
-        "set the right one, or track later with WANDB_MODE=offline, or not at all with --report_to none"
-    )
-
-
-def find_key() -> tuple[str | None, str]:
-    """The key and where it stands, found without asking: in the environment or in netrc; (None, "") without one.
-
-    With an identity token wandb logs in by itself: (None, its variable).
-    """
-    if os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return None, "WANDB_IDENTITY_TOKEN_FILE"
-    if key := os.environ.get("WANDB_API_KEY"):
-        return key, "WANDB_API_KEY"
-    path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
-    try:
-        hosts = netrc.netrc(path).hosts
-    except (OSError, netrc.NetrcParseError):
-        return None, ""
-    ours = urlsplit(base_url()).netloc
-    named = [host for host in hosts if host == ours] or [host for host in hosts if "wandb" in host]
-    return (hosts[named[0]][2], str(path)) if named and hosts[named[0]][2] else (None, "")
-
-
-def base_url() -> str:
-    """The server: WANDB_BASE_URL, else what `wandb login --host` left in wandb's settings, else wandb's own."""
-    if url := os.environ.get("WANDB_BASE_URL"):
-        return url.rstrip("/")
-    import wandb
-
-    return str(wandb.setup().settings.base_url).rstrip("/")
-
-
-def ask_server(url: str, key: str | None, within: float = ANSWER_WITHIN) -> str:
-    """`accepted`, `refused`, or a sentence on why the server cannot be used; never later than `within` seconds.
-
-    In a thread, because looking up a name can take minutes on a node without network. Proxies of the environment are
-    used.
-    """
-    answer = [f"no answer from {url} within {within:g} s"]
-    thread = threading.Thread(target=lambda: answer.__setitem__(0, _answer(url, key, within)), daemon=True)
-    thread.start()
-    thread.join(within)
-    return answer[0]
-
-
-def _answer(url: str, key: str | None, within: float) -> str:
-    headers = {"Content-Type": "application/json", "User-Agent": "spatial-swin"}
-    if key:
-        headers["Authorization"] = "Basic " + base64.b64encode(f"api:{key}".encode()).decode()
-    question = json.dumps({"query": "query Viewer { viewer { id } }"}).encode()
-    try:
-        request = urllib.request.Request(f"{url}/graphql", data=question, headers=headers)
-        with urllib.request.urlopen(request, timeout=within) as response:
-            viewer = json.load(response)["data"]["viewer"]
-        return "accepted" if viewer or not key else "refused"
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            return "refused" if key else "accepted"
-        return f"{url} answers {error.code}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"no answer from {url}: {first_sentence(getattr(error, 'reason', error))}"
-
-
-def writable_folder(run: Path) -> tuple[Path | None, str]:
-    """Where wandb writes: WANDB_DIR, else the run folder; the next one, with a remark, where it cannot."""
-    wished = os.environ.get("WANDB_DIR")
-    candidates = [Path(wished), run] if wished else [run]
-    failed = []
-    for folder in candidates:
-        try:
-            (folder / "wandb").mkdir(parents=True, exist_ok=True)
-            if not os.access(folder / "wandb", os.W_OK | os.X_OK):
-                raise PermissionError
-        except OSError:
-            failed.append(f"{folder / 'wandb'} cannot be written")
-            continue
-        return folder, "; ".join(failed)
-    return None, "; ".join(failed) + "; mend its rights or set WANDB_DIR"
-
-
-def first_sentence(error: object) -> str:
-    return " ".join(str(error).split())[:160].rstrip(".")
