@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from spatial_swin.config import load_recipe
-from spatial_swin.errors import RecipeError
+from spatial_swin.errors import RecipeError, WriteError
 from spatial_swin.runs import RunFolder
 from spatial_swin.tracking import weights_and_biases
+from spatial_swin.tracking.boards import TrackioTracker
 from spatial_swin.tracking.choice import choose_tracking
+from spatial_swin.tracking.tracker import Tracker, Trackers
 from spatial_swin.tracking.wandb_access import ask_server, choose_mode, find_key, writable_folder
 from spatial_swin.tracking.weights_and_biases import WandbTracker
 from spatial_swin.training import fine_tune
@@ -178,6 +180,48 @@ def test_a_folder_that_cannot_be_written_gives_way(tmp_path: Path, monkeypatch: 
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setenv("WANDB_DIR", str(tmp_path / "elsewhere"))
     assert writable_folder(run) == (tmp_path / "elsewhere", "")
+
+
+def test_trackio_without_a_folder_is_left_out_and_its_variable_named(
+    write_recipe: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utils = pytest.importorskip("trackio.utils")
+    monkeypatch.setattr(utils, "TRACKIO_DIR", Path("/proc/nowhere"))
+    recipe = load_recipe(write_recipe(report_to="trackio"))
+    tracker = TrackioTracker(recipe, RunFolder(recipe.output_dir))
+    sentence = tracker.start({})
+    assert sentence == "trackio: not used (/proc/nowhere cannot be written; set TRACKIO_DIR to a folder that can)"
+    assert not tracker.active
+
+
+def test_wandb_without_a_home_to_write_to_keeps_its_cache_in_the_run(
+    write_recipe: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    recipe = load_recipe(write_recipe(report_to="wandb"))
+    (run := RunFolder(recipe.output_dir)).path.mkdir(parents=True)
+    tracker = WandbTracker(recipe, run)
+    try:
+        assert "wandb: offline" in tracker.start({})
+        assert os.environ["WANDB_CACHE_DIR"] == str(run.path / "wandb" / "cache")
+    finally:
+        tracker.finish(0)
+    assert "WANDB_CACHE_DIR" not in os.environ
+
+
+def test_a_tracker_that_cannot_keep_its_name_does_not_end_the_training(capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(Tracker):
+        name = "full"
+
+        def start(self, config: Any) -> str:
+            raise WriteError("tracking.json: the disk is full")
+
+    with Trackers([Full()]) as trackers:
+        trackers.start({})
+        assert not trackers
+    assert "full: start failed (tracking.json: the disk is full)" in capsys.readouterr().err
 
 
 def test_without_any_folder_training_goes_on_untracked(

@@ -7,6 +7,7 @@ in which the runs of a project can be compared. A Space is made only where the r
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 from spatial_swin.config import Recipe
 from spatial_swin.modeling.trainer import last_checkpoint
 from spatial_swin.runs import Predictions, RunFolder
-from spatial_swin.tracking.tracker import Tracker, prediction_table
+from spatial_swin.tracking.tracker import Tracker, is_writable, prediction_table
 
 
 class TensorBoardTracker(Tracker):
@@ -59,7 +60,6 @@ class TrackioTracker(Tracker):
     """A local trackio run; a continued run goes on under the name it began with."""
 
     name = "trackio"
-    advice = "; where its folder cannot be written, set TRACKIO_DIR"
 
     def __init__(self, recipe: Recipe, run: RunFolder) -> None:
         self.recipe, self.folder = recipe, run
@@ -68,7 +68,11 @@ class TrackioTracker(Tracker):
     def start(self, config: Mapping[str, Any]) -> str:
         with _without_words():
             import trackio
+            from trackio.utils import TRACKIO_DIR
 
+            if not is_writable(Path(TRACKIO_DIR)):  # trackio itself would drop every figure and go on
+                self.active = False
+                return f"trackio: not used ({TRACKIO_DIR} cannot be written; set TRACKIO_DIR to a folder that can)"
             trainer = self.recipe.trainer
             stored = self.folder.read_tracking().get("trackio", {})
             self.run = trackio.init(

@@ -5,6 +5,7 @@ part, files. `Trackers` passes everything on to each of them. A tracker that fai
 training is ever lost for it. Never done here: drawing, or deciding what is sent.
 """
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from spatial_swin.errors import SpatialSwinError
+from spatial_swin.errors import RecipeError
 from spatial_swin.runs import Predictions
 
 INTERRUPTED = 130  # what a shell says after Ctrl-C
@@ -37,7 +38,6 @@ class Tracker:
 
     name = ""
     active = True  # whether it takes anything, once started
-    advice = ""  # appended to the reason of a failure: what may help
     patience: float | None = None  # seconds that one call may take; a network can die while training
 
     def start(self, config: Mapping[str, Any]) -> str:
@@ -108,15 +108,13 @@ class Trackers:
             seconds = None if method in ("start", "finish") else tracker.patience
             try:
                 sentence = _within(seconds, getattr(tracker, method), *given)
-            except SpatialSwinError:  # the user is to decide, before training starts
+            except RecipeError:  # the user is to decide, before training starts
                 raise
             except Exception as error:
                 self.trackers.remove(tracker)
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
                 rest = f"the run goes on without {tracker.name}, its folder holds everything"
-                print(
-                    f"{tracker.name}: {method} failed ({reason}){tracker.advice}; {rest}", file=sys.stderr, flush=True
-                )
+                print(f"{tracker.name}: {method} failed ({reason}); {rest}", file=sys.stderr, flush=True)
             else:
                 if sentence:
                     print(sentence, flush=True)
@@ -160,3 +158,12 @@ def prediction_table(predictions: Predictions) -> tuple[list[str], list[list[Any
     correct = (predictions.labels == predictions.predicted).tolist()
     cells = zip(predictions.paths, predictions.groups, labels, predicted, correct, strict=True)
     return columns, [[*row, *map(float, p)] for row, p in zip(cells, predictions.probabilities, strict=True)]
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made in `folder`, which is made where it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)

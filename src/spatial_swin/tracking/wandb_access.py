@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from spatial_swin.errors import RecipeError
+from spatial_swin.tracking.tracker import is_writable
 
 ANSWER_WITHIN = 10.0  # seconds for the server's first answer
 OFF, OFFLINE, ONLINE = "disabled", "offline", "online"
@@ -108,17 +109,16 @@ def writable_folder(run: Path) -> tuple[Path | None, str]:
     """Where wandb writes: WANDB_DIR, else the run folder; the next one, with a remark, where it cannot."""
     wished = os.environ.get("WANDB_DIR")
     candidates = [Path(wished), run] if wished else [run]
-    failed = []
-    for folder in candidates:
-        try:
-            (folder / "wandb").mkdir(parents=True, exist_ok=True)
-            if not os.access(folder / "wandb", os.W_OK | os.X_OK):
-                raise PermissionError
-        except OSError:
-            failed.append(f"{folder / 'wandb'} cannot be written")
-            continue
-        return folder, "; ".join(failed)
-    return None, "; ".join(failed) + "; set WANDB_DIR to a folder that can be written"
+    folder = next((folder for folder in candidates if is_writable(folder / "wandb")), None)
+    failed = candidates if folder is None else candidates[: candidates.index(folder)]
+    remark = "; ".join(f"{folder / 'wandb'} cannot be written" for folder in failed)
+    return folder, remark + ("; set WANDB_DIR to a folder that can" if folder is None else "")
+
+
+def has_cache() -> bool:
+    """Whether wandb can write to its cache, where its service keeps a log: WANDB_CACHE_DIR, else the user's own."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return is_writable(Path(os.environ.get("WANDB_CACHE_DIR") or Path(home) / "wandb").expanduser())
 
 
 def first_sentence(error: object) -> str:

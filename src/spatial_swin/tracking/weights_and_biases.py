@@ -27,6 +27,7 @@ from spatial_swin.tracking.wandb_access import (
     choose_mode,
     find_key,
     first_sentence,
+    has_cache,
     refusal,
     writable_folder,
 )
@@ -48,7 +49,7 @@ class WandbTracker(Tracker):
     def __init__(self, recipe: Recipe, run: RunFolder) -> None:
         self.recipe, self.folder = recipe, run
         self.run: Any = None
-        self.data_dir: str | None = None
+        self.set_by_us: list[str] = []
         # read by wandb when it first wakes: our sentences are enough, and error reports would name local folders
         os.environ.setdefault("WANDB_SILENT", "true")
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -67,8 +68,9 @@ class WandbTracker(Tracker):
             return f"wandb: not used ({self.why})"
         assert self.root is not None
         # Artifacts wait beside the run until they are sent: the home folder may be read-only or small.
-        self.data_dir = os.environ.get("WANDB_DATA_DIR")
-        os.environ["WANDB_DATA_DIR"] = self.data_dir or str(self.root / "wandb")
+        self._set("WANDB_DATA_DIR", self.root / "wandb")
+        if not has_cache():
+            self._set("WANDB_CACHE_DIR", self.root / "wandb" / "cache")
         import wandb
 
         run_id = self.folder.read_tracking().get("wandb", {}).get("id") or secrets.token_hex(4)
@@ -176,6 +178,12 @@ class WandbTracker(Tracker):
             minutes = f"{FINISH_TIMEOUT / 60:.0f} minutes"
             print(f"wandb: sending what is left, for {minutes} at most; `{self._sync()}` sends what stays", flush=True)
         self.run.finish(exit_code=exit_code)
-        if self.data_dir is None:
-            os.environ.pop("WANDB_DATA_DIR", None)
+        for name in self.set_by_us:
+            os.environ.pop(name, None)
         return ""
+
+    def _set(self, name: str, folder: Path) -> None:
+        """Set a variable that wandb reads, for the time of this run, where nobody has set it."""
+        if name not in os.environ:
+            os.environ[name] = str(folder)
+            self.set_by_us.append(name)
