@@ -71,3 +71,14 @@ def test_the_end_of_a_long_log_is_read_without_reading_it_all(tmp_path: Path) ->
         file.write(b"\nlast\n")
     assert log_tail(log)[-1] == "last"
     assert log_tail(tmp_path / "missing") == []
+
+
+def test_no_name_and_no_line_of_a_log_is_obeyed_by_a_terminal(write_run: Write) -> None:
+    run = write_run("bad\x1b[31m\nname", state="failed", error="\x1b]0;title\x07 in \u202eclass")
+    run.log_file.write_bytes(b"first\x1b[2J\nla\xffst\x07\n")
+    status = look(run)
+    lines = [*describe(run, status), follow_line(status), *table([status], [run.path])]
+    assert all(letter.isprintable() for line in lines for letter in line), lines
+    text = "\n".join(lines)
+    for words in (r"bad\x1b[31m\nname", r"\x1b]0;title\x07 in \u202eclass", r"first\x1b[2J"):
+        assert words in text

@@ -124,6 +124,13 @@ def test_no_run_folder_and_a_damaged_progress_are_errors_that_name_the_file(tmp_
         look(run)
 
 
+@pytest.mark.parametrize("changes", [{"step": "120"}, {"eta_seconds": []}, {"last": 3}, {"pid": "me"}, {"best": "b"}])
+def test_a_progress_of_other_kinds_of_values_is_an_error_that_names_them(write_run: Write, changes: dict) -> None:
+    run = write_run(**changes)
+    with pytest.raises(RunError, match=rf"progress\.json: {next(iter(changes))} cannot be read"):
+        look(run)
+
+
 def test_all_runs_are_found_newest_first_with_the_folds_one_level_below(write_run: Write) -> None:
     for age, name in ((300, "old"), (10, "folds/fold_1"), (100, "middle")):
         run = write_run(name)

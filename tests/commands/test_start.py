@@ -222,6 +222,14 @@ def test_waiting_ends_when_the_training_has_begun_or_ended_or_takes_too_long(run
     assert wait_until_begun(run, keeper, before, launch.log_size(run), 0.3, heard.append) == "preparing"
 
 
+def test_escapes_in_the_log_are_passed_on_as_text(run: RunFolder, start: Start) -> None:
+    heard: list[str] = []
+    keeper = start("print('\\x1b[31mred\\x07', flush=True)")
+    assert wait_until_begun(run, keeper, None, 0, 30, heard.append) == 0
+    assert r"\x1b[31mred\x07" in heard
+    assert all(line.isprintable() for line in heard)
+
+
 # -- what is launched --
 
 

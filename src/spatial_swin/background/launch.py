@@ -1,8 +1,8 @@
 """Starting a training that outlives its terminal: a recipe goes in, a keeper process with a pid file comes out.
 
 The recipe is read by the same function as in training, in a process of its own, so that the run folder is the same and
-a mistake is told before anything is written. Starting is guarded by the run folder's lock: two starts in one instant
-cannot both go on. Used by `spatial-swin start`.
+mistakes are reported before anything is written. Starting is guarded by the run folder's lock: of two starts in one
+instant one goes on. Used by `spatial-swin start`.
 """
 
 import logging
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from spatial_swin import files
 from spatial_swin.background.status import KEEPER, is_run, keeper_pid, look
-from spatial_swin.errors import RecipeError, RunError
+from spatial_swin.errors import RecipeError, RunError, printable
 from spatial_swin.runs import RunFolder
 
 POLL = 0.1  # seconds
@@ -37,7 +37,7 @@ class Plan:
 
     @property
     def devices(self) -> int:
-        """Processes to start when nobody says how many: one a GPU, else one."""
+        """Processes to start when nobody says how many: one per GPU, else one."""
         return 1 if self.use_cpu else max(1, self.gpus)
 
 
@@ -90,7 +90,7 @@ def start(run: RunFolder, command: Sequence[str]) -> subprocess.Popen[bytes]:
         try:
             log = os.open(run.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
-            raise RunError(f"{run.log_file}: cannot be written ({error.strerror}); mend or remove it") from None
+            raise RunError(f"{run.log_file}: cannot be written ({error.strerror}); repair or remove it") from None
         keeper = subprocess.Popen(
             [sys.executable, "-m", KEEPER, str(run.path.resolve()), *command],
             stdin=subprocess.DEVNULL,
@@ -130,10 +130,10 @@ def refuse_second(run: RunFolder) -> None:
 def stamp(file: Path) -> Stamp:
     """Changes with every atomic write of `file`."""
     try:
-        found = file.stat()
+        facts = file.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return facts.st_ino, facts.st_mtime_ns
 
 
 def wait_until_begun(
@@ -167,7 +167,7 @@ def log_size(run: RunFolder) -> int:
 
 
 def _pass_on(log: Path, start: int, tell: Callable[[str], None]) -> int:
-    """Whole lines of the log from byte `start` on; returns where the next one begins."""
+    """Whole lines of the log from byte `start` on, `printable`; returns where the next one begins."""
     if not log.is_file():  # a device, in the place of the log
         return start
     with log.open("rb") as file:
@@ -175,27 +175,23 @@ def _pass_on(log: Path, start: int, tell: Callable[[str], None]) -> int:
         new = file.read()
     whole = new[: new.rfind(b"\n") + 1]
     for line in whole.decode("utf-8", "replace").splitlines():
-        tell(line)
+        tell(printable(line))
     return start + len(whole)
 
 
 def helper(what: str, run: Path) -> str:
     """The command to type for `monitor`, `stop` or `follow`: the scripts when a script called us, else the verb."""
     scripts, folder = os.environ.get("SPATIAL_SWIN_SCRIPTS"), shlex.quote(str(run))
-    monitor = f"bash {shlex.quote(scripts)}/monitor_training.sh" if scripts else "spatial-swin monitor"
-    stop = f"bash {shlex.quote(scripts)}/start_training.sh --stop" if scripts else "spatial-swin stop"
-    return {"monitor": f"{monitor} {folder}", "follow": f"{monitor} {folder} --follow", "stop": f"{stop} {folder}"}[
-        what
-    ]
+    verb = "stop" if what == "stop" else "monitor"
+    script = {"stop": "start_training.sh --stop", "monitor": "monitor_training.sh"}[verb]
+    program = f"bash {shlex.quote(scripts)}/{script}" if scripts else f"spatial-swin {verb}"
+    return f"{program} {folder}" + (" --follow" if what == "follow" else "")
 
 
 def instructions(run: RunFolder, pid: int) -> str:
-    return "\n".join(
-        [
-            f"\nThe training goes on without this terminal (pid {pid} on {socket.gethostname()}).",
-            f"  watch     {helper('follow', run.path)}",
-            f"  log       tail -f {shlex.quote(str(run.log_file))}",
-            f"  stop      {helper('stop', run.path)}     (ends the step, saves a checkpoint; or kill {pid})",
-            "  continue  the command that started it, again",
-        ]
-    )
+    return f"""
+The training goes on without this terminal (pid {pid} on {socket.gethostname()}).
+  watch     {helper("follow", run.path)}
+  log       tail -f {shlex.quote(str(run.log_file))}
+  stop      {helper("stop", run.path)}     (ends the step, saves a checkpoint; or kill {pid})
+  continue  the command that started it, again"""

@@ -1,6 +1,7 @@
 """What the runs are doing, on a terminal: a run folder goes in, plain lines come out, once or until the run ends.
 
 Reads the run's `Status`, metrics.json and the end of training.log, and asks nvidia-smi; writes nothing, no colours.
+Names and lines of the log are shown `printable`, so that no terminal obeys them.
 """
 
 import math
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spatial_swin.background.status import Status, find_runs, is_run, look
-from spatial_swin.errors import RunError
+from spatial_swin.errors import RunError, printable
 from spatial_swin.metric_names import Shown, epoch_figures, in_words, names
 from spatial_swin.runs import RunFolder
 
@@ -94,7 +95,7 @@ def describe(run: RunFolder, status: Status) -> list[str]:
         lines += [f"  the end of {run.log_file}:", *(f"    {line}" for line in tail)] if tail else []
     if advice := _advice(run, status):
         lines.append(f"  {advice}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def headline(status: Status) -> str:
@@ -120,7 +121,7 @@ def follow_line(status: Status) -> str:
         words.append(f"loss {last['train_loss']:.4f} accuracy {last['validation_accuracy']:.4f}")
     if best := progress.get("best"):
         words.append(f"best {best['validation_accuracy']:.4f} (epoch {best['epoch']})")
-    return "  ".join(words)
+    return printable("  ".join(words))
 
 
 def epoch_line(row: dict[str, Any]) -> str:
@@ -134,7 +135,7 @@ def epoch_line(row: dict[str, Any]) -> str:
 
 def table(statuses: Sequence[Status | RunError], paths: Sequence[Path]) -> list[str]:
     """All runs, one per line, in columns."""
-    rows = [("run", "state", "epoch", "left", "best", "last sign")]
+    rows: list[tuple[str, ...]] = [("run", "state", "epoch", "left", "best", "last sign")]
     for status, path in zip(statuses, paths, strict=True):
         if isinstance(status, RunError):
             rows.append((str(path), "unreadable", "", "", "", ""))
@@ -147,6 +148,7 @@ def table(statuses: Sequence[Status | RunError], paths: Sequence[Path]) -> list[
         accuracy = f"{best['validation_accuracy']:.4f}" if best else ""
         sign = "" if status.silent is None else f"{span(status.silent)} ago"
         rows.append((str(path), state, epoch, "" if left is None else span(left), accuracy, sign))
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -23,6 +23,11 @@ KEEPER = "spatial_swin.background.keep"  # the module whose process start_traini
 PROGRAMS = ("spatial-swin", "spatial_swin", "spatial_swin.cli")
 TRAINING_VERBS = ("train", "crossval", "generalise", "demo")
 EXIT_CODES = {"finished": 0, "preparing": 5, "running": 5, "stalled": 6, "died": 7, "failed": 8, "stopped": 143}
+KINDS = {
+    **dict.fromkeys(("epoch", "epochs", "step", "steps", "eta_seconds"), int | float),
+    **dict.fromkeys(("last", "best"), dict),
+    "pid": int,
+}
 ACTIVE = ("preparing", "running", "stalled")
 CLOCK_SLACK = 5.0  # seconds between the clock of files and the kernel's account of when a process began
 QUIET_STEPS = 20  # usual steps without a sign of life before a run counts as stalled ...
@@ -65,6 +70,8 @@ def look(run: RunFolder, now: float | None = None) -> Status:
     state, pid, host = progress.get("state"), progress.get("pid"), progress.get("host")
     if state not in EXIT_CODES:
         raise RunError(f"{run.progress_file}: state {state!r} is none of {', '.join(EXIT_CODES)}")
+    if wrong := sorted(name for name, kind in KINDS.items() if not isinstance(progress.get(name), kind | None)):
+        raise RunError(f"{run.progress_file}: {', '.join(wrong)} cannot be read; the training writes it again")
     heard = _seconds(progress.get("updated"), run.progress_file)
     silent = max(0.0, now - heard)
     here = host in (None, socket.gethostname())
