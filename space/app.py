@@ -4,9 +4,10 @@ The variable holds a model's id on the Hub (me/spatial) or a folder with one. `p
 home. In a Space, set the variable in its settings; a private model also needs the secret HF_TOKEN.
 """
 
-from spatial_swin.app.page import page_of_environment, serve_space
+from spatial_swin.app.serving import page_of_environment, serve_space
 
-demo = page_of_environment()
+page = page_of_environment()
+demo = page.blocks
 
 if __name__ == "__main__":
-    serve_space(demo)
+    serve_space(page)

@@ -1,5 +1,6 @@
 """Answers are the predictor's own, look into the window asked for, and name what is wrong with a file."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from spatial_swin.app.answers import answer, at_window
-from spatial_swin.errors import SpatialSwinError
+from spatial_swin.errors import AudioError, SpatialSwinError
 from spatial_swin.prediction.predictor import Predictor, load_predictor
 
 
@@ -21,7 +22,7 @@ def test_a_recording_gets_the_verdict_of_the_predictor(predictor: Predictor, mak
     path = make_sound("long.wav", 3.0)
     told: list[int] = []
     given = answer(predictor, path, told.append)
-    expected = predictor.of_sound(path)
+    expected = predictor.of_sound(path, batch_size=1)
     np.testing.assert_array_equal(given.windows, expected.windows)
     np.testing.assert_array_equal(given.probabilities, expected.probabilities)
     assert sum(told) == 3
@@ -29,10 +30,11 @@ def test_a_recording_gets_the_verdict_of_the_predictor(predictor: Predictor, mak
         given.windows[given.shown, given.probabilities.argmax()]
         == given.windows.max(axis=0)[given.probabilities.argmax()]
     )
-    assert given.picture.shape == (32, 32, 3)
-    assert given.relevance.sum() == pytest.approx(1)
-    assert given.shares.sum() == pytest.approx(1)
-    assert [r.name for r in given.regions][:2] == ["magnitude_left", "magnitude_right"]
+    look = given.look
+    assert look.picture.shape == (32, 32, 3)
+    assert look.relevance.sum() == pytest.approx(1)
+    assert look.shares.sum() == pytest.approx(1)
+    assert [r.name for r in look.regions][:2] == ["magnitude_left", "magnitude_right"]
 
 
 def test_another_window_changes_the_look_and_not_the_verdict(
@@ -40,19 +42,27 @@ def test_another_window_changes_the_look_and_not_the_verdict(
 ) -> None:
     given = answer(predictor, make_sound("long.flac", 3.0))
     other = at_window(predictor, given, (given.shown + 1) % 3)
-    assert not np.array_equal(other.picture, given.picture)
+    assert not np.array_equal(other.look.picture, given.look.picture)
     np.testing.assert_array_equal(other.probabilities, given.probabilities)
-    np.testing.assert_array_equal(at_window(predictor, other, given.shown).picture, given.picture)
+    np.testing.assert_array_equal(at_window(predictor, other, given.shown).look.picture, given.look.picture)
 
 
 def test_a_picture_of_the_same_cues_gets_the_same_verdict(
     predictor: Predictor, make_sound: Callable[..., Path], tmp_path: Path
 ) -> None:
     of_sound = answer(predictor, make_sound("clip.wav"))
-    Image.fromarray(of_sound.picture[..., 0]).save(tmp_path / "clip.png")
+    Image.fromarray(of_sound.look.picture[..., 0]).save(tmp_path / "clip.png")
     of_picture = answer(predictor, tmp_path / "clip.png")
     np.testing.assert_allclose(of_picture.probabilities, of_sound.probabilities, atol=1e-6)
-    assert not of_picture.is_sound
+    assert of_picture.pictures is None
+
+
+def test_without_room_for_the_pictures_a_sentence_says_so(
+    predictor: Predictor, make_sound: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
+    with pytest.raises(AudioError, match=r"has no place for the pictures .*set TMPDIR"):
+        answer(predictor, make_sound("take.wav"))
 
 
 def test_a_last_piece_of_half_a_window_is_judged_and_told(
@@ -71,13 +81,14 @@ def test_a_last_piece_of_half_a_window_is_judged_and_told(
         ("silent.wav", {"gain": 0.0}, "digital silence"),
         ("short.wav", {"seconds": 0.3}, "needs at least 0.5 s"),
         ("telephone.wav", {"rate": 16_000}, "16000 Hz"),
+        ("epic.wav", {"seconds": 15.0}, "0.2 minutes of sound; this page takes at most 0.1;"),
     ],
 )
 def test_a_recording_that_cannot_be_judged_is_told(
     predictor: Predictor, make_sound: Callable[..., Path], name: str, options: dict, said: str
 ) -> None:
     with pytest.raises(SpatialSwinError, match=said):
-        answer(predictor, make_sound(name, **options))
+        answer(predictor, make_sound(name, **options), most_seconds=6.0)
 
 
 @pytest.mark.parametrize("name", ["letter.wav", "letter.flac", "letter.png", "letter.txt", "letter.m4a", "letter"])

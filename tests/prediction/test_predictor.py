@@ -64,12 +64,13 @@ def test_mosaics_are_those_of_the_mosaic_verb_to_the_byte(predictor, tmp_path, r
     options = ["--seconds", "0.5", "--minimum_seconds", "0.3", "--size", "192"]
     assert main(["mosaic", str(tmp_path / "in"), str(tmp_path / "out"), *options]) == 0
     sound = tmp_path / "in" / "514" / "take.wav"
-    timeline = predictor.of_sound(sound, minimum_seconds=0.3)
+    drawn = []
+    timeline = predictor.of_sound(sound, minimum_seconds=0.3, each=drawn.extend)
     made = sorted((tmp_path / "out" / "514").glob("*.png"))
     assert len(made) == len(timeline.starts) == 3
     for number, path in enumerate(made):
         with Image.open(path) as picture:
-            assert np.array_equal(np.array(picture), predictor.window(sound, number, minimum_seconds=0.3).picture)
+            assert np.array_equal(np.array(picture), drawn[number].picture)
         of_picture = predictor.of_pixels(read_pixels(path, 32)[None])[0]
         np.testing.assert_allclose(timeline.windows[number], of_picture, atol=1e-6)
     assert timeline.starts.tolist() == [0.0, 0.5, 1.0]
@@ -79,8 +80,9 @@ def test_mosaics_are_those_of_the_mosaic_verb_to_the_byte(predictor, tmp_path, r
 
 def test_a_sound_and_its_picture_have_the_same_probabilities_as_the_pipeline(predictor, model_folder, tmp_path):
     sound, picture = write(tmp_path / "a.flac", noise(0.5)), tmp_path / "a.png"
-    timeline = predictor.of_sound(sound)
-    Image.fromarray(predictor.window(sound, 0).picture).save(picture)
+    drawn = []
+    timeline = predictor.of_sound(sound, each=drawn.extend)
+    Image.fromarray(drawn[0].picture).save(picture)
     of_picture = predictor.of_pixels(read_picture(picture, 32)[0][None])[0]
     assert np.array_equal(of_picture, timeline.windows[0])
     said = {

@@ -6,14 +6,15 @@ from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.prediction.predictor import Predictor
 
 
-def head(predictor: Predictor, title: str, name: str) -> str:
+def head(predictor: Predictor, title: str, name: str, limits: str) -> str:
     layouts = ", ".join(escape(title_of(c)) for c in predictor.class_names)
     return (
         f'<div class="ss-head"><h1>{escape(title)}</h1>'
-        "<p>Drop a binaural recording (two channels, for headphones): WAV, FLAC, AIFF, OGG or MP3, 32 kHz or more. "
+        "<p>Drop a binaural recording (two channels, for headphones): WAV, FLAC, AIFF, OGG or MP3, 32 kHz or more, "
+        f"at most {escape(limits)}. "
         f"The model tells apart {layouts}.</p>"
         f'<p class="ss-model">Model {escape(name)}, pictures of {predictor.image_size} × {predictor.image_size}. '
-        "The file stays on the machine that serves this page.</p></div>"
+        "The file stays on the machine that serves this page, and is removed there once it is judged.</p></div>"
     )
 
 

@@ -1,17 +1,18 @@
 """The page itself, in Gradio: one place to drop a file, a threshold, a choice of window, and what comes of it.
 
-A predictor goes in, `gr.Blocks` come out, and `serve` puts them on this machine. Nothing leaves it: analytics are
-off, the fonts are Gradio's own files, and the browser is told to fetch nothing from anywhere else. Answers come from
-`app.answers`, their HTML from `app.fragments`; a problem with a file becomes a sentence in the page.
+A predictor goes in, a `Page` comes out, which `app.serving` puts on this machine. Nothing leaves it: analytics are off
+and the fonts are the reader's own. Answers come from `app.answers`, their HTML from `app.fragments`; a problem with a
+file becomes a sentence in the page. Several files are judged in turns; an upload is removed once it is answered.
 """
 
 import os
-import socket
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-from spatial_swin.errors import HubError, SpatialSwinError
+from spatial_swin.errors import SpatialSwinError
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -23,61 +24,138 @@ except ImportError:
 
 from spatial_swin.app import fragments, notes
 from spatial_swin.app.answers import Answer, answer, at_window
-from spatial_swin.prediction.predictor import Predictor, load_predictor
+from spatial_swin.app.turns import Left, Turns
+from spatial_swin.app.uploads import Uploads
+from spatial_swin.prediction.predictor import Predictor
 
-VARIABLE = "SPATIAL_SWIN_MODEL"
 TITLE = "Which layout was it mixed for?"
 PLAYED = {".wav", ".flac", ".mp3", ".ogg", ".opus"}  # what browsers play
-PLAYED_BYTES = 60e6  # a longer recording would be decoded whole in the browser
-KEPT_SECONDS = (3600, 6 * 3600)  # look every hour, forget uploads after six
-LARGEST = "6gb"  # a little over three hours of 96 kHz, 32 bit, two channels
-NOWHERE_ELSE = (
-    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: data: blob:; worker-src 'self' blob:"
-)
 IDLE = (
     '<div class="ss-idle">The verdict appears here, below it the cues it was judged by and where the model looked.'
     "</div>"
 )
+# The visitor's own file is played from where it lies on their side: nothing has to come back from the server.
+REMEMBER = """() => {
+  const keep = (files) => {
+    if (!files || !files.length) return;
+    if (window.ssDropped) URL.revokeObjectURL(window.ssDropped);
+    window.ssDropped = URL.createObjectURL(files[0]);
+  };
+  const ours = (event) => event.target.closest && event.target.closest("#upload");
+  document.addEventListener("change", (event) => ours(event) && keep(event.target.files), true);
+  document.addEventListener("drop", (event) => ours(event) && keep(event.dataTransfer.files), true);
+}"""
+PLAY = """() => {
+  const player = document.querySelector("#player audio");
+  if (player && window.ssDropped) player.src = window.ssDropped;
+}"""
 
 
-class OnlyThisHost:
-    """ASGI middleware that forbids the browser every other host, whatever a library's page would like to load."""
+@dataclass(frozen=True)
+class Limits:
+    """What one file may be: seconds of sound, and bytes."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
+    seconds: float = 3600.0
+    bytes: int = 2_000_000_000
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def with_policy(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"content-security-policy", NOWHERE_ELSE.encode())]
-            await send(message)
-
-        await self.app(scope, receive, with_policy if scope["type"] == "http" else send)
+    def __str__(self) -> str:
+        return f"{self.seconds / 60:g} minutes and {self.bytes / 1e6:g} MB"
 
 
-def build_page(predictor: Predictor, name: str) -> gr.Blocks:
-    """The page of one model; `name` is what people call it. One prediction runs at a time."""
-    with gr.Blocks(title=f"{TITLE} {name}", analytics_enabled=False, delete_cache=KEPT_SECONDS) as page:
-        gr.HTML(notes.head(predictor, TITLE, name))
+@dataclass(frozen=True)
+class Page:
+    """Gradio's blocks with what stands behind them."""
+
+    blocks: gr.Blocks
+    turns: Turns
+    uploads: Uploads
+    limits: Limits
+
+    def close(self) -> None:
+        self.blocks.close(verbose=False)
+        self.uploads.close()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The page's functions: what a visitor dropped or chose comes in, new values of `shown` go out."""
+
+    predictor: Predictor
+    turns: Turns
+    uploads: Uploads
+    limits: Limits
+
+    def dropped(
+        self,
+        path: str | None,
+        least: float,
+        request: gr.Request,
+        progress: Any = gr.Progress(),  # noqa: B008  # Gradio's way
+    ) -> list[Any]:
+        """Judge what was dropped, or clear the page."""
+        if path is None:
+            self.turns.leave(_session(request))
+            return shown_of(None, least)
+        total, judged = self.predictor.window_count(path), 0
+
+        def tell(more: int) -> None:
+            nonlocal judged
+            judged += more
+            others = len(self.turns) - 1
+            progress(
+                (judged, max(judged, total or 1)),
+                desc=f"in turns with {others} other{'s' * (others > 1)}" if others else None,
+                unit="windows",
+            )
+
+        file = Path(path)
+        try:
+            with self.uploads.held(file), self.turns.visit(_session(request)) as visit:
+                if others := len(self.turns) - 1:
+                    progress((0, max(1, total or 1)), desc=f"waiting; {others} before you", unit="windows")
+                turn = partial(self.turns.turn, visit)
+                return shown_of(answer(self.predictor, file, tell, turn, self.limits.seconds), least)
+        except SpatialSwinError as error:
+            return shown_of(without_folder(str(error), file), least)
+        except Left:
+            return [gr.skip()] * 8
+
+    def moved(self, given: Answer | None, number: float, request: gr.Request) -> list[Any]:
+        """Look into another window."""
+        if given is None:
+            return [gr.skip()] * 4
+        try:
+            with self.turns.visit(f"{_session(request)} looks") as visit:
+                given = at_window(self.predictor, given, int(number) - 1, partial(self.turns.turn, visit))
+        except SpatialSwinError as error:
+            return [given, gr.skip(), fragments.notice(str(error)), gr.skip()]
+        except Left:
+            return [gr.skip()] * 4
+        return [given, timeline_of(given), mosaic_of(given), table_of(given)]
+
+    def decided(self, given: Answer | None, least: float) -> Any:
+        """Apply another threshold."""
+        return gr.skip() if given is None else verdict_of(given, least)
+
+
+def build_page(predictor: Predictor, name: str, limits: Limits | None = None) -> Page:
+    """The page of one model; `name` is what people call it."""
+    limits = limits or Limits()
+    desk = Desk(predictor, Turns(), Uploads(), limits)
+    with gr.Blocks(title=f"{TITLE} {name}", analytics_enabled=False) as blocks:
+        gr.HTML(notes.head(predictor, TITLE, name, str(limits)))
         state = gr.State(None)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 upload = gr.File(label="Recording, or picture of its cues", elem_id="upload", height=190)
-                player = gr.Audio(
-                    label="Listen (headphones)", interactive=False, visible=False, buttons=[], elem_id="player"
-                )
+                player = gr.HTML("<audio controls></audio>", visible=False, elem_id="player")
             with gr.Column(scale=6, min_width=300):
                 verdict = gr.HTML(IDLE, elem_id="verdict")
-                threshold = gr.Slider(
-                    0,
-                    1,
-                    value=0,
-                    step=0.05,
-                    label="Least probability for a verdict",
-                    elem_id="threshold",
-                    info="Below it the page abstains.",
-                )
+                least: dict[str, Any] = {
+                    "label": "Least probability for a verdict",
+                    "info": "Below it the page abstains.",
+                }
+                threshold = gr.Slider(0, 1, value=0, step=0.05, elem_id="threshold", **least)
         timeline = gr.HTML(visible=False, elem_id="timeline")
         window = gr.Slider(1, 2, value=1, step=1, label="Window shown", visible=False, elem_id="window")
         mosaic = gr.HTML(visible=False, elem_id="mosaic")
@@ -85,79 +163,46 @@ def build_page(predictor: Predictor, name: str) -> gr.Blocks:
             table = gr.HTML()
         with gr.Accordion("Notes for experts", open=False, elem_id="notes"):
             gr.HTML(notes.notes(predictor))
-
         shown = [state, verdict, player, timeline, window, mosaic, cues, table]
-
-        def show(given: Answer | str | None, least: float, path: str | None = None) -> list[Any]:
-            """New values of `shown`, for an answer, a sentence about a problem, or nothing."""
-            if not isinstance(given, Answer):
-                said = IDLE if given is None else fragments.notice(given)
-                hidden = gr.update(visible=False)
-                return [None, said, gr.update(visible=False, value=None), hidden, hidden, hidden, hidden, ""]
-            several = len(given.starts) > 1
-            return [
-                given,
-                verdict_of(given, least),
-                gr.update(visible=True, value=path) if path and played(given, path) else gr.update(visible=False),
-                gr.update(visible=several, value=timeline_of(given)),
-                gr.update(visible=several, maximum=max(2, len(given.starts)), value=given.shown + 1),
-                gr.update(visible=True, value=mosaic_of(given)),
-                gr.update(visible=True),
-                table_of(given),
-            ]
-
-        def dropped(path: str | None, least: float, progress: Any = gr.Progress()) -> list[Any]:  # noqa: B008
-            if path is None:
-                return show(None, least)
-            total, done = predictor.window_count(path), 0
-
-            def tell(more: int) -> None:
-                nonlocal done
-                done += more
-                progress((done, max(done, total or 1)), unit="windows")
-
-            try:
-                return show(answer(predictor, Path(path), tell), least, path)
-            except SpatialSwinError as error:
-                return show(without_folder(str(error), Path(path)), least)
-
-        def moved(given: Answer | None, number: float) -> list[Any]:
-            if given is None:
-                return [gr.skip()] * 4
-            try:
-                given = at_window(predictor, given, int(number) - 1)
-            except SpatialSwinError as error:  # the file was forgotten in the meantime
-                return [given, gr.skip(), fragments.notice(without_folder(str(error), given.path)), gr.skip()]
-            return [given, timeline_of(given), mosaic_of(given), table_of(given)]
-
-        def decided(given: Answer | None, least: float) -> Any:
-            return gr.skip() if given is None else verdict_of(given, least)
-
+        # visitors share the model by `Turns`, not by Gradio's queue; a second drop of the same one ends the first
+        private: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple", "api_visibility": "private"}
+        blocks.load(None, js=REMEMBER)
         gr.on(
             [upload.upload, upload.clear],
-            dropped,
+            desk.dropped,
             [upload, threshold],
             shown,
-            concurrency_id="model",
-            concurrency_limit=1,
             show_progress_on=verdict,
-            api_visibility="private",
-        )
+            **private,
+        ).then(None, js=PLAY)
         window.release(
-            moved,
-            [state, window],
-            [state, timeline, mosaic, table],
-            concurrency_id="model",
-            show_progress_on=mosaic,
-            api_visibility="private",
+            desk.moved, [state, window], [state, timeline, mosaic, table], show_progress_on=mosaic, **private
         )
-        threshold.change(decided, [state, threshold], verdict, show_progress="hidden", api_visibility="private")
-    return page
+        threshold.change(desk.decided, [state, threshold], verdict, show_progress="hidden", **private)
+    return Page(blocks, desk.turns, desk.uploads, limits)
+
+
+def shown_of(given: Answer | str | None, least: float) -> list[Any]:
+    """New values of everything shown, for an answer, a sentence about a problem, or nothing."""
+    hidden = gr.update(visible=False)
+    if not isinstance(given, Answer):
+        return [None, IDLE if given is None else fragments.notice(given), *[hidden] * 5, ""]
+    several = len(given.starts) > 1
+    return [
+        given,
+        verdict_of(given, least),
+        gr.update(visible=Path(given.name).suffix.lower() in PLAYED),
+        gr.update(visible=several, value=timeline_of(given)),
+        gr.update(visible=several, maximum=max(2, len(given.starts)), value=given.shown + 1),
+        gr.update(visible=True, value=mosaic_of(given)),
+        gr.update(visible=True),
+        table_of(given),
+    ]
 
 
 def verdict_of(given: Answer, least: float) -> str:
     if not given.heard.any():
-        return fragments.notice(f"{given.path.name}: every window is below -50 LUFS; there is nothing to judge")
+        return fragments.notice(f"{given.name}: every window is below -50 LUFS; there is nothing to judge")
     return fragments.verdict(given.class_names, given.probabilities, least, given.about, given.notes)
 
 
@@ -166,16 +211,11 @@ def timeline_of(given: Answer) -> str:
 
 
 def mosaic_of(given: Answer) -> str:
-    return fragments.mosaics(given.picture, given.relevance, given.regions, given.shares)
+    return fragments.mosaics(*given.look)
 
 
 def table_of(given: Answer) -> str:
-    return fragments.relevance_table(given.regions, given.shares, given.picture.shape[0])
-
-
-def played(given: Answer, path: str) -> bool:
-    file = Path(path)
-    return given.is_sound and file.suffix.lower() in PLAYED and file.stat().st_size < PLAYED_BYTES
+    return fragments.relevance_table(given.look.regions, given.look.shares, len(given.look.picture))
 
 
 def without_folder(text: str, path: Path) -> str:
@@ -183,63 +223,8 @@ def without_folder(text: str, path: Path) -> str:
     return text.replace(str(path), path.name).replace(f"{path.parent}{os.sep}", "")
 
 
-def serve(
-    page: gr.Blocks,
-    host: str | None,
-    port: int | None,
-    share: bool = False,
-    only_here: bool = True,
-    block: bool = True,
-) -> str:
-    """Serve `page` and return its address; with `only_here` the browser is forbidden every other host.
-
-    Raises:
-        SpatialSwinError: the port is taken, or the host is not one of this machine.
-    """
-    from starlette.middleware import Middleware
-
-    _no_proxy_to_ourselves()
-    middleware = [Middleware(OnlyThisHost)] if only_here else []
-    try:
-        _, local, _ = page.queue(max_size=16).launch(
-            server_name=host,
-            server_port=_free_port(host) if port == 0 else port,
-            share=share,
-            inbrowser=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            ssr_mode=False,
-            footer_links=[],
-            run_history=False,
-            pwa=False,
-            mcp_server=False,
-            enable_monitoring=False,
-            max_file_size=LARGEST,
-            theme=theme(),
-            css=style_sheet(),
-            app_kwargs={"middleware": middleware},
-        )
-    except OSError as error:
-        reason = str(error).split(". ")[0]
-        raise SpatialSwinError(
-            f"the page cannot be served at {host} ({reason}); choose another --port or --host"
-        ) from None
-    if block:
-        page.block_thread()
-    return local
-
-
-def _free_port(host: str | None) -> int:
-    with socket.socket() as probe:
-        probe.bind((host or "127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _no_proxy_to_ourselves() -> None:
-    """Gradio asks its own address whether it stands; a proxy in the environment would be asked in its place."""
-    for name in ("NO_PROXY", "no_proxy"):
-        known = [part for part in os.environ.get(name, "").split(",") if part]
-        os.environ[name] = ",".join(dict.fromkeys([*known, "localhost", "127.0.0.1", "::1"]))
+def _session(request: gr.Request) -> str:
+    return request.session_hash or ""
 
 
 def theme() -> gr.themes.Base:
@@ -264,28 +249,3 @@ def theme() -> gr.themes.Base:
 
 def style_sheet() -> str:
     return (package_files("spatial_swin.app") / "page.css").read_text(encoding="utf-8")
-
-
-def page_of_environment() -> gr.Blocks:
-    """The page of the model that SPATIAL_SWIN_MODEL names: a folder, or an id on the Hub, which is then downloaded.
-
-    Raises:
-        SpatialSwinError: the variable is not set, or the model cannot be fetched.
-    """
-    named = os.environ.get(VARIABLE, "").strip()
-    if not named:
-        raise SpatialSwinError(f"{VARIABLE} is not set; set it to the id of a model on the Hub, or to a model folder")
-    folder = Path(named)
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-
-        try:
-            folder = Path(snapshot_download(named, allow_patterns=["*.json", "*.safetensors"]))
-        except (OSError, ValueError) as error:  # the Hub library's own errors are of these kinds
-            raise HubError(f"{named}: the model cannot be fetched ({str(error).strip().splitlines()[0]})") from None
-    return build_page(load_predictor(folder), named if not Path(named).is_dir() else folder.name)
-
-
-def serve_space(page: gr.Blocks) -> None:
-    """Serve as a Space expects: address and port from Gradio's variables, free to be framed by the Hub's page."""
-    serve(page, None, None, only_here="SPACE_ID" not in os.environ)

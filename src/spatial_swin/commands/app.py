@@ -31,6 +31,15 @@ def add_arguments(parser: values.Parser) -> None:
         "--port", type=values.whole(0, 65_535), default=PORT, help="port to listen at, 0 for a free one"
     )
     parser.boolean_option("--share", "open a public tunnel through Gradio's servers: needs a network")
+    parser.add_argument(
+        "--allowed_hosts",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="names under which the page may be asked for beside this machine's own (default: none): of a proxy, say",
+    )
+    parser.add_argument("--most_minutes", type=values.count, default=60, help="longest recording that is judged")
+    parser.add_argument("--most_megabytes", type=values.count, default=2000, help="largest file that is taken")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,12 +48,17 @@ def run(arguments: argparse.Namespace) -> int:
     if importlib.util.find_spec("gradio") is None:
         raise SpatialSwinError(NEEDS_GRADIO)  # before the model is loaded, which takes seconds
     print(f"loading {arguments.model}", flush=True)  # Gradio and the model take seconds
-    from spatial_swin.app.page import build_page, serve
+    from spatial_swin.app.page import Limits, build_page
+    from spatial_swin.app.serving import serve
     from spatial_swin.prediction.predictor import load_predictor
 
     predictor = load_predictor(arguments.model, tiles=arguments.tiles)
-    page = build_page(predictor, "/".join(arguments.model.resolve().parts[-2:]))
-    address = serve(page, arguments.host, arguments.port, arguments.share, block=False, only_here=not arguments.share)
-    print(f"open {page.share_url or address}   (Ctrl-C ends it)", flush=True)
-    page.block_thread()
+    limits = Limits(60.0 * arguments.most_minutes, 1_000_000 * arguments.most_megabytes)
+    page = build_page(predictor, "/".join(arguments.model.resolve().parts[-2:]), limits)
+    try:
+        address = serve(page, arguments.host, arguments.port, arguments.allowed_hosts, arguments.share)
+        print(f"open {page.blocks.share_url or address}   (Ctrl-C ends it)", flush=True)
+        page.blocks.block_thread()
+    finally:
+        page.close()
     return 0

@@ -71,7 +71,7 @@ class Judge:
 
     def _sound(self, path: Path, tell: Callable[[int], object]) -> Judgement:
         hop, shortest, least = self.hop_seconds, self.minimum_seconds, self.minimum_confidence
-        timeline = self.predictor.of_sound(path, hop, shortest, least, self.batch_size, tell)
+        timeline = self.predictor.of_sound(path, hop, shortest, least, self.batch_size, lambda drawn: tell(len(drawn)))
         return Judgement(path, timeline.verdict, timeline.probabilities, _counted(timeline.flags), timeline)
 
     def _picture(self, path: Path) -> tuple[torch.Tensor, list[str]]:

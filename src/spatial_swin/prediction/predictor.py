@@ -5,7 +5,8 @@ that hours need no more memory than a minute. Nothing here trains, and no file i
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from scipy import special
 
-from spatial_swin.audio.clips import NOT_READABLE, Clip, Cut, Recording, clips, judge
+from spatial_swin.audio.clips import NOT_READABLE, Cut, Recording, clips, judge
 from spatial_swin.audio.drawing import Drawn, Settings, draw
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.data.pictures import as_pixels, normalise
@@ -99,14 +100,16 @@ class Predictor(FinishedModel):
         minimum_seconds: float | None = None,
         minimum_confidence: float = 0.0,
         batch_size: int = BATCH,
-        tell: Callable[[int], object] | None = None,
+        each: Callable[[Sequence[Drawn]], object] | None = None,
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> Timeline:
         """The timeline of a recording, streamed: memory does not grow with its length.
 
         Args:
             hop_seconds: from one window to the next (their length).
             minimum_seconds: what a last, shorter piece must have to be judged, filled with silence (their length).
-            tell: called with the number of windows judged since the last call.
+            each: called with the windows that were drawn and judged since the last call.
+            turn: a context around the work on each batch, for who shares the model with others.
 
         Raises:
             AudioError: no two channels, silent, damaged, too short, of a low rate, or no front end is known.
@@ -117,30 +120,21 @@ class Predictor(FinishedModel):
         windows: list[np.ndarray] = []
         about: list[tuple[float, str]] = []  # start and flags of each window
         drawn = ((clip.start, draw(clip, settings)) for clip in clips(recording, settings.cut))
-        while batch := list(islice(drawn, batch_size)):
-            pictures = [as_pixels(Image.fromarray(one.picture), self.image_size) for _, one in batch]
-            windows.append(self.of_pixels(torch.stack(pictures)))
+        while True:
+            with turn():
+                if not (batch := list(islice(drawn, batch_size))):
+                    break
+                pictures = [as_pixels(Image.fromarray(one.picture), self.image_size) for _, one in batch]
+                windows.append(self.of_pixels(torch.stack(pictures)))
             about += [(start, "+".join(one.flags)) for start, one in batch]
-            if tell is not None:
-                tell(len(batch))
+            if each is not None:
+                each([one for _, one in batch])
         assert windows, "what was judged long enough has a window"
         starts, flags = zip(*about, strict=True)
         table = np.concatenate(windows)
         return Timeline(
             self.class_names, np.array(starts), settings.cut.seconds, table, list(flags), minimum_confidence
         )
-
-    def window(self, path: str | os.PathLike[str], number: int, minimum_seconds: float | None = None) -> Drawn:
-        """One window's picture uint8 [H, W], levels and flags, as in `of_sound`; only that one is drawn.
-
-        Raises:
-            AudioError: the file cannot be read, or it has no such window.
-        """
-        settings = self.sound_settings(minimum_seconds=minimum_seconds)
-        clip: Clip | None = next(islice(clips(_recording(path), settings.cut), number, None), None)
-        if clip is None:
-            raise AudioError(f"{path}: has no window {number}")
-        return draw(clip, settings)
 
     def window_count(self, path: str | os.PathLike[str], hop_seconds: float | None = None) -> int | None:
         """About how many windows a recording has, from its header alone; None when that cannot be known."""
