@@ -76,3 +76,12 @@ def test_other_rates_hear_the_same_delay(rate: int) -> None:
     responses = impulse_responses(2, np.array([90.0]), np.array([0.0]), rate)[0]
     onset = [int((np.abs(ear) > 0.2 * np.abs(ear).max()).argmax()) / rate for ear in responses]
     assert onset[1] - onset[0] == pytest.approx(0.66e-3, abs=0.2e-3)
+
+
+@pytest.mark.parametrize("seed", [43, 130, 177])
+def test_responses_are_finite_and_smooth_below_the_horizon_behind(seed: int) -> None:
+    elevations = np.arange(-90.0, 91.0, 5.0)
+    responses = impulse_responses(seed, np.full(len(elevations), 170.0), elevations, RATE)
+    assert np.isfinite(responses).all()
+    below, at, above = impulse_responses(seed, np.full(3, 180.0), np.array([-0.01, 0.0, 0.01]), RATE)
+    np.testing.assert_allclose(below - at, at - above, atol=1e-4)

@@ -7,7 +7,6 @@ claims: in many files those are wrong. A response is resampled once, here. It re
 
 import math
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +18,8 @@ import soxr
 
 from spatial_swin.audio import parametric
 from spatial_swin.audio.panning import unit_vectors
-from spatial_swin.audio.sofa import Measured, read_measured
+from spatial_swin.audio.sofa import Measured, read_here
+from spatial_swin.audio.sofa_process import read_measured
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.layouts import Layout, all_directions
 
@@ -62,9 +62,9 @@ class Listener:
         if angles[near[0]] < 0.1:
             return self.impulse_responses[near[0]]
         weights = (1 / angles[near]) / (1 / angles[near]).sum()
-        found = self.impulse_responses[near].astype(np.float64)
-        onsets = _onsets(found)  # [3, 2]
-        moved = _delayed(found, weights @ onsets - onsets)
+        neighbours = self.impulse_responses[near].astype(np.float64)
+        onsets = _onsets(neighbours)  # [3, 2]
+        moved = _delayed(neighbours, weights @ onsets - onsets)
         return np.tensordot(weights, moved, axes=1).astype(np.float32)
 
     def angles_to(self, azimuth: float, elevation: float) -> np.ndarray:
@@ -115,7 +115,7 @@ def load_listener(name: str, sample_rate: int) -> Listener:
     check_rate(sample_rate, "the sample rate asked for")
     if name == KEMAR:
         with resources.as_file(resources.files("spatial_swin") / "assets" / KEMAR_ASSET) as path:
-            return _measured_listener(path, sample_rate, KEMAR)
+            return _listener_of(read_here(path), path, sample_rate, KEMAR)
     kind, _, seed = name.partition(":")
     if kind == "parametric":
         if not seed.isdigit():
@@ -126,27 +126,27 @@ def load_listener(name: str, sample_rate: int) -> Listener:
     path = Path(name)
     if not path.is_file():
         raise AudioError(f"there is no listener {name!r}; say kemar, parametric:SEED, or the path of a SOFA file")
-    return _measured_listener(path, sample_rate, re.sub(r"[^A-Za-z0-9-]+", "-", path.stem).strip("-"))
+    return _listener_of(read_measured(path), path, sample_rate, re.sub(r"[^A-Za-z0-9-]+", "-", path.stem).strip("-"))
 
 
 def expand_listeners(names: Iterable[str]) -> list[str]:
     """Names with `parametric:1-20` written out and folders replaced by their SOFA files, each once, in order."""
-    found: list[str] = []
+    expanded: list[str] = []
     for name in names:
         span = re.fullmatch(r"parametric:(\d+)-(\d+)", name)
         if span:
             first, last = int(span[1]), int(span[2])
             if last < first:
                 raise AudioError(f"listener {name!r}: {last} comes before {first}; write parametric:{last}-{first}")
-            found += [f"parametric:{seed}" for seed in range(first, last + 1)]
+            expanded += [f"parametric:{seed}" for seed in range(first, last + 1)]
         elif Path(name).is_dir():
-            files = sorted(str(path) for path in Path(name).rglob("*.sofa"))
+            files = sorted(str(path) for path in Path(name).rglob("*") if path.suffix.lower() == ".sofa")
             if not files:
                 raise AudioError(f"{name}: there is no .sofa file in this folder; say kemar or parametric:SEED")
-            found += files
+            expanded += files
         else:
-            found.append(name)
-    return list(dict.fromkeys(found))
+            expanded.append(name)
+    return list(dict.fromkeys(expanded))
 
 
 def usable_listeners(
@@ -161,9 +161,8 @@ def usable_listeners(
             for layout in layouts:
                 listener.check(layout)
         except AudioError as error:
-            problems.append(
-                Problem(f"listener {name}", str(error).removeprefix(f"{name}: "), "or leave this listener out")
-            )
+            reason = str(error).removeprefix(f"{name}: ")
+            problems.append(Problem(f"listener {name}", reason, "or leave this listener out"))
             continue
         twin = next((other for other, taken in usable.items() if taken.name == listener.name), None)
         if twin is not None:
@@ -181,14 +180,7 @@ def check_rate(rate: float, where: str) -> None:
         raise AudioError(f"{where} is {rate:g} Hz; it has to lie between {low} and {high} Hz")
 
 
-def _measured_listener(path: Path, sample_rate: int, name: str) -> Listener:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # older versions of the convention are fine: six fields are read
-            measured = read_measured(path)
-    except Exception as error:  # netCDF, HDF5 and sofar raise many kinds
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise AudioError(f"{path}: not a SOFA file of impulse responses ({what})") from None
+def _listener_of(measured: Measured, path: Path, sample_rate: int, name: str) -> Listener:
     check_rate(measured.sample_rate, f"{path}: Data.SamplingRate")
     _check_responses(path, measured)
     _check_ears(path, measured)
@@ -209,17 +201,17 @@ def _resampled(responses: np.ndarray, old: float, new: float) -> np.ndarray:
 
 def _check_responses(path: Path, measured: Measured) -> None:
     responses = measured.responses
-    if responses.ndim != 3 or responses.shape[1] != 2:
+    if responses.ndim != 3 or responses.shape[1] != 2 or not responses.size:
         shape = list(responses.shape)
         raise AudioError(f"{path}: Data.IR has the shape {shape}, not [directions, 2 ears, taps]; use a binaural file")
     if not len(responses) == len(measured.azimuths) == len(measured.elevations):
         what = f"{len(responses)} impulse responses and {len(measured.azimuths)} positions"
         raise AudioError(f"{path}: {what}; write the file again")
-    if not np.isfinite(responses).all():
-        count = int((~np.isfinite(responses)).sum())
-        raise AudioError(
-            f"{path}: {count} sample{'s are' if count > 1 else ' is'} NaN or infinite; write the file again"
-        )
+    if not np.isfinite([measured.azimuths, measured.elevations]).all():
+        raise AudioError(f"{path}: positions are NaN or infinite; write the file again")
+    if count := int((~np.isfinite(responses)).sum()):
+        what = f"{count} sample{'s are' if count > 1 else ' is'} NaN or infinite"
+        raise AudioError(f"{path}: {what}; write the file again")
     mute = np.flatnonzero((responses == 0).all(axis=2).any(axis=1))
     if mute.size:
         what = f"{mute.size} impulse responses are silent, the first is number {mute[0]}"

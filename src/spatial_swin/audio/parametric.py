@@ -79,10 +79,10 @@ def impulse_responses(
     head = draw_head(seed)
     sources = unit_vectors(np.asarray(azimuth, float), np.asarray(elevation, float))
     frequency = np.fft.rfftfreq(taps, 1 / sample_rate)
-    lateral = np.arcsin(
-        np.clip(sources[:, 1], -1, 1)
-    )  # interaural-polar angles: left of the median plane, and around it
-    polar = np.degrees(np.arctan2(sources[:, 2], sources[:, 0]))  # 0 front, 90 above, 180 behind
+    # interaural-polar angles: left of the median plane, and around it: 0 front, 90 above, 180 behind, 270 below
+    lateral = np.arcsin(np.clip(sources[:, 1], -1, 1))
+    polar = np.degrees(np.arctan2(sources[:, 2], sources[:, 0]))
+    polar = np.where(polar < -90, polar + 360, polar)
     responses = []
     for side in (1.0, -1.0):
         ear = unit_vectors(np.array(side * head.ear_azimuth), np.array(0.0))

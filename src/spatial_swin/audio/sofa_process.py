@@ -1,0 +1,151 @@
+"""SOFA files of anyone, read in a process of their own that has limits of time and memory.
+
+In goes a path, out comes a `Measured` or an AudioError. A damaged file can make netCDF hang, or take gigabytes for a
+few kilobytes; then the process is ended, and the next file gets a new one. One process serves all files of a command.
+"""
+
+import atexit
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from spatial_swin.audio.sofa import Measured, read_here
+from spatial_swin.errors import AudioError
+
+MEMORY = 1 << 30  # bytes of address space
+PATIENCE = 15.0  # s for one file; a set of 2,300 directions takes 0.2 s
+START = 60.0  # s in which the process has to begin, on a busy machine
+
+
+def read_measured(path: Path) -> Measured:
+    """Read a SOFA file. Raises AudioError for one that is not SOFA, is too large, or is not read in 15 s."""
+    return _READER.read(path)
+
+
+class _Reader:
+    """The process that reads: started for the first file, ended when a file hangs, started again for the next."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.lock = Lock()
+
+    def read(self, path: Path) -> Measured:
+        with self.lock:
+            try:
+                return self._read(path)
+            except TimeoutError:
+                reason = f"reading it takes more than {PATIENCE:g} s"
+            except EOFError:
+                reason = "the process that read it died"
+            self.stop()
+        raise AudioError(f"{path}: not a SOFA file of impulse responses ({reason}); write the file again")
+
+    def _read(self, path: Path) -> Measured:
+        if self.process is None or self.process.poll() is not None:
+            self._start()
+        assert self.process is not None
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(os.fspath(path)).encode() + b"\n")
+        except OSError:
+            raise EOFError from None
+        until = time.monotonic() + PATIENCE
+        answer = self._message(until)
+        if "error" in answer:
+            raise AudioError(f"{path}: not a SOFA file of impulse responses ({answer['error']}); write the file again")
+        responses, azimuths, elevations = (self._array(shape, until) for shape in answer["shapes"])
+        return Measured(responses, azimuths, elevations, answer["sample_rate"])
+
+    def _array(self, shape: list[int], until: float) -> np.ndarray:
+        numbers = np.empty(shape)
+        self._receive(numbers.reshape(-1).view(np.uint8).data, until)
+        return numbers
+
+    def _start(self) -> None:
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        beside = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "spatial_swin.audio.sofa_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # HDF5 prints its own stack there; the reason comes as an answer
+            bufsize=0,
+            env={**os.environ, **one_thread, "PYTHONPATH": os.pathsep.join(beside)},
+        )
+        self._message(time.monotonic() + START)
+
+    def _message(self, until: float) -> dict[str, Any]:
+        length = bytearray(4)
+        self._receive(memoryview(length), until)
+        text = bytearray(struct.unpack("<I", length)[0])
+        self._receive(memoryview(text), until)
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
+    def _receive(self, target: memoryview, until: float) -> None:
+        """Fill `target`; raises TimeoutError after `until` and EOFError when the process has ended."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        waiting = select.poll()
+        waiting.register(self.process.stdout, select.POLLIN)
+        while target:
+            if not waiting.poll(max(0.0, until - time.monotonic()) * 1e3):
+                raise TimeoutError
+            count = os.readv(self.process.stdout.fileno(), [target])
+            if not count:
+                raise EOFError
+            target = target[count:]
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+
+_READER = _Reader()
+atexit.register(_READER.stop)
+
+
+def _serve() -> None:
+    """Answer every path on standard input with arrays or an error on standard output, within the limit of memory."""
+    import contextlib
+    import resource
+
+    import netCDF4  # noqa: F401  # loaded before the first file's time begins
+
+    with contextlib.suppress(ValueError, OSError):  # a system that limits no address space, or less already
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    _send({})
+    for line in sys.stdin.buffer:
+        try:
+            measured = read_here(Path(json.loads(line)))
+        except MemoryError:
+            _send({"error": "it takes more than 1 GB of memory"})
+        except Exception as error:  # netCDF, HDF5 and numpy raise many kinds
+            _send({"error": (str(error) or type(error).__name__).splitlines()[0]})
+        else:
+            arrays = measured.responses, measured.azimuths, measured.elevations
+            _send({"shapes": [array.shape for array in arrays], "sample_rate": measured.sample_rate})
+            for array in arrays:
+                sys.stdout.buffer.write(np.ascontiguousarray(array, dtype=np.float64).data)
+            sys.stdout.buffer.flush()
+
+
+def _send(answer: dict[str, Any]) -> None:
+    text = json.dumps(answer).encode()
+    sys.stdout.buffer.write(struct.pack("<I", len(text)) + text)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    _serve()
