@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatial_swin import files
-from spatial_swin.errors import WriteError
+from spatial_swin.errors import DataError, WriteError
+from spatial_swin.files import files_below
 from spatial_swin.keyed_random import keyed_generator, keyed_uniforms
 
 
@@ -142,3 +143,22 @@ def test_uniforms_are_uniform_and_rows_are_independent() -> None:
 
 
 GOLDEN = [0.6255099922702179, 0.13711981057502198, 0.3129613035307043]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_called_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refusing(path: str | os.PathLike[str]) -> object:
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(DataError, match=r"closed: this folder cannot be listed \(Permission denied\)"):
+        files_below(tmp_path)
+    monkeypatch.undo()
+    (tmp_path / "closed" / ".hidden").touch()
+    (tmp_path / "closed" / "b").touch()
+    (tmp_path / "a").touch()
+    assert files_below(tmp_path) == [tmp_path / "a", tmp_path / "closed" / "b"]

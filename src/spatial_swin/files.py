@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spatial_swin.errors import WriteError
+from spatial_swin.errors import DataError, WriteError
 
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -169,3 +169,32 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def entries_of(folder: Path) -> list[Path]:
+    """What lies directly in `folder`, sorted, without hidden names. Raises DataError when it cannot be listed."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name[0] != ".")
+    except OSError as error:
+        raise _cannot_list(error) from error
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file below `folder`, sorted; hidden ones and what hidden folders hold are passed over.
+
+    Raises DataError for a folder that cannot be listed: it is not an empty one.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise _cannot_list(error) from error
+
+    below: list[Path] = []
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if name[0] != "."]
+        below += [Path(root, name) for name in names if name[0] != "."]
+    return sorted(path for path in below if path.is_file())
+
+
+def _cannot_list(error: OSError) -> DataError:
+    what = f"{error.filename}: this folder cannot be listed ({error.strerror})"
+    return DataError(f"{what}; change its permissions or move it away")

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import soxr
 
-from spatial_swin.audio.clips import Cut, Recording, clips, duplicate_names, find_recordings, judge, overdriven
+from spatial_swin.audio.clips import Cut, Recording, bad_names, clips, find_recordings, judge, overdriven
 from spatial_swin.errors import AudioError
 
 RATE = 48_000
@@ -27,10 +27,21 @@ def recording(path: Path, sound: np.ndarray | None = None, rate: int = RATE) -> 
 
 
 def test_recordings_are_found_below_class_folders(tmp_path):
-    for name in ("510/b.wav", "510/day/a.FLAC", "100/c.aiff", "100/notes.txt", "100/.hidden.wav"):
+    for name in ("510/b.oga", "510/day/a.FLAC", "100/c.aiff", "100/notes.txt", "100/.hidden.wav", "100/more.TXT"):
         recording(tmp_path / name).path.touch()
-    found = [(r.label, r.name, r.source) for r in find_recordings(tmp_path)]
-    assert found == [("100", "c", "100/c.aiff"), ("510", "b", "510/b.wav"), ("510", "day_a", "510/day/a.FLAC")]
+    (tmp_path / "readme.md").touch()
+    recordings, passed_by = find_recordings(tmp_path)
+    seen = [(r.label, r.name, r.source) for r in recordings]
+    assert seen == [("100", "c", "100/c.aiff"), ("510", "b", "510/b.oga"), ("510", "day_a", "510/day/a.FLAC")]
+    assert passed_by == {".txt": 2}
+
+
+@pytest.mark.parametrize("name", ["510/two\nlines.wav", "510/\x1b[31mred.wav", "5\t10/a.wav", "510/\udcff.wav"])
+def test_names_that_no_table_can_hold_are_named_as_escapes(tmp_path, name):
+    recording(tmp_path / name).path.touch()
+    (problem,) = bad_names(find_recordings(tmp_path)[0]).values()
+    assert "control characters, or bytes that are not UTF-8" in problem.what
+    assert str(problem).isprintable()
 
 
 def test_sound_beside_the_class_folders_and_empty_folders_are_refused(tmp_path):
@@ -46,7 +57,7 @@ def test_sound_beside_the_class_folders_and_empty_folders_are_refused(tmp_path):
 def test_two_files_whose_pictures_would_have_one_name_are_a_problem(tmp_path):
     for name in ("510/a.wav", "510/a.flac", "514/a.wav"):
         recording(tmp_path / name).path.touch()
-    problems = duplicate_names(find_recordings(tmp_path))
+    problems = bad_names(find_recordings(tmp_path)[0])
     assert list(problems) == ["510/a.wav"]
     assert "510/a.flac" in str(problems["510/a.wav"])
 

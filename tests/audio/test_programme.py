@@ -130,7 +130,7 @@ def test_everything_that_cannot_be_a_programme_is_told_at_once(tmp_path: Path) -
         "a_b.wav": "would be called a-b",
         "channels": "for 5.1.0 missing LFE1, M+000, M-110, too many none",
         "cut.wav": "truncated, 49999 bytes",
-        "empty.wav": "empty (0 bytes)",
+        "empty.wav": "empty file (0 bytes)",
         "nothing": "holds no sound",
         "rates": "sample rates differ (44100, 48000 Hz)",
         "slow.wav": "8000 Hz",
@@ -154,8 +154,8 @@ def test_samples_are_judged_too(tmp_path: Path) -> None:
     told = {name: [p.what for p in judge(programme, FOUR, CUT)] for name, programme in found(tmp_path).items()}
     assert told == {
         "good": [],
-        "nan": ["holds NaN or infinite samples from 1.010 s on"],
-        "quiet": ["is digital silence"],
+        "nan": ["1 NaN or infinite samples from 1.010 s on"],
+        "quiet": ["digital silence"],
         "short": ["lasts 0.700 s, less than a chunk of 1 s"],
         "surround": ["is a master of 5.1.0, which holds less than 514"],
     }
@@ -169,7 +169,7 @@ def test_a_compressed_master_that_ends_too_early_is_named_and_not_read_on(tmp_pa
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     (problem,) = judge(found(tmp_path)["stereo"], find_layouts(["200"]), CUT)
     assert problem.where == str(cut)
-    assert "cannot be read after" in problem.what or "is truncated" in problem.what
+    assert "truncated" in problem.what
 
 
 def test_a_folder_without_programmes_is_refused(tmp_path: Path) -> None:

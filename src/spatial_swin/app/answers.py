@@ -20,8 +20,8 @@ import soundfile
 import torch
 from PIL import Image
 
-from spatial_swin.audio.clips import SOUND_ENDINGS
 from spatial_swin.audio.drawing import Drawn
+from spatial_swin.audio.sound_files import SOUND_ENDINGS
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.explanation import Region, region_masks, region_relevance

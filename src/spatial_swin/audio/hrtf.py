@@ -21,6 +21,7 @@ from spatial_swin.audio.panning import unit_vectors
 from spatial_swin.audio.sofa import Measured, read_here
 from spatial_swin.audio.sofa_process import read_measured
 from spatial_swin.errors import AudioError, Problem
+from spatial_swin.files import files_below
 from spatial_swin.layouts import Layout, all_directions
 
 KEMAR = "kemar"
@@ -140,10 +141,10 @@ def expand_listeners(names: Iterable[str]) -> list[str]:
                 raise AudioError(f"listener {name!r}: {last} comes before {first}; write parametric:{last}-{first}")
             expanded += [f"parametric:{seed}" for seed in range(first, last + 1)]
         elif Path(name).is_dir():
-            files = sorted(str(path) for path in Path(name).rglob("*") if path.suffix.lower() == ".sofa")
-            if not files:
+            sofa_files = [str(path) for path in files_below(Path(name)) if path.suffix.lower() == ".sofa"]
+            if not sofa_files:
                 raise AudioError(f"{name}: there is no .sofa file in this folder; say kemar or parametric:SEED")
-            expanded += files
+            expanded += sofa_files
         else:
             expanded.append(name)
     return list(dict.fromkeys(expanded))

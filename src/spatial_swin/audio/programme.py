@@ -14,6 +14,7 @@ never pans.
 """
 
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ import soundfile
 import soxr
 
 from spatial_swin import files
-from spatial_swin.audio.clips import LOWEST_SAMPLE_RATE, READABLE, SILENT_PEAK, Cut, _cut_off
+from spatial_swin.audio.clips import Cut, shorter_minimum
 from spatial_swin.audio.render import Scene, Stem
-from spatial_swin.errors import AudioError, Problem
+from spatial_swin.audio.sound_files import READABLE, SOUND_ENDINGS, BadSound, open_sound, silence
+from spatial_swin.errors import AudioError, Problem, SpatialSwinError
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspeaker
 
@@ -34,7 +36,6 @@ MASTER_LAYOUTS = {len(LAYOUTS[code].loudspeakers): code for code in ("100", "200
 STEMS_TABLE = "stems.csv"
 PLACE_IN_NAME = re.compile(r"_az(?P<azimuth>[+-]?\d+(?:\.\d+)?)(?:_el(?P<elevation>[+-]?\d+(?:\.\d+)?))?$")
 MARGIN = 4096  # output samples of context on either side of a piece that is resampled
-BLOCK = 1 << 16
 SPEAKERS_BY_ALIAS = {alias.lower(): name for alias, name in ALIASES.items()}
 
 
@@ -92,7 +93,7 @@ def chunk_starts(length: int, cut: Cut) -> list[tuple[int, bool]]:
 
 def read_piece(path: Path, start: int, count: int, sample_rate: int) -> np.ndarray:
     """float32 [channels, count] of a file from sample `start` on, both at `sample_rate`; zeros after its end."""
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(os.fsencode(path)) as file:
         if file.samplerate == sample_rate:
             piece = _read(file, start, count)
         else:  # begin where samples of file and output fall together, so that every piece fits the others
@@ -123,21 +124,21 @@ def find_programmes(root: Path, seed: int) -> tuple[list[Programme], list[Proble
         raise AudioError(f"{root}: not a folder; give the one that holds the programmes")
     programmes: list[Programme] = []
     problems: list[Problem] = []
-    for entry in sorted(root.iterdir()):
-        if entry.name.startswith(".") or not (entry.is_dir() or entry.suffix.lower() in READABLE):
+    for entry in files.entries_of(root):
+        if not entry.is_dir() and entry.suffix.lower() not in SOUND_ENDINGS:
             continue
         try:
-            found = _folder(entry, seed) if entry.is_dir() else _master_file(entry)
-        except AudioError as error:
+            programme = _folder(entry, seed) if entry.is_dir() else _master_file(entry)
+        except SpatialSwinError as error:
             where, _, what = str(error).partition(": ")
             what, _, do = what.rpartition("; ")
             problems.append(Problem(where, what, do))
             continue
-        twin = next((p for p in programmes if p.name == found.name), None)
+        twin = next((p for p in programmes if p.name == programme.name), None)
         if twin is None:
-            programmes.append(found)
+            programmes.append(programme)
         else:
-            what = f"would be called {found.name}, as {twin.tracks[0].path.name} is"
+            what = f"would be called {programme.name}, as {twin.tracks[0].path.name} is"
             problems.append(Problem(str(entry), what, "rename one of the two"))
     if not programmes and not problems:
         raise AudioError(f"{root}: no programme in it; put 10-channel (5.1.4) files or folders of stems there")
@@ -152,26 +153,14 @@ def _name(path: Path) -> str:
 
 def _opened(path: Path) -> tuple[int, int, int]:
     """(channels, frames, sample rate) of a file; raises AudioError for one that cannot be used."""
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: is empty (0 bytes); export it again")
-    try:
-        with soundfile.SoundFile(path) as file:
-            channels, frames, rate = file.channels, file.frames, file.samplerate
-    except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).replace(f"'{path}'", "it")
-        raise AudioError(f"{path}: cannot be read ({reason}); convert it to WAV or FLAC") from None
-    if missing := _cut_off(path):
-        raise AudioError(f"{path}: is truncated, {missing} bytes fewer than its header says; export it again")
-    if frames == 0:
-        raise AudioError(f"{path}: holds no samples; export it again")
-    if rate < LOWEST_SAMPLE_RATE:
-        raise AudioError(
-            f"{path}: has {rate} Hz; use {LOWEST_SAMPLE_RATE} Hz or more, elevation is heard up to 16 kHz"
-        )
-    return channels, frames, rate
+    with open_sound(path) as sound:
+        assert sound.frames is not None, "only what libsndfile reads is a programme"
+        return sound.channels, sound.frames, sound.sample_rate
 
 
 def _master_file(path: Path) -> Programme:
+    if path.suffix.lower() not in READABLE:
+        raise AudioError(f"{path}: cannot be read piece by piece; convert it to WAV or FLAC")
     channels, frames, rate = _opened(path)
     if channels not in MASTER_LAYOUTS:
         known = ", ".join(f"{count} ({LAYOUTS[code].title})" for count, code in sorted(MASTER_LAYOUTS.items()))
@@ -186,7 +175,7 @@ def _channel(path: Path, index: int, speaker: Loudspeaker) -> Track:
 
 
 def _folder(folder: Path, seed: int) -> Programme:
-    sounds = sorted(path for path in folder.iterdir() if path.suffix.lower() in READABLE and path.name[0] != ".")
+    sounds = [path for path in files.entries_of(folder) if path.suffix.lower() in READABLE]
     if not sounds:
         raise AudioError(f"{folder}: holds no sound; put mono files into it")
     opened = {path: _opened(path) for path in sounds}
@@ -249,8 +238,8 @@ def _given_places(folder: Path, sounds: Sequence[Path]) -> dict[str, tuple[float
         except (KeyError, TypeError, ValueError):
             raise AudioError(f"{where}: azimuth, elevation or gain_db is no number; write degrees and dB") from None
         if not (-360 <= azimuth <= 360 and -90 <= elevation <= 90 and -120 <= gain_db <= 60):
-            found = f"{azimuth:g}, {elevation:g}, {gain_db:g}"
-            raise AudioError(f"{where}: {found} lies outside +-360 and +-90 degrees, -120 to 60 dB; mend it")
+            place = f"{azimuth:g}, {elevation:g}, {gain_db:g}"
+            raise AudioError(f"{where}: {place} lies outside +-360 and +-90 degrees, -120 to 60 dB; correct it")
         places[row["file"]] = (azimuth, elevation, False, 10 ** (gain_db / 20))
     return places
 
@@ -268,9 +257,8 @@ def _place(path: Path, folder: Path, seed: int) -> tuple[float, float]:
 
 def judge(programme: Programme, layouts: Sequence[Layout], cut: Cut) -> Iterator[Problem]:
     """What keeps a programme from being rendered in `layouts`; reads every sample once."""
-    where = str(
-        programme.tracks[0].path if len({t.path for t in programme.tracks}) == 1 else programme.tracks[0].path.parent
-    )
+    paths = sorted({track.path for track in programme.tracks})
+    where = str(paths[0] if len(paths) == 1 else paths[0].parent)
     if programme.layout is not None:
         master = LAYOUTS[programme.layout]
         poor = [
@@ -283,32 +271,15 @@ def judge(programme: Programme, layouts: Sequence[Layout], cut: Cut) -> Iterator
             yield Problem(where, f"is a master of {master.title}, which holds less than {', '.join(poor)}", do)
     seconds = programme.frames / programme.sample_rate
     if not chunk_starts(programme.length(cut.sample_rate), cut):
-        do = f"use --minimum_seconds {max(0.25, seconds // 0.25 * 0.25):g} or leave it out"
-        yield Problem(where, f"lasts {seconds:.3f} s, less than a chunk of {cut.minimum_seconds:g} s", do)
-    peaks = [_peak(path) for path in sorted({track.path for track in programme.tracks})]
-    unreadable = [found for found in peaks if isinstance(found, Problem)]
-    yield from unreadable
-    peak = max(found for found in peaks if not isinstance(found, Problem)) if not unreadable else 1.0
-    if peak < SILENT_PEAK:
-        level = "digital silence" if peak == 0 else f"silence, its peak is {20 * np.log10(peak):.0f} dB"
-        yield Problem(where, f"is {level}", "leave it out")
-
-
-def _peak(path: Path) -> float | Problem:
-    """The largest size of a sample of a file, or what is wrong with its samples; reads them all."""
-    peak, count = 0.0, 0
-    try:
-        with soundfile.SoundFile(path) as file:
-            promised = file.frames
-            for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
-                finite = np.isfinite(block)
-                if not finite.all():
-                    at = (count + int(np.argmin(finite.all(axis=1)))) / file.samplerate
-                    what = f"holds NaN or infinite samples from {at:.3f} s on"
-                    return Problem(str(path), what, "repair or leave it out")
-                peak, count = max(peak, float(np.abs(block).max())), count + len(block)
-    except (soundfile.SoundFileError, OSError) as error:  # a compressed file shows where it is cut off only here
-        return Problem(str(path), f"cannot be read after {count} samples ({error})", "export it again")
-    if count < promised:
-        return Problem(str(path), f"is truncated, {count} of {promised} samples", "export it again")
-    return peak
+        what = f"lasts {seconds:.3f} s, less than a chunk of {cut.minimum_seconds:g} s"
+        yield Problem(where, what, shorter_minimum(seconds))
+    peak = 0.0
+    for path in paths:
+        try:
+            with open_sound(path) as sound:
+                peak = max(peak, sound.peak()[0])
+        except BadSound as error:
+            yield error.problem
+            peak = 1.0
+    if level := silence(peak):
+        yield Problem(where, level, "leave it out")

@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from spatial_swin import files
-from spatial_swin.audio.clips import Clip, Cut, Recording, clips, duplicate_names, find_recordings, judge
+from spatial_swin.audio.clips import Clip, Cut, Recording, bad_names, clips, find_recordings, judge
 from spatial_swin.audio.drawing import Settings, draw, encode_png
 from spatial_swin.audio.manifest import MANIFEST, TILES, Row, lufs, merge, read_rows, shard_name, write_rows
 from spatial_swin.audio.tiles import TileMap
@@ -29,11 +29,15 @@ Details = Callable[[Recording], Mapping[str, str]]  # programme, listener, sourc
 
 @dataclass(frozen=True)
 class Converted:
-    """What was done: rows of this part of the work, problems that were skipped, whether manifest.csv is complete."""
+    """What was done: rows of this part of the work, problems that were skipped, whether manifest.csv is complete.
+
+    passed_by: ending -> how many files are not called sound by it.
+    """
 
     rows: list[Row]
     problems: list[Problem]
     complete: bool
+    passed_by: Mapping[str, int]
 
 
 def details_by(pattern: str) -> Details:
@@ -71,7 +75,7 @@ def convert_folder(
     finished (unless `overwrite`) or was begun with other settings.
     """
     tiles = settings.tiles  # a size that does not fit is said before anything is read
-    recordings = find_recordings(root)
+    recordings, passed_by = find_recordings(root)
     mine = recordings[shard[0] - 1 :: shard[1]]
     manifest = output / shard_name(shard)
     if overwrite:
@@ -90,7 +94,7 @@ def convert_folder(
     write_rows(manifest, rows)
     _journal(output, shard).unlink(missing_ok=True)
     complete = shard[1] == 1 or merge(output, shard[1])
-    return Converted(rows, list(problems.values()), complete)
+    return Converted(rows, list(problems.values()), complete, passed_by)
 
 
 def _clear(output: Path, manifest: Path) -> None:
@@ -113,12 +117,12 @@ def _judge_all(
     pool: ThreadPoolExecutor, recordings: list[Recording], mine: list[Recording], cut: Cut
 ) -> dict[str, Problem]:
     """Problems by source, in the order of the recordings."""
-    found = duplicate_names(recordings)
+    problems = bad_names(recordings)
     judged = pool.map(lambda recording: (recording.source, judge(recording, cut)), mine)
     for source, problem in tqdm(judged, total=len(mine), desc="checking", disable=None):
         if problem is not None:
-            found.setdefault(source, problem)
-    return {recording.source: found[recording.source] for recording in mine if recording.source in found}
+            problems.setdefault(source, problem)
+    return {recording.source: problems[recording.source] for recording in mine if recording.source in problems}
 
 
 def _journal(output: Path, shard: tuple[int, int]) -> Path:
@@ -165,14 +169,14 @@ def _identity(recording: Recording, settings: Settings) -> str:
 
 def _read_journal(path: Path) -> dict[str, list[Row]]:
     """Rows by recording; a last line that was cut off by a stop is passed over."""
-    found = {}
+    done = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:
             continue
-        found[entry["recording"]] = [Row(**row) for row in entry["rows"]]
-    return found
+        done[entry["recording"]] = [Row(**row) for row in entry["rows"]]
+    return done
 
 
 def _convert(recording: Recording, output: Path, settings: Settings, details: Details) -> list[Row]:

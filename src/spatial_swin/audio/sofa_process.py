@@ -6,18 +6,18 @@ few kilobytes; then the process is ended, and the next file gets a new one. One 
 
 import atexit
 import json
+import math
 import os
-import select
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from spatial_swin.audio.pipes import end, receive
 from spatial_swin.audio.sofa import Measured, read_here
 from spatial_swin.errors import AudioError
 
@@ -58,17 +58,17 @@ class _Reader:
             self.process.stdin.write(json.dumps(os.fspath(path)).encode() + b"\n")
         except OSError:
             raise EOFError from None
-        until = time.monotonic() + PATIENCE
-        answer = self._message(until)
+        answer = self._message(PATIENCE)
         if "error" in answer:
             raise AudioError(f"{path}: not a SOFA file of impulse responses ({answer['error']}); write the file again")
-        responses, azimuths, elevations = (self._array(shape, until) for shape in answer["shapes"])
+        content = self._bytes(8 * sum(math.prod(shape) for shape in answer["shapes"]), PATIENCE)
+        numbers, arrays = np.frombuffer(content), []
+        for shape in answer["shapes"]:
+            count = math.prod(shape)
+            arrays.append(numbers[:count].reshape(shape))
+            numbers = numbers[count:]
+        responses, azimuths, elevations = arrays
         return Measured(responses, azimuths, elevations, answer["sample_rate"])
-
-    def _array(self, shape: list[int], until: float) -> np.ndarray:
-        numbers = np.empty(shape)
-        self._receive(numbers.reshape(-1).view(np.uint8).data, until)
-        return numbers
 
     def _start(self) -> None:
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -81,34 +81,25 @@ class _Reader:
             bufsize=0,
             env={**os.environ, **one_thread, "PYTHONPATH": os.pathsep.join(beside)},
         )
-        self._message(time.monotonic() + START)
+        self._message(START)
 
-    def _message(self, until: float) -> dict[str, Any]:
-        length = bytearray(4)
-        self._receive(memoryview(length), until)
-        text = bytearray(struct.unpack("<I", length)[0])
-        self._receive(memoryview(text), until)
-        answer: dict[str, Any] = json.loads(text)
+    def _message(self, seconds: float) -> dict[str, Any]:
+        (length,) = struct.unpack("<I", self._bytes(4, seconds))
+        answer: dict[str, Any] = json.loads(self._bytes(length, seconds))
         return answer
 
-    def _receive(self, target: memoryview, until: float) -> None:
-        """Fill `target`; raises TimeoutError after `until` and EOFError when the process has ended."""
+    def _bytes(self, count: int, seconds: float) -> bytearray:
+        """`count` bytes of an answer; raises TimeoutError, or EOFError when the process has ended."""
         assert self.process is not None
         assert self.process.stdout is not None
-        waiting = select.poll()
-        waiting.register(self.process.stdout, select.POLLIN)
-        while target:
-            if not waiting.poll(max(0.0, until - time.monotonic()) * 1e3):
-                raise TimeoutError
-            count = os.readv(self.process.stdout.fileno(), [target])
-            if not count:
-                raise EOFError
-            target = target[count:]
+        content = bytearray(count)
+        if receive(self.process.stdout, memoryview(content), seconds) < count:
+            raise EOFError
+        return content
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()
-            self.process.communicate()
+            end(self.process)
             self.process = None
 
 

@@ -70,6 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if done.problems:
         print(f"left out ({len(done.problems)}):", *(f"  - {p}" for p in done.problems), sep="\n", file=sys.stderr)
+    if done.passed_by:
+        counts = ", ".join(f"{count} {ending}" for ending, count in sorted(done.passed_by.items()))
+        print(f"passed by, not sound by their endings: {counts}", file=sys.stderr)
     flagged = sum(bool(row.flags) for row in done.rows)
     recordings = len({row.recording for row in done.rows})
     print(f"{len(done.rows)} pictures of {recordings} recordings ({flagged} flagged silent, clipped or short)")

@@ -17,9 +17,10 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from scipy import special
 
-from spatial_swin.audio.clips import NOT_READABLE, Cut, Recording, clips, judge
+from spatial_swin.audio.clips import Cut, Recording, clips, judge
 from spatial_swin.audio.drawing import Drawn, Settings, draw
 from spatial_swin.audio.manifest import TILES
+from spatial_swin.audio.sound_files import NOT_READABLE
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.calibration import apply_temperature

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatial_swin.audio.clips import SOUND_ENDINGS
+from spatial_swin.audio.sound_files import SOUND_ENDINGS
 from spatial_swin.errors import Problem
 from spatial_swin.files import PICTURE_ENDINGS
 
