@@ -162,3 +162,18 @@ def test_a_folder_that_cannot_be_listed_is_not_called_empty(tmp_path: Path, monk
     (tmp_path / "closed" / "b").touch()
     (tmp_path / "a").touch()
     assert files_below(tmp_path) == [tmp_path / "a", tmp_path / "closed" / "b"]
+
+
+def test_leftovers_of_a_killed_writer_are_removed_by_name_and_long_names_by_age(tmp_path: Path) -> None:
+    for name in ("table.csv", "x" * 80 + ".csv"):
+        with files.atomic_path(tmp_path / name) as temporary:
+            pass
+        (tmp_path / name).rename(temporary)  # as a kill would have left it
+    (tmp_path / ".hidden.csv").touch()
+    files.remove_leftovers(tmp_path, {tmp_path / "other.csv"}.__contains__)
+    assert len(list(tmp_path.iterdir())) == 3
+    files.remove_leftovers(tmp_path, {tmp_path / "table.csv"}.__contains__)
+    (young,) = [path for path in tmp_path.iterdir() if path.name.startswith(".x")]
+    os.utime(young, (0, 0))
+    files.remove_leftovers(tmp_path, lambda path: True)
+    assert [path.name for path in tmp_path.iterdir()] == [".hidden.csv"]

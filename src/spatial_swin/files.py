@@ -13,7 +13,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 from spatial_swin.errors import DataError, WriteError
 
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+STEM = 50  # letters of a name that its temporary file has
+TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]{8}(?P<suffix>\.[^.]+)?", re.DOTALL)
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # what a spreadsheet computes instead of showing it (OWASP, CSV injection)
 FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
@@ -38,7 +41,7 @@ def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Itera
         WriteError: the folder cannot be written to, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem[:50]}.{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f".{path.stem[:STEM]}.{secrets.token_hex(4)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
@@ -109,6 +112,19 @@ def _sync_one(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_leftovers(folder: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Remove what a killed process left of files it was writing to `folder`, if `is_ours` says so of their paths.
+
+    Of a long name only the beginning is known, so another process may be writing it: it has a minute to end.
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if leftover := TEMPORARY.fullmatch(path.name):
+            whole = path.with_name(leftover["stem"] + (leftover["suffix"] or ""))
+            is_old = time.time() - path.stat().st_mtime > 60
+            if is_old if len(leftover["stem"]) >= STEM else is_ours(whole):
+                path.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes, *, durable: bool = False) -> None:

@@ -1,5 +1,6 @@
 """From a folder of recordings to one of pictures: manifest, same bytes, shards, resuming, all problems at once."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from spatial_swin.audio.drawing import Settings
 from spatial_swin.audio.manifest import read_rows
 from spatial_swin.audio.recordings import _convert, convert_folder
 from spatial_swin.audio.tiles import TileMap
-from spatial_swin.errors import AudioError
+from spatial_swin.errors import AudioError, WriteError
 
 RATE = 48_000
 SETTINGS = Settings(Cut(0.5, 0.5, 0.5), size=192)
@@ -169,3 +170,38 @@ def test_silent_short_and_clipped_chunks_are_flagged(tmp_path):
     }
     silent = next(row for row in done.rows if row.flags == "silent")
     assert (silent.loudness_before, silent.loudness_after) == ("", "")
+
+
+def test_a_killed_run_leaves_no_hidden_file_after_the_next(recordings, tmp_path):
+    output = tmp_path / "pictures"
+    (output / "510").mkdir(parents=True)
+    ours = [output / "510" / ".take0_chunk0001.0123abcd.png", output / ".manifest.0123abcd.csv"]
+    another = output / "510" / ".somebody_else_chunk0001.0123abcd.png"
+    for path in (*ours, another):
+        path.write_bytes(b"half")
+    convert_folder(recordings, output, SETTINGS, details, workers=1)
+    assert [path for path in output.rglob(".*") if path.is_file()] == [another]
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_made_stays_whole(recordings, tmp_path):
+    output = tmp_path / "pictures"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    convert_folder(recordings, tmp_path / "whole", SETTINGS, details, workers=1)
+    sizes = sorted(path.stat().st_size for path in (tmp_path / "whole").rglob("*.png"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[-1] - 1, limits[1]))
+    try:
+        with pytest.raises(WriteError, match=r"chunk000\d\.png: cannot be written \(.*\); free some space"):
+            convert_folder(recordings, output, SETTINGS, details, workers=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    for path in output.rglob("*.png"):
+        assert path.read_bytes() == (tmp_path / "whole" / path.relative_to(output)).read_bytes()
+    convert_folder(recordings, output, SETTINGS, details, workers=1)
+    assert content(output) == content(tmp_path / "whole")
+
+
+def test_what_no_ending_calls_sound_is_counted(recordings, tmp_path):
+    for name in ("100/notes.txt", "510/cover.jpg", "510/more.TXT"):
+        (recordings / name).touch()
+    done = convert_folder(recordings, tmp_path / "pictures", SETTINGS, details, workers=1)
+    assert done.passed_by == {".txt": 2, ".jpg": 1}

@@ -1,11 +1,13 @@
 """Rendering: convolution with the right responses, additive, the layout alone tells renderings apart."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import signal
 
+from spatial_swin.audio import render as rendering
 from spatial_swin.audio.hrtf import Listener, load_listener
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.render import Scene, Stem, loudspeaker_signals, render_layouts, render_scene
@@ -100,3 +102,21 @@ def test_interpolated_directions_are_used_when_asked_for() -> None:
     made = scene(at(110, 0, noise(6)))
     nearest, between = (render_scene(made, LAYOUTS["510"], listener, mode) for mode in ("nearest", "interpolated"))
     assert np.std(nearest - between) > 0.05 * np.std(nearest)
+
+
+def test_the_spectra_of_many_listeners_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    listeners = [load_listener(f"parametric:{seed}", RATE) for seed in range(12)]
+    asked: list[str] = []
+    responses = Listener.responses
+
+    def counted(self: Listener, *arguments: Any) -> np.ndarray:
+        asked.append(self.name)
+        return responses(self, *arguments)
+
+    monkeypatch.setattr(Listener, "responses", counted)
+    monkeypatch.setattr(rendering, "_TRANSFERS", rendering._Transfers())
+    layouts = find_layouts(["514", "510", "200", "100"])
+    first, second = (render_layouts(synthetic_scene(0, n, 0.5, RATE), layouts, listeners) for n in (1, 1))
+    assert len(asked) == len(set(asked)) == len(listeners)  # smaller layouts find their directions among those of 514
+    for key, ears in first.items():
+        np.testing.assert_array_equal(ears, second[key])

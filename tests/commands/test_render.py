@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -118,7 +119,7 @@ def test_sound_can_be_asked_for_later(tmp_path: Path) -> None:
 def test_an_output_folder_that_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert render(tmp_path / "file") == 1
-    assert "file: cannot be written to" in capsys.readouterr().err
+    assert "render.json: cannot be written (a file has the name of its folder)" in capsys.readouterr().err
 
 
 def test_what_is_there_is_kept_and_what_is_missing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,3 +262,40 @@ def _is_alive(group: int) -> bool:
 def test_processes_do_not_change_a_byte(rendered: Path, tmp_path: Path) -> None:
     assert render(tmp_path, "--listeners", "kemar", "parametric:1", workers=2) == 0
     assert contents(tmp_path) == contents(rendered)
+
+
+def test_a_killed_run_leaves_no_hidden_file_after_the_next(tmp_path: Path) -> None:
+    ours = [
+        ".render.0123abcd.json",
+        "pictures/.manifest.0123abcd.csv",
+        "pictures/100/.synthetic0-000001_kemar_100_chunk0000.0123abcd.png",
+        "sound/100/.synthetic0-000000_kemar_100_chunk0000.0123abcd.flac",
+    ]
+    another = "pictures/100/.another_kemar_100_chunk0000.0123abcd.png"
+    for name in (*ours, another):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"half")
+    assert render(tmp_path, "--layouts", "100") == 0
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob(".*")] == [another]
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_made_stays_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--layouts", "100", "514"]
+    assert render(tmp_path / "whole", *options) == 0
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    largest = max(path.stat().st_size for path in (tmp_path / "whole").rglob("*.flac"))
+    capsys.readouterr()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, limits[1]))
+    try:
+        assert render(tmp_path / "full", *options) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "rendering" not in line]
+    assert "cannot be written" in line
+    assert "free some space" in line
+    for path in (path for path in (tmp_path / "full").rglob("*.*") if path.name != "manifest.csv"):
+        assert path.read_bytes() == (tmp_path / "whole" / path.relative_to(tmp_path / "full")).read_bytes()
+    assert render(tmp_path / "full", *options) == 0
+    assert contents(tmp_path / "full") == contents(tmp_path / "whole")

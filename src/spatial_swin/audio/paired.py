@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,11 @@ from spatial_swin.audio.manifest import PICTURES, SOUND, Row, lufs
 from spatial_swin.audio.programme import Programme, chunk_starts
 from spatial_swin.audio.render import Scene, render_layouts
 from spatial_swin.audio.synthesis import synthetic_name, synthetic_scene
-from spatial_swin.errors import AudioError, Problem
+from spatial_swin.errors import AudioError, Problem, WriteError
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import find_layouts
 
+SETTINGS = "render.json"
 PREROLL = 1.0  # s rendered before a chunk and dropped, so that what rings on from the chunk before is heard
 
 
@@ -121,13 +123,17 @@ def _scene(job: Job, settings: Settings) -> tuple[Scene, int]:
 
 
 def run_job(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sound: bool) -> list[Row] | Problem:
-    """Write the pictures (and the sound) of one job and tell their rows, or what kept it from that."""
+    """Write the pictures (and the sound) of one job; return their rows, or what is wrong with this job.
+
+    Raises WriteError when the disk is full or read-only, which no other job would survive.
+    """
     try:
         return _run(job, output, layouts, settings, sound)
+    except WriteError:
+        raise
     except (AudioError, soundfile.SoundFileError, OSError) as error:
-        return Problem(
-            f"{job.programme.name}, chunk {job.chunk}", str(error), "mend it and run the same command again"
-        )
+        where = f"{job.programme.name}, chunk {job.chunk}"
+        return Problem(where, str(error), "repair it and run the same command again")
 
 
 def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sound: bool) -> list[Row]:
@@ -171,8 +177,9 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
 
 
 def _write_sound(path: Path, ears: np.ndarray, sample_rate: int) -> None:
-    with files.atomic_path(path) as temporary:
-        soundfile.write(temporary, ears.T, sample_rate, format="FLAC", subtype="PCM_24")
+    content = BytesIO()  # libsndfile would not say why it cannot write
+    soundfile.write(content, ears.T, sample_rate, format="FLAC", subtype="PCM_24")
+    files.write_bytes(path, content.getvalue())
 
 
 def _begin_worker() -> None:
@@ -211,14 +218,16 @@ def run_jobs(
 
 def begin(output: Path, settings: Settings) -> None:
     """Keep the settings at OUTPUT/render.json. Raises AudioError when it cannot be, or was begun with others."""
-    path = output / "render.json"
+    path = output / SETTINGS
     wanted = {**asdict(settings), **asdict(settings.cut)}
     del wanted["cut"]
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else wanted
-    other = [f"{key} {found.get(key)!r}, now {value!r}" for key, value in wanted.items() if found.get(key) != value]
+    begun = wanted
+    if path.is_file():
+        try:
+            begun = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise AudioError(f"{path}: is damaged; remove it to go on, with the options it was begun with") from None
+    other = [f"{key} {begun.get(key)!r}, now {value!r}" for key, value in wanted.items() if begun.get(key) != value]
     if other:
         raise AudioError(f"{output} was begun with {'; '.join(other)}; use the same options or another --output_dir")
-    try:
-        files.write_json(path, wanted)
-    except OSError as error:
-        raise AudioError(f"{output}: cannot be written to ({error.strerror}); use another --output_dir") from None
+    files.write_json(path, wanted)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from spatial_swin import files
 from spatial_swin.audio import manifest, paired
 from spatial_swin.audio.hrtf import expand_listeners, usable_listeners
 from spatial_swin.audio.paired import Job, Settings, Synthetic
@@ -105,6 +106,7 @@ def _render(order: Order, jobs: list[Job], codes: list[str], done: Filled) -> No
     rows = _recorded(order, jobs, codes, [order.pictures / manifest.MANIFEST, own, growing])
     jobs = jobs[part - 1 :: parts]
     todo = [job for job in jobs if not paired.is_done(job, order.output, codes, rows.keys(), order.sound)]
+    _sweep(order, todo, codes, growing)
     saved, workers = time.monotonic(), order.workers or len(os.sched_getaffinity(0))
     already = len(jobs) - len(todo)
     try:
@@ -126,6 +128,16 @@ def _render(order: Order, jobs: list[Job], codes: list[str], done: Filled) -> No
     if parts > 1:
         growing.replace(own)
     done.complete = parts == 1 or manifest.merge(order.pictures, parts)
+
+
+def _sweep(order: Order, todo: list[Job], codes: list[str], manifest_file: Path) -> None:
+    """Remove what a killed run left of files it had not finished, those of the jobs to do and the manifest."""
+    pictures = {path for job in todo for path in job.pictures(codes)}
+    ours = {order.output / paired.SETTINGS, order.pictures / manifest.TILES, manifest_file}
+    ours |= {order.pictures / path for path in pictures}
+    ours |= {(order.output / manifest.SOUND / path).with_suffix(".flac") for path in pictures}
+    for folder in {path.parent for path in ours}:
+        files.remove_leftovers(folder, ours.__contains__)
 
 
 def _recorded(order: Order, jobs: list[Job], codes: list[str], records: list[Path]) -> dict[str, manifest.Row]:

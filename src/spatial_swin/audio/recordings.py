@@ -89,6 +89,7 @@ def convert_folder(
         good = [recording for recording in mine if recording.source not in problems]
         if not good and mine:
             raise_problems(AudioError, list(problems.values()), "No recording can become a picture")
+        _sweep(output, good, manifest)
         tiles.write(output / TILES)
         rows = _convert_all(pool, good, output, settings, details, _journal(output, shard))
     write_rows(manifest, rows)
@@ -111,6 +112,17 @@ def _require_new(output: Path, manifest: Path, tiles: TileMap) -> None:
         raise AudioError(f"{manifest}: these pictures are finished; use another folder or --overwrite true")
     if (output / TILES).is_file() and TileMap.read(output) != tiles:
         raise AudioError(f"{output} was begun with other settings; use the same, another folder or --overwrite true")
+
+
+def _sweep(output: Path, recordings: list[Recording], manifest: Path) -> None:
+    """Remove what a killed run left of files it had not finished."""
+    ours = {(recording.label, recording.name) for recording in recordings}
+
+    def is_ours(path: Path) -> bool:
+        return path in (manifest, output / TILES) or (path.parent.name, path.name.rpartition("_chunk")[0]) in ours
+
+    for folder in (output, *(output / label for label in {recording.label for recording in recordings})):
+        files.remove_leftovers(folder, is_ours)
 
 
 def _judge_all(
@@ -145,14 +157,16 @@ def _convert_all(
     total = len(recordings)
     try:
         with (
-            journal.open("a", encoding="utf-8") as file,
+            journal.open("ab", buffering=0) as file,
             tqdm(total=total, initial=total - len(todo), desc="pictures", unit="recording", disable=None) as bar,
         ):
             for future in as_completed(waiting):
                 made = future.result()
                 line = {"recording": _identity(waiting[future], settings), "rows": [asdict(row) for row in made]}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                file.flush()
+                try:
+                    file.write(json.dumps(line).encode() + b"\n")
+                except OSError as error:
+                    raise files.cannot_write(journal, error) from error
                 rows += made
                 bar.update()
     finally:

@@ -6,9 +6,9 @@ with the listener's responses for its direction, everything summed as spectra. W
 listeners. Levels are matched afterwards (`loudness`), by one gain for both ears.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy import fft, signal
@@ -18,6 +18,7 @@ from spatial_swin.audio.panning import gains
 from spatial_swin.layouts import Layout
 
 LFE_CUTOFF = 120.0  # Hz, as the LFE channel is band-limited (BS.775)
+KEPT_BYTES = 512e6  # of spectra in a process: 40 listeners in the usual four layouts for 3 s
 
 
 @dataclass(frozen=True)
@@ -90,17 +91,34 @@ def loudspeaker_feeds(scene: Scene, layout: Layout, longest_response: int = 2048
     return Feeds(layout, fft.rfft(signals, size), lfe, count, size)
 
 
-@lru_cache(maxsize=8)  # a listener in the usual four layouts is about 20 MB for 3 s
-def _transfers(listener: Listener, layout: Layout, directions: str, size: int) -> np.ndarray:
-    """Spectra of the listener's responses for the placed loudspeakers, zero-padded to `size`: complex64 [C, 2, F]."""
-    return fft.rfft(listener.responses(layout, directions), size)
+class _Transfers:
+    """Spectra of listeners' responses by direction, zero-padded: the last used, as many as KEPT_BYTES hold."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[tuple[Listener, float, float, str, int], np.ndarray] = OrderedDict()
+
+    def of(self, listener: Listener, layout: Layout, directions: str, size: int) -> list[np.ndarray]:
+        """complex64 [2, F] for each placed loudspeaker of a layout."""
+        keys = [(listener, speaker.azimuth, speaker.elevation, directions, size) for speaker in layout.placed]
+        if not all(key in self.kept for key in keys):
+            spectra = fft.rfft(listener.responses(layout, directions), size)
+            self.kept.update(zip(keys, map(np.copy, spectra), strict=True))
+        for key in keys:
+            self.kept.move_to_end(key)
+        transfers = [self.kept[key] for key in keys]
+        while self.kept and len(self.kept) * transfers[0].nbytes > KEPT_BYTES:
+            self.kept.popitem(last=False)
+        return transfers
+
+
+_TRANSFERS = _Transfers()
 
 
 def binaural(feeds: Feeds, listener: Listener, directions: str = NEAREST) -> np.ndarray:
     """What the listener's ears receive: float32 [2, N]. Raises AudioError when the listener lacks a direction."""
     taps = listener.impulse_responses.shape[-1]
-    assert taps <= feeds.size - feeds.samples, "loudspeaker_feeds was told of shorter responses"
-    transfers = _transfers(listener, feeds.layout, directions, feeds.size)
+    assert taps <= feeds.size - feeds.samples, "loudspeaker_feeds left room for shorter responses"
+    transfers = _TRANSFERS.of(listener, feeds.layout, directions, feeds.size)
     ears = np.zeros((2, feeds.spectra.shape[1]), np.complex64)
     for feed, transfer in zip(feeds.spectra, transfers, strict=True):
         ears += feed * transfer
