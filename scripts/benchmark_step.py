@@ -32,6 +32,8 @@ from torch.nn import functional
 from transformers import TrainerCallback
 
 from spatial_swin.modeling import swin
+from spatial_swin.modeling.callbacks import ConsoleCallback
+from spatial_swin.preparing import Start
 from spatial_swin.runs import RunFolder
 from spatial_swin.training import build_trainer
 
@@ -64,8 +66,9 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     recipe = make_recipe(folder, options, {"augmentation": options.augmentation == "true"}, trainer_settings)
     split = make_pictures(folder / "data", options.image_size, options.batch * (options.steps + 3))
     model = swin.build_model(recipe.model, CLASSES)
-    trainer, callbacks = build_trainer(recipe, RunFolder(recipe.output_dir), split, model)
-    trainer.remove_callback(type(callbacks["console"]))
+    recipe.output_dir.mkdir(parents=True, exist_ok=True)
+    trainer = build_trainer(recipe, RunFolder(recipe.output_dir), Start(split, model)).trainer
+    trainer.remove_callback(ConsoleCallback)
     pairs = Pairs(BareLoop(recipe, trainer))
     trainer.add_callback(pairs)
     trainer.train()

@@ -40,6 +40,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from spatial_swin.config import Recipe
 from spatial_swin.modeling import swin
+from spatial_swin.preparing import Start
 from spatial_swin.runs import RunFolder, Sample
 from spatial_swin.training import build_trainer
 from spatial_swin.trunk import forward
@@ -119,7 +120,8 @@ def load(folder: Path, options: argparse.Namespace, **views: int) -> Recipe:
 
 
 def make_trainer(recipe: Recipe, split: list[Sample], model: Any) -> Any:
-    return build_trainer(recipe, RunFolder(recipe.output_dir), split, model)[0]
+    recipe.output_dir.mkdir(parents=True, exist_ok=True)
+    return build_trainer(recipe, RunFolder(recipe.output_dir), Start(split, model)).trainer
 
 
 def fill_cache(trainer: Any, recipe: Recipe, split: list[Sample]) -> dict[str, Any]:

@@ -20,10 +20,10 @@ ROWS = """
     data          | runs audio
     config        | data
     evaluation    |
-    modeling      | runs config data
-    trunk         | runs config data modeling
+    modeling      | runs config data evaluation
+    trunk         | runs config data evaluation modeling
     reporting     | runs audio evaluation finished
-    tracking      | runs config modeling
+    tracking      | runs config evaluation modeling
     background    | runs config
     finished      | runs audio data evaluation modeling
     prediction    | runs audio data evaluation modeling finished

@@ -5,18 +5,21 @@ refusing.
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 from transformers import SwinForImageClassification
 
-from spatial_swin import training
+from spatial_swin import preparing, training
 from spatial_swin.config import load_recipe
 from spatial_swin.errors import DataError, RecipeError, RunError, Stopped
 from spatial_swin.modeling import swin
 from spatial_swin.modeling.callbacks import PhaseCallback, TerminationCallback
-from spatial_swin.modeling.trainer import TwoPhaseTrainer, is_whole, last_checkpoint
+from spatial_swin.modeling.checkpoints import damage, last_checkpoint
+from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.runs import RunFolder, Sample
 from spatial_swin.training import fine_tune
 
@@ -215,7 +218,7 @@ def test_a_killed_run_continues_from_its_last_whole_checkpoint(
     cut_off.mkdir()
     (cut_off / "model.safetensors").write_bytes(b"half")
     (cut_off / "trainer_state.json").write_text('{"global_step": 9')
-    assert not is_whole(cut_off)
+    assert damage(cut_off)
     done = fine_tune(load_recipe(recipe))
     assert not cut_off.exists()
     assert_same_run(done, whole_run)
@@ -342,11 +345,36 @@ def test_a_split_that_is_given_is_used_as_it_is(write_recipe: Write, tmp_path: P
 def test_class_weights_are_balanced_by_the_training_part(write_recipe: Write) -> None:
     recipe = load_recipe(write_recipe(class_weights=["balanced"]))
     split = [Sample(str(k), "a" if k < 6 else "b", str(k), "train", "") for k in range(8)]
-    assert training.class_weights(recipe, split, ["a", "b"]) == [8 / 12, 8 / 4]
+    assert preparing.class_weights(recipe, split, ["a", "b"]) == [8 / 12, 8 / 4]
     with pytest.raises(RecipeError, match="3 numbers for 2 classes"):
-        training.class_weights(load_recipe(write_recipe(class_weights=["1", "2", "3"])), split, ["a", "b"])
+        preparing.class_weights(load_recipe(write_recipe(class_weights=["1", "2", "3"])), split, ["a", "b"])
 
 
 def test_phase_is_idempotent_past_the_boundary(write_recipe: Write) -> None:
     callback = PhaseCallback(load_recipe(write_recipe()))
     assert [callback.phase(epoch) for epoch in range(5)] == [1, 1, 2, 2, 2]
+
+
+def test_the_libraries_log_and_draw_bars_again_after_a_run() -> None:
+    theirs, data = transformers.utils.logging, datasets.utils.logging
+    before = theirs.get_verbosity(), data.get_verbosity()
+    theirs.enable_progress_bar()
+    datasets.enable_progress_bars()
+    try:
+        theirs.set_verbosity_info()
+        data.set_verbosity_info()
+        with training.quiet_libraries():
+            assert not theirs.is_progress_bar_enabled()
+        assert (theirs.get_verbosity(), data.get_verbosity()) == (theirs.INFO, data.INFO)
+        assert theirs.is_progress_bar_enabled()
+        assert not datasets.are_progress_bars_disabled()
+    finally:
+        theirs.set_verbosity(before[0])
+        data.set_verbosity(before[1])
+
+
+def test_groups_in_more_than_one_part_are_warned_about_once(
+    write_recipe: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fine_tune(load_recipe(write_recipe(num_train_epochs=1, head_only_epochs=1, warmup_epochs=0)))
+    assert capsys.readouterr().out.count("WARNING") == 1

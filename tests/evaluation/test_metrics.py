@@ -1,6 +1,7 @@
 """Metrics against scikit-learn, and what the summary says where a metric or an interval cannot be had."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,22 +142,22 @@ def test_nothing_to_evaluate_is_refused() -> None:
         summarise(np.zeros(2, int), np.full((2, 2), 0.5), None, "abc")
 
 
-def test_macro_means_leave_out_a_class_that_is_only_predicted_in_training_as_in_the_report() -> None:
+def test_macro_means_leave_out_a_class_that_is_only_predicted_in_training_as_in_the_report(tmp_path: Path) -> None:
     labels, logits = np.array([0, 0, 1, 1]), np.eye(3)[[0, 2, 1, 1]]
     summary = summarise(labels, logits, None, "abc", resamples=50)
-    epoch = LayoutMetrics("abc")(EvalPrediction(predictions=logits, label_ids=labels))
+    epoch = LayoutMetrics("abc", tmp_path)(EvalPrediction(predictions=logits, label_ids=labels))
     assert summary["macro_f1"]["value"] == pytest.approx((2 / 3 + 1) / 2)
     assert epoch["macro_f1"] == summary["macro_f1"]["value"]
     assert epoch["f1_c"] == 0
 
 
-def test_every_listed_metric_is_computed_and_every_computed_one_is_listed() -> None:
+def test_every_listed_metric_is_computed_and_every_computed_one_is_listed(tmp_path: Path) -> None:
     labels, probabilities = made_up(4, 60)
     summary = summarise(labels, probabilities, None, "abcd", resamples=50)
     assert {name for name, entry in summary.items() if isinstance(entry, dict) and "value" in entry} == set(
         METRIC_TITLES
     )
     assert set(summary["per_class"]["a"]) == {*CLASS_METRICS, "support"}
-    epoch = LayoutMetrics("abcd")(EvalPrediction(predictions=probabilities, label_ids=labels))
+    epoch = LayoutMetrics("abcd", tmp_path)(EvalPrediction(predictions=probabilities, label_ids=labels))
     for name in names(Shown.EPOCH):
         assert epoch[name] == pytest.approx(summary[name]["value"]), name

@@ -1,34 +1,54 @@
-"""Validation metrics through `evaluate`, from a metric module that ships in the package and loads offline.
+"""Validation metrics through `evaluate`: logits and labels in, flat floats out (what the Trainer logs).
 
-Logits and labels in, flat floats out (what the Trainer logs); the confusion matrix of the last call is kept aside,
-because the Trainer's logs hold numbers only.
+The confusion matrix of the last call is kept aside, because the Trainer's logs hold numbers only. The metric is
+a class here because `evaluate.load` writes below the home folder; its formulas are in `evaluation.metrics`.
 """
 
-import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import datasets
 import evaluate
 import numpy as np
 from transformers import EvalPrediction
 
+from spatial_swin.evaluation.metrics import confusion_matrix, metrics_of_counts
 from spatial_swin.metric_names import CLASS_METRICS, Shown, names
 
-METRIC_MODULE = Path(__file__).parents[1] / "assets" / "metrics" / "layout_metrics.py"
+
+class ConfusionMetrics(evaluate.Metric):
+    """In: predictions and references as class indices. Out: floats, lists of K floats, and the K x K counts."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        integer = datasets.Value("int64")
+        return evaluate.MetricInfo(
+            description=str(__doc__),
+            citation="",
+            inputs_description="predictions, references: int; class_count: K, so that an absent class keeps its place",
+            features=datasets.Features({"predictions": integer, "references": integer}),
+        )
+
+    def _compute(self, predictions: list[int], references: list[int], class_count: int) -> dict[str, Any]:
+        counts = confusion_matrix(np.asarray(references), np.asarray(predictions), class_count)
+        values = metrics_of_counts(counts.diagonal()[None], counts.sum(axis=1)[None], counts.sum(axis=0)[None])
+        # a class that does not occur keeps its column in history.csv, with 0; the means leave it out
+        lists = {name: np.nan_to_num(value[0]).tolist() for name, value in values.items()}
+        return lists | {"confusion": counts.tolist()}
 
 
 class LayoutMetrics:
     """`compute_metrics` for the Trainer.
 
+    folder: one that can be written; `evaluate` makes an empty folder when it starts, which is removed again.
     confusion: int64 [K, K] of the last call, one row per true class.
     """
 
-    def __init__(self, class_names: Sequence[str]) -> None:
+    def __init__(self, class_names: Sequence[str], folder: Path) -> None:
         self.class_names = list(class_names)
-        # one experiment per process: `evaluate` keeps a lock file by that name
-        self.metric = evaluate.load(
-            str(METRIC_MODULE), experiment_id=f"spatial-swin-{os.getpid()}", keep_in_memory=True
-        )
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".metrics.") as cache:
+            self.metric = ConfusionMetrics(cache_dir=cache, keep_in_memory=True)
         self.confusion = np.zeros((len(class_names), len(class_names)), dtype=np.int64)
 
     def __call__(self, outcome: EvalPrediction) -> dict[str, float]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import SwinForImageClassification
+
+from spatial_swin.modeling.swin import Swin
 
 Group = dict[str, Any]
 
@@ -22,11 +23,7 @@ def phase_of_epoch(epoch: int, head_only_epochs: float) -> int:
 
 
 def parameter_groups(
-    model: SwinForImageClassification,
-    decays: Iterable[str],
-    head_rate: float,
-    backbone_rate: float,
-    weight_decay: float,
+    model: Swin, decays: Iterable[str], head_rate: float, backbone_rate: float, weight_decay: float
 ) -> list[Group]:
     """All groups the run will ever need: {head, backbone} x {decay, no decay}, of parameters that require gradients.
 

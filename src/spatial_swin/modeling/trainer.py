@@ -10,10 +10,7 @@ keyed by (seed, epoch or view, sample). One Trainer, one `train()`. What differs
 - it never pushes to the Hub, because it would upload its whole output_dir; `spatial_swin.publishing` does.
 """
 
-import json
 import math
-import re
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from transformers import SwinForImageClassification, Trainer
+from transformers import Trainer
+from transformers.trainer_utils import rotate_checkpoints
 
 from spatial_swin.config import Recipe, TwoPhaseTrainingArguments
 from spatial_swin.data.augment import View
@@ -30,9 +28,7 @@ from spatial_swin.data.augment_sound import augment_batch
 from spatial_swin.data.pictures import normalise
 from spatial_swin.data.views import ViewSampler, view_of
 from spatial_swin.errors import RunError
-from spatial_swin.modeling import schedule, swin
-
-CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
+from spatial_swin.modeling import checkpoints, schedule, swin
 
 
 class TwoPhaseTrainer(Trainer):
@@ -40,21 +36,21 @@ class TwoPhaseTrainer(Trainer):
 
     Args:
         recipe: the resolved recipe.
-        checkpoints: folder for the Trainer's checkpoints.
+        folder: where the checkpoints lie.
         tile_map: where each cue lies in the picture; only the sound augmentations need it.
         class_weights: float [K] weights of the classes in the loss, or None.
         mean, std: three numbers each, the normalisation the saved processor states.
         All other arguments are the Trainer's.
     """
 
-    model: SwinForImageClassification
+    model: swin.Swin
     args: TwoPhaseTrainingArguments
 
     def __init__(
         self,
         recipe: Recipe,
         *,
-        checkpoints: Path,
+        folder: Path,
         mean: list[float],
         std: list[float],
         tile_map: Any = None,
@@ -62,7 +58,7 @@ class TwoPhaseTrainer(Trainer):
         **arguments: Any,
     ) -> None:
         super().__init__(args=recipe.trainer, **arguments)
-        self.recipe, self.checkpoints, self.tile_map = recipe, checkpoints, tile_map
+        self.recipe, self.folder, self.tile_map = recipe, folder, tile_map
         self.mean = torch.tensor(mean, device=self.args.device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=self.args.device).view(1, 3, 1, 1)
         self.class_weights = None if class_weights is None else torch.tensor(class_weights, device=self.args.device)
@@ -73,6 +69,7 @@ class TwoPhaseTrainer(Trainer):
         self.check_restored: Callable[[str], None] | None = None  # called with the checkpoint that was loaded
         self.epoch_loss = torch.zeros((), device=self.args.device)
         self.epoch_batches = 0
+        self.remarks: list[str] = []  # what metrics.json must say of this run beside its figures
 
     # -- what a step computes --
 
@@ -180,16 +177,72 @@ class TwoPhaseTrainer(Trainer):
     # -- checkpoints --
 
     def _get_output_dir(self, trial: Any) -> str:
-        return str(self.checkpoints)
+        return str(self.folder)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """The Trainer's, then its seal, and only then do older checkpoints go.
+
+        The seal holds the running sums of the epoch's loss on each process, so that history.csv is exact after a stop.
+        """
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        batches = torch.tensor(float(self.epoch_batches), device=self.args.device)
+        sums = self.accelerator.gather(torch.stack([self.epoch_loss, batches])).view(-1, 2).tolist()
+        if self.args.should_save:
+            written = self.folder / f"checkpoint-{self.state.global_step}"
+            checkpoints.seal(written, {"epoch_sums": sums, "remarks": self.remarks})
+            rotate_checkpoints(str(self.folder), limit, self.state.best_model_checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         swin.restore(self.model, resume_from_checkpoint)
         if self.check_restored is not None:
             self.check_restored(resume_from_checkpoint)
+        sealed = checkpoints.read_seal(Path(resume_from_checkpoint))
+        self.remarks = sealed.get("remarks", [])
+        sums = sealed.get("epoch_sums", [])
+        if len(sums) == self.args.world_size:  # else it is the end of an epoch, where they are 0
+            loss, batches = sums[self.args.process_index]
+            self.epoch_loss.fill_(loss)
+            self.epoch_batches = round(batches)
+
+    def _init_training_state(self, *arguments: Any, **named: Any) -> tuple[int, int]:
+        trained = super()._init_training_state(*arguments, **named)
+        self.settle_best()
+        return trained
 
     def _load_best_model(self) -> None:
-        assert self.state.best_model_checkpoint is not None
-        swin.restore(self.model, self.state.best_model_checkpoint)
+        self.settle_best()
+        if self.state.best_model_checkpoint is not None:
+            swin.restore(self.model, self.state.best_model_checkpoint)
+
+    def settle_best(self) -> None:
+        """Let the best checkpoint be one that is there and whole, also after the run folder has moved.
+
+        Where it is not, the best of the others takes its place, and `remarks` says so.
+        """
+        if not self.state.best_global_step:
+            return
+        best = self.folder / f"checkpoint-{self.state.best_global_step}"
+        reason = checkpoints.damage(best) if best.is_dir() else "missing"
+        if reason is None:
+            self.state.best_model_checkpoint = str(best)
+            return
+        scores = self._scores()
+        sign = 1 if self.args.greater_is_better else -1
+        other = checkpoints.best_whole(self.folder, {step: sign * score for step, score in scores.items()})
+        step = checkpoints.step_of(other) if other else None
+        self.state.best_model_checkpoint = str(other) if other else None
+        self.state.best_global_step, self.state.best_metric = step, scores.get(step) if step else None
+        instead = f"{other.name} is the best that is whole" if other else "the epochs that follow decide"
+        self.remarks.append(f"the best checkpoint, {best.name}, is lost ({reason}); {instead}")
+
+    def _scores(self) -> dict[int, float]:
+        """The metric that chooses the best epoch, by step."""
+        key = f"eval_{self.args.metric_for_best_model}"
+        return {int(entry["step"]): entry[key] for entry in self.state.log_history if key in entry}
 
     # -- the Hub: with push_to_hub true these would be called at the start, at every save and at the end --
 
@@ -220,39 +273,9 @@ class TwoPhaseTrainer(Trainer):
         total = self.accelerator.reduce(loss.detach().float(), reduction="sum").item()
         if math.isfinite(total):
             return
-        last = last_checkpoint(self.checkpoints)
+        last = checkpoints.last_checkpoint(self.folder)
         kept = f"the last good checkpoint is {last}" if last else "no checkpoint had been saved yet"
         raise RunError(
             f"{what} became {total} by step {self.state.global_step}; {kept}. Lower learning_rate and "
             "backbone_learning_rate, or use bf16 instead of fp16, and run again with a new --output_dir"
         )
-
-
-def checkpoints_in(folder: Path) -> list[Path]:
-    """All checkpoints in `folder`, whole or not, oldest first."""
-    found = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := CHECKPOINT.search(path.name))]
-    return [path for _, path in sorted(found)]
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint in `folder` that is whole; one that was cut off while being written is passed over."""
-    return next((path for path in reversed(checkpoints_in(folder)) if is_whole(path)), None)
-
-
-def remove_broken(folder: Path) -> None:
-    """Remove checkpoints that were cut off, so that the Trainer does not count them among those it keeps."""
-    for path in checkpoints_in(folder):
-        if not is_whole(path):
-            shutil.rmtree(path)
-
-
-def is_whole(checkpoint: Path) -> bool:
-    """Whether all of a checkpoint was written: trainer_state.json comes last, and a cut-off file does not parse."""
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text())
-    except (OSError, ValueError):
-        return False
-    needed = [checkpoint / name for name in ("model.safetensors", "optimizer.pt", "scheduler.pt")]
-    return all(path.is_file() and path.stat().st_size > 0 for path in needed) and any(
-        checkpoint.glob("rng_state*.pth")
-    )

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from spatial_swin.config import Recipe
-from spatial_swin.modeling.trainer import last_checkpoint
+from spatial_swin.modeling.checkpoints import checkpoints_in, step_of
 from spatial_swin.runs import Predictions, RunFolder
 from spatial_swin.tracking.tracker import Tracker, is_writable, prediction_table
 
@@ -33,8 +33,7 @@ class TensorBoardTracker(Tracker):
         from torch.utils.tensorboard import SummaryWriter
 
         # purge_step: what a killed run wrote after its last checkpoint is written again and must not count twice
-        last = last_checkpoint(self.folder.checkpoints)
-        step = int(last.name.rpartition("-")[2]) if last else 0
+        step = max(map(step_of, checkpoints_in(self.folder.checkpoints)), default=0)
         self.writer = SummaryWriter(log_dir=str(self.folder.tensorboard), purge_step=step + 1)
         if not step:
             self.writer.add_text("recipe", f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False)}```", 0)

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from spatial_swin.trunk.key import TrunkCache, compute
 from spatial_swin.trunk.shards import PLAIN, Entry
 from spatial_swin.trunk.store import ShardWriter, TrunkStore
 
-TOLD_EVERY = 2.0  # seconds between two notes of the progress
+REPORT_EVERY = 2.0  # seconds between two notes of the progress
 
 Tell = Callable[[int, int], None]  # entries done and in all, by this process
 
@@ -64,47 +64,53 @@ def fill(
     trainer: TwoPhaseTrainer, cache: TrunkCache, jobs: Sequence[Job], datasets: Sequence[Any], tell: Tell
 ) -> None:
     """Compute this process's share of the jobs and write it. Raises Stopped on SIGTERM, when all is written."""
-    args = trainer.args
-    share = jobs[args.process_index :: args.world_size]
+    share = jobs[trainer.args.process_index :: trainer.args.world_size]
     total = sum(len(job.views) for job in share)
     if not total:
         return
-    loader = DataLoader(
-        _Pictures(share, datasets),
-        batch_size=args.per_device_train_batch_size,
-        num_workers=args.dataloader_num_workers,
-        pin_memory=args.dataloader_pin_memory,
-        generator=torch.Generator(),
-    )
-    writers = {store: ShardWriter(store, cache.entry_bytes) for store in cache.stores}
-    done, told = 0, 0.0
-    bar = tqdm(total=total, desc="trunk cache", unit="output", leave=False, disable=None)
-    with _termination() as terminated:
-        try:
-            for pixels, numbers in loader:
-                batch = [share[number] for number in numbers.tolist()]
-                for view in sorted({view for job in batch for view in job.views}):
-                    rows = [row for row, job in enumerate(batch) if view in job.views]
-                    output = _stored_output(trainer, cache, pixels[rows], [batch[row] for row in rows], view)
-                    writers[cache.store_of(view)].add([(batch[row].sha256, view) for row in rows], output)
-                    done += len(rows)
-                    bar.update(len(rows))
-                    if terminated():
-                        break
-                if time.monotonic() - told > TOLD_EVERY:
-                    told = time.monotonic()
-                    tell(done, total)
-                if terminated():
-                    break
-        finally:
-            bar.close()
-            for writer in writers.values():
-                writer.close()
+    done, reported = 0, 0.0
+    with (
+        _termination() as terminated,
+        tqdm(total=total, desc="trunk cache", unit="output", leave=False, disable=None) as bar,
+        ExitStack() as stack,
+    ):
+        writers = {
+            store: stack.enter_context(closing(ShardWriter(store, cache.entry_bytes))) for store in cache.stores
+        }
+        for batch, pixels, view in _batches(trainer, share, datasets):
+            output = _stored_output(trainer, cache, pixels, batch, view)
+            writers[cache.store_of(view)].add([(job.sha256, view) for job in batch], output)
+            done += len(batch)
+            bar.update(len(batch))
+            if time.monotonic() - reported > REPORT_EVERY:
+                reported = time.monotonic()
+                tell(done, total)
+            if terminated():
+                break
     if terminated():
         raise Stopped(
             f"stopped by SIGTERM while filling the trunk cache, {done:,} of {total:,} outputs done; the same command "
             "continues"
         )
+
+
+def _batches(
+    trainer: TwoPhaseTrainer, jobs: Sequence[Job], datasets: Sequence[Any]
+) -> Iterator[tuple[list[Job], torch.Tensor, int]]:
+    """Jobs with their pixels [B, 3, S, S] and one view that all of them lack; a picture is decoded once."""
+    args = trainer.args
+    loader = DataLoader(
+        _Pictures(jobs, datasets),
+        batch_size=args.per_device_train_batch_size,
+        num_workers=args.dataloader_num_workers,
+        pin_memory=args.dataloader_pin_memory,
+        generator=torch.Generator(),
+    )
+    for pixels, numbers in loader:
+        batch = [jobs[number] for number in numbers.tolist()]
+        for view in sorted({view for job in batch for view in job.views}):
+            rows = [row for row, job in enumerate(batch) if view in job.views]
+            yield [batch[row] for row in rows], pixels[rows], view
 
 
 def _stored_output(
@@ -121,11 +127,10 @@ def _stored_output(
     output = compute(trainer, cache.cut, filled.to(trainer.args.device), keys, None if view == PLAIN else view)
     narrow = output[: len(pixels)].to(STORED[cache.stored])
     if not bool(torch.isfinite(narrow).all()):
-        found = "is not finite" if not bool(torch.isfinite(output).all()) else f"exceeds the range of {cache.stored}"
-        advice = "check the model's weights" if "not" in found else "set trunk_cache_precision to bf16 or fp32"
-        raise RunError(
-            f"trunk cache: the trunk's output {found} for a picture with SHA-256 {jobs[0].sha256}; {advice}"
-        )
+        advice = "is not finite", "check the model's weights"
+        if bool(torch.isfinite(output).all()):
+            advice = f"exceeds the range of {cache.stored}", "set trunk_cache_precision to bf16 or fp32"
+        raise RunError(f"trunk cache: for a picture with SHA-256 {jobs[0].sha256} the output {'; '.join(advice)}")
     return encode(narrow, cache.stored)
 
 

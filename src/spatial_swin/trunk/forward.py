@@ -2,7 +2,7 @@
 
 In go normalised pixels, out comes what the stages below the lowest learning one make of them; and from there on the
 logits. Both call transformers' own modules, in its order: together they are `model.forward`, bit for bit. The model
-stays an ordinary SwinForImageClassification, which saves, loads and predicts as any other.
+stays an ordinary Swin, which saves, loads and predicts as any other.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ from types import MethodType
 from typing import Any
 
 import torch
-from transformers import SwinForImageClassification
 from transformers.models.swin.modeling_swin import SwinImageClassifierOutput
 
 from spatial_swin.config import ModelArguments
 from spatial_swin.modeling import swin
+from spatial_swin.modeling.swin import Swin
 
 ALL_FROZEN = 5  # the cut of a model whose four stages all stay frozen: only pooling's result is needed
 
@@ -24,7 +24,7 @@ def cut_stage(arguments: ModelArguments) -> int:
     return min(swin.learning_stages(arguments, phase=2), default=ALL_FROZEN)
 
 
-def trunk_output(model: SwinForImageClassification, pixels: torch.Tensor, cut: int) -> torch.Tensor:
+def trunk_output(model: Swin, pixels: torch.Tensor, cut: int) -> torch.Tensor:
     """Normalised pixels [B, 3, S, S] -> what stage `cut` receives, [B, L, C]; for ALL_FROZEN the head's input [B, C].
 
     The frozen stages must be in eval mode (`swin.rest_frozen`), or stochastic depth is drawn.
@@ -34,16 +34,14 @@ def trunk_output(model: SwinForImageClassification, pixels: torch.Tensor, cut: i
     return _pooled(model, hidden) if cut == ALL_FROZEN else hidden
 
 
-def from_trunk(model: SwinForImageClassification, hidden: torch.Tensor, cut: int) -> torch.Tensor:
+def from_trunk(model: Swin, hidden: torch.Tensor, cut: int) -> torch.Tensor:
     """What `trunk_output` gave -> logits [B, K]."""
     if cut != ALL_FROZEN:
         hidden = _pooled(model, _through(model, hidden, grid_at(model, cut), cut, ALL_FROZEN))
     return model.classifier(hidden)
 
 
-def _through(
-    model: SwinForImageClassification, hidden: torch.Tensor, grid: tuple[int, int], first: int, end: int
-) -> torch.Tensor:
+def _through(model: Swin, hidden: torch.Tensor, grid: tuple[int, int], first: int, end: int) -> torch.Tensor:
     """Through stages first .. end - 1, as SwinEncoder's forward goes."""
     for layer in list(model.swin.encoder.layers)[first - 1 : end - 1]:
         hidden = layer(hidden, grid)[0]
@@ -52,7 +50,7 @@ def _through(
     return hidden
 
 
-def _pooled(model: SwinForImageClassification, hidden: torch.Tensor) -> torch.Tensor:
+def _pooled(model: Swin, hidden: torch.Tensor) -> torch.Tensor:
     assert model.swin.pooler is not None, "a classifier pools"
     return torch.flatten(model.swin.pooler(model.swin.layernorm(hidden).transpose(1, 2)), 1)
 
@@ -61,7 +59,7 @@ def _halved(grid: tuple[int, int]) -> tuple[int, int]:
     return (grid[0] + 1) // 2, (grid[1] + 1) // 2
 
 
-def grid_at(model: SwinForImageClassification, stage: int) -> tuple[int, int]:
+def grid_at(model: Swin, stage: int) -> tuple[int, int]:
     """Rows and columns of tokens that `stage` receives."""
     grid = tuple(model.swin.embeddings.patch_grid)
     for _ in range(stage - 1):
@@ -69,7 +67,7 @@ def grid_at(model: SwinForImageClassification, stage: int) -> tuple[int, int]:
     return grid
 
 
-def accept_trunk(model: SwinForImageClassification, cut: int, computed: torch.dtype) -> None:
+def accept_trunk(model: Swin, cut: int, computed: torch.dtype) -> None:
     """Let `model(trunk=...)` begin at stage `cut`; `model(pixel_values=...)` stays what it was.
 
     On the instance, before accelerate and DDP wrap it, so that precision and gradients are theirs as ever.
@@ -80,10 +78,7 @@ def accept_trunk(model: SwinForImageClassification, cut: int, computed: torch.dt
     ordinary = type(model).forward
 
     def forward(
-        self: SwinForImageClassification,
-        pixel_values: torch.Tensor | None = None,
-        trunk: torch.Tensor | None = None,
-        **named: Any,
+        self: Swin, pixel_values: torch.Tensor | None = None, trunk: torch.Tensor | None = None, **named: Any
     ) -> Any:
         if trunk is None:
             return ordinary(self, pixel_values, **named)
@@ -92,7 +87,7 @@ def accept_trunk(model: SwinForImageClassification, cut: int, computed: torch.dt
     model.forward = MethodType(forward, model)
 
 
-def trunk_fingerprint(model: SwinForImageClassification, cut: int) -> str:
+def trunk_fingerprint(model: Swin, cut: int) -> str:
     """SHA-256 of every weight the trunk's output depends on, by name, shape and bytes."""
     digest = hashlib.sha256()
     for number, modules in sorted(swin.stages(model).items()):
@@ -105,7 +100,7 @@ def trunk_fingerprint(model: SwinForImageClassification, cut: int) -> str:
     return digest.hexdigest()
 
 
-def trunk_config(model: SwinForImageClassification) -> dict[str, Any]:
+def trunk_config(model: Swin) -> dict[str, Any]:
     """What the trunk's output depends on beside its weights."""
     config = model.config
     names = (

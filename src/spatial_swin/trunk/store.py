@@ -2,7 +2,7 @@
 
 A store is a folder <root>/<digest>/ named by a hash of all that its numbers depend on beside the picture and the view:
 the trunk's weights, the preprocessing, the augmentations' values, the precision, the code. Its entries are keyed by
-the picture's bytes and the view, in shards (`trunk_shards`) that many runs, folds and seeds share. What matches in
+the picture's bytes and the view, in shards (`trunk.shards`) that many runs, folds and seeds share. What matches in
 every part is reused, nothing else ever is. Shards have names that nobody else uses, so runs side by side cannot harm
 one another; a lock only keeps them from computing the same thing twice.
 """

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch._dynamo
 
+from spatial_swin import preparing
 from spatial_swin.config import load_recipe
-from spatial_swin.modeling import compiling
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.training import fine_tune
 
@@ -19,7 +19,7 @@ Write = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def restore_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """TrainingArguments writes these keys, the compiler keeps its setting; other tests must find neither."""
-    for key in compiling.DYNAMO_KEYS:
+    for key in preparing.DYNAMO_KEYS:
         monkeypatch.setenv(key, "no")
     before = torch._dynamo.config.suppress_errors
     yield
