@@ -38,6 +38,7 @@ CARRIED_OUT = frozenset(
         "dataloader_persistent_workers",
         "dataloader_prefetch_factor",
         "preflight_workers",
+        "skip_bad",
         "report_to",
         "run_name",
         "logging_steps",
@@ -144,6 +145,7 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
         "How trunk output is stored: fp16, bf16, fp32, or auto: exactly as it is computed where that takes 16 bits, "
         "else the 16 bits with the lesser measured error.",
     )
+    skip_bad: bool = option(False, "Leave out pictures that cannot be used, and count them, instead of stopping.")
     preflight_workers: int | None = option(
         None, "Threads that check every file before training; one a core when not given."
     )

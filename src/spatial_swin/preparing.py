@@ -18,7 +18,7 @@ from transformers import TrainingArguments, set_seed
 from spatial_swin.config import Recipe
 from spatial_swin.data.factors import factor_table, find_factors
 from spatial_swin.data.folder import scan_folder
-from spatial_swin.data.preflight import preflight, require_same_pictures
+from spatial_swin.data.preflight import require_same_pictures, usable_pictures
 from spatial_swin.data.splits import describe_split, split_samples
 from spatial_swin.errors import DataError, Problem, RecipeError, RunError, raise_problems
 from spatial_swin.modeling import checkpoints, swin
@@ -161,7 +161,7 @@ def _clear(run: RunFolder) -> None:
 def _decide_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | None, *, keep: bool) -> list[Sample]:
     """Check every file once; reuse split.csv and verify it, or make a split and show the data."""
     data, folder = recipe.data, scan_folder(recipe.data.data_dir)
-    sha256 = preflight(folder, workers=data.preflight_workers)
+    folder, sha256 = usable_pictures(folder, data.preflight_workers, skip_bad=data.skip_bad)
     if keep and run.split_file.is_file():
         samples = run.read_split()
     if samples is not None:

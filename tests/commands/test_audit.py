@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spatial_swin import files
 from spatial_swin.audio.tiles import Tile, tile_map
 from spatial_swin.cli import main
+from spatial_swin.data.factors import Factors, find_factors
+from spatial_swin.data.folder import scan_folder
+from spatial_swin.data.preflight import preflight
+from spatial_swin.data.splits import split_samples
 from spatial_swin.keyed_random import keyed_generator
 
 CLASSES = ("100", "200", "510", "514")
@@ -327,3 +332,51 @@ def test_every_picture_that_cannot_be_read_is_listed(tmp_path: Path, capsys: pyt
     assert main(["audit", str(root), "--output_dir", str(tmp_path / "audit")]) == 1
     told = capsys.readouterr().err
     assert all(path.name in told for path in broken)
+
+
+def test_rendered_pictures_without_their_manifest_are_divided_by_programme(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    render = ["render", "--synthetic", "12", "--listeners", "kemar", "parametric:3", "--listeners_each", "1"]
+    quick = ["--seconds", "0.5", "--sound", "false", "--size", "192", "--workers", "1", "--output_dir", str(root)]
+    assert main([*render, *quick]) == 0
+    with_manifest = scan(root)
+    (root / "pictures" / "manifest.csv").unlink()
+    without = scan(root)
+    assert without.column("programme") == with_manifest.column("programme")
+    assert without.groups("recording") == with_manifest.groups("recording")
+    folder = scan_folder(root)
+    split = split_samples(folder, preflight(folder, 1), without, split_by="recording")
+    parts = {sample.factors["programme"]: set() for sample in split}
+    for sample in split:
+        parts[sample.factors["programme"]].add(sample.split)
+    assert len(parts) == 12
+    assert all(len(seen) == 1 for seen in parts.values())
+
+
+def scan(root: Path) -> Factors:
+    folder = scan_folder(root)
+    return find_factors(folder.root, [picture.path for picture in folder.pictures])
+
+
+def test_values_that_a_terminal_would_obey_or_a_table_would_compute_are_harmless(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    root = make(tmp_path / "data", chunks=1)
+    (root / "100").rename(root / "=1+2")
+    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    listeners = ("=cmd()", "line\nbreak", "\x1b[31mred", "<b>bold</b>")
+    rows = [{"path": path, "listener": listeners[k % 4], "recording": path} for k, path in enumerate(paths)]
+    files.write_csv(root / "manifest.csv", rows, ["path", "listener", "recording"])
+    output = tmp_path / "audit"
+    assert main(["audit", str(root), "--output_dir", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert r"line\nbreak" in printed
+    page = (output / "audit.html").read_text()
+    assert "<b>bold" not in page
+    assert "\x1b" not in page
+    for name in ("factor_tables.csv", "audit.csv", "statistics.csv"):
+        raw = (output / name).read_text()
+        assert not re.search(r"(^|,)=", raw, re.MULTILINE)
+    values = {row["value"] for row in files.read_csv(output / "factor_tables.csv")}
+    assert set(listeners) <= values

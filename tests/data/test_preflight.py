@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from spatial_swin.data.folder import scan_folder
-from spatial_swin.data.preflight import leave_out_bad, preflight
+from spatial_swin.data.preflight import preflight, usable_pictures
 from spatial_swin.errors import DataError
 
 
@@ -119,17 +119,19 @@ def test_all_problems_come_at_once(folder: Path) -> None:
         check(folder)
 
 
-def test_bad_pictures_can_be_left_out_and_are_listed(folder: Path) -> None:
+def test_bad_pictures_can_be_left_out_and_are_counted(folder: Path, capsys: pytest.CaptureFixture) -> None:
     bad_zero(next((folder / "100").iterdir()))
     bad_text(folder / "514" / "new.png")
-    left, sha256, problems = leave_out_bad(scan_folder(folder), workers=2)
+    left, sha256 = usable_pictures(scan_folder(folder), workers=2, skip_bad=True)
     assert len(left.pictures) == len(sha256) == 39
     assert {picture.path for picture in left.pictures} == sha256.keys()
-    assert len(problems) == 2
+    printed = capsys.readouterr().out
+    assert "left out (2 of 41 pictures)" in printed
+    assert "514/new.png: is not a picture" in printed
 
 
 def test_a_class_must_keep_enough_pictures(folder: Path) -> None:
     for path in sorted((folder / "200").iterdir())[2:]:
         bad_zero(path)
     with pytest.raises(DataError, match=r"Too few pictures are left of 200.*\(8 problems\)"):
-        leave_out_bad(scan_folder(folder), workers=2)
+        usable_pictures(scan_folder(folder), workers=2, skip_bad=True)

@@ -239,3 +239,38 @@ def test_the_worker_gets_the_split_that_the_plan_wrote(tmp_path: Path) -> None:
     assert words[-2:] == ["--seed", "3"]
     assert words[words.index("--split_file") + 1] == str(split_file(tmp_path, fold))
     assert read_samples(split_file(tmp_path, fold)) == fold.samples
+
+
+def rewrite(file: Path, damage: str) -> None:
+    text = file.read_text()
+    cuts = {"emptied": 0, "cut in a row": len(text) // 2, "cut between rows": text.index("\n", len(text) // 2) + 1}
+    file.write_text(text[: cuts[damage]])
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut in a row", "cut between rows"])
+def test_a_damaged_split_is_named_and_written_again_once_removed(tmp_path: Path, damage: str) -> None:
+    crossval(tmp_path)
+    split = tmp_path / "splits" / "fold_2_repeat_1.csv"
+    whole = split.read_text()
+    rewrite(split, damage)
+    with pytest.raises(
+        RunError, match=r"fold_2_repeat_1\.csv: is (cut|damaged).*; remove it: the same command writes"
+    ):
+        crossval(tmp_path)
+    split.unlink()
+    crossval(tmp_path)
+    assert split.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("", "empty"), ('{"verb": "cro', "not readable as JSON"), ("[]", "not a table")]
+)
+def test_a_damaged_plan_is_named_with_the_way_out(tmp_path: Path, content: str, said: str) -> None:
+    crossval(tmp_path)
+    whole = (tmp_path / "plan.json").read_text()
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(RunError, match=rf"plan\.json: {said}.*remove it and run the command again"):
+        crossval(tmp_path)
+    (tmp_path / "plan.json").unlink()
+    crossval(tmp_path)
+    assert (tmp_path / "plan.json").read_text() == whole

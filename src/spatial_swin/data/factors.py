@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from spatial_swin import files
 from spatial_swin.audio.manifest import MANIFEST
 from spatial_swin.data.folder import PART_NAMES
-from spatial_swin.errors import DataError, Problem, raise_problems
+from spatial_swin.errors import DataError, Problem, printable, raise_problems
 from spatial_swin.runs import SPLIT_COLUMNS
 
 # A recording as the field names it (FIELD: listener D1.. dummy heads, H3.. people); `files` of the reference study.
@@ -121,7 +121,7 @@ def factor_table(factors: Factors, shown: int = 4) -> str:
         more = f", ... {len(counts) - shown} more" if len(counts) > shown else ""
         lines.append(f"  {name:<{width}}  {len(counts):>6} values: {common}{more}")
     lines += [f"  note: {note}" for note in factors.notes]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _short(value: str, length: int = 28) -> str:

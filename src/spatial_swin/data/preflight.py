@@ -42,20 +42,26 @@ def preflight(folder: PictureFolder, workers: int | None = None) -> dict[str, st
     return sha256
 
 
-def leave_out_bad(
-    folder: PictureFolder, workers: int | None = None
-) -> tuple[PictureFolder, dict[str, str], list[Problem]]:
-    """The folder without the pictures that `preflight` would refuse, the hashes of the others, and what was wrong.
+def usable_pictures(
+    folder: PictureFolder, workers: int | None = None, *, skip_bad: bool
+) -> tuple[PictureFolder, dict[str, str]]:
+    """The folder to train on and `preflight`'s hashes. skip_bad: without the pictures that it would refuse; how many
+    they are and what is wrong with them is printed.
 
-    Raises DataError when a class has then fewer pictures than a folder must have.
+    Raises DataError as `preflight`, or when a class keeps fewer pictures than a folder must have.
     """
+    if not skip_bad:
+        return folder, preflight(folder, workers)
     sha256, problems = _look(folder, workers)
     left = [picture for picture in folder.pictures if picture.path in sha256]
     counts = Counter(picture.label for picture in left)
     few = [name for name in folder.class_names if counts[name] < FEWEST]
     heading = f"Too few pictures are left of {', '.join(few)} without those that cannot be used"
     raise_problems(DataError, problems if few else [], heading)
-    return replace(folder, pictures=left), sha256, problems
+    if problems:
+        print(f"left out ({len(problems)} of {len(folder.pictures)} pictures):", flush=True)
+        print(*(f"  - {problem}" for problem in problems), sep="\n", flush=True)
+    return replace(folder, pictures=left), sha256
 
 
 def _look(folder: PictureFolder, workers: int | None) -> tuple[dict[str, str], list[Problem]]:

@@ -5,6 +5,7 @@ baseline.json and tables. `boosting` fits it on folds that are given, one row of
 gives, kept in baseline/<fold>.json so that a continued matrix does not fit it again.
 """
 
+import contextlib
 import hashlib
 import json
 import statistics
@@ -160,9 +161,9 @@ def boosting(data_dir: str | Path, output: Path, seed: int = 0) -> Callable[[Fol
     def score(fold: FoldRun) -> dict[str, Any]:
         file = output / "baseline" / f"{fold.name}.json"
         identity = hashlib.sha256("\n".join(f"{s.sha256} {s.split}" for s in fold.samples).encode()).hexdigest()
-        if file.is_file():
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # not there, or damaged: fitted again
             kept = json.loads(file.read_text(encoding="utf-8"))
-            if kept["split"] == identity:
+            if kept["split"] == identity and kept.keys() >= {"items", "train_items", *FIGURES}:
                 return kept
         train = [sample for sample in fold.samples if sample.split == "train"]
         test = [sample for sample in fold.samples if sample.split == "test"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from spatial_swin.config import Recipe
 from spatial_swin.data.factors import Factors, factor_table, find_factors
 from spatial_swin.data.folder import PictureFolder, scan_folder
-from spatial_swin.data.preflight import preflight
+from spatial_swin.data.preflight import usable_pictures
 from spatial_swin.data.splits import describe_split, split_samples
 from spatial_swin.errors import UsageError
 from spatial_swin.folds.runs import seed_of
@@ -47,4 +47,5 @@ def _checked(recipe: Recipe, needed: Sequence[str]) -> tuple[PictureFolder, Fact
     print(factor_table(factors), flush=True)
     for name in needed:
         factors.groups(name)  # a factor that does not exist is an error before every file is read
-    return folder, factors, preflight(folder, workers=data.preflight_workers)
+    folder, sha256 = usable_pictures(folder, data.preflight_workers, skip_bad=data.skip_bad)
+    return folder, factors, sha256

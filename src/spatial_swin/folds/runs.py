@@ -75,31 +75,56 @@ class Work:
 def open_plan(output: Path, plan: Mapping[str, Any], folds: Sequence[FoldRun], overwrite: bool = False) -> None:
     """Write plan.json and the splits, or check that what is there is the same.
 
-    Raises RunError listing every key that differs, and every split that does.
+    Raises RunError listing every key that differs, and every split that does or is damaged.
     """
     file = output / "plan.json"
     now = json.loads(json.dumps(plan))
     if file.is_file() and not overwrite:
-        try:
-            before = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunError(f"{file}: not readable as JSON ({error}); choose another --output_dir") from None
+        before = _read_plan(file)
         problems = [
             Problem(key, f"was {before.get(key)!r}, is {now.get(key)!r} now", "use the first, or another --output_dir")
             for key in sorted(before.keys() | now.keys())
             if before.get(key) != now.get(key)
         ]
         raise_problems(RunError, problems, f"{output} was begun with another plan")
+    splits = {split_file(output, fold): fold for fold in folds}
+    if not overwrite:
+        kept = {split: fold for split, fold in splits.items() if split.is_file()}
+        problems = [problem for split, fold in kept.items() for problem in _judge(split, fold)]
+        raise_problems(RunError, problems, f"The folds of {output} cannot be continued")
     files.write_json(file, now)
-    for fold in folds:
-        split = split_file(output, fold)
-        if split.is_file() and not overwrite:
-            if _identity(read_samples(split)) != _identity(fold.samples):
-                raise RunError(
-                    f"{split}: the data is not what {fold.name} was divided from; choose another --output_dir"
-                )
-        else:
+    for split, fold in splits.items():
+        if overwrite or not split.is_file():
             write_samples(split, fold.samples)
+
+
+def _read_plan(file: Path) -> dict[str, Any]:
+    """What an earlier command wrote. Raises RunError with the way out when it is damaged."""
+    try:
+        plan = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        plan = f"not readable as JSON ({error})" if file.stat().st_size else "empty"
+    if not isinstance(plan, dict):
+        why = plan if isinstance(plan, str) else "not a table of keys"
+        raise RunError(
+            f"{file}: {why}; with the recipe and the options that the folds were begun with, remove it and run the "
+            "command again (finished folds are kept), else choose another --output_dir"
+        )
+    return plan
+
+
+def _judge(split: Path, fold: FoldRun) -> list[Problem]:
+    """What is wrong with a kept split: damaged, or of other data than the fold is divided from now."""
+    remedy = "remove it: the same command writes it again and keeps what is trained"
+    try:
+        kept = _identity(read_samples(split))
+    except RunError as error:
+        return [Problem(str(split), f"is damaged ({str(error).removeprefix(str(split)).lstrip(':, ')})", remedy)]
+    now = _identity(fold.samples)
+    if kept != now and set(kept) < set(now):
+        return [Problem(str(split), f"is cut: it has {len(kept)} of {len(now)} rows", remedy)]
+    what, remedy = f"the data is not what {fold.name} was divided from", "choose another --output_dir"
+    return [Problem(str(split), what, remedy)] if kept != now else []
 
 
 def split_file(output: Path, fold: FoldRun) -> Path:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from spatial_swin import files
+from spatial_swin.errors import printable
 from spatial_swin.evaluation.alarms import FactorFinding, Finding
 
 SHOWN_VALUES = 40  # rows of a factor's table on the page
@@ -67,7 +68,7 @@ def audit_text(audit: Audit) -> str:
         lines.append(f"{'ALARM' if finding.alarm else 'ok':<6} {finding.kind:<10} {finding.text}")
         if finding.advice:
             lines.append(f"{'':<18}-> {finding.advice}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def write_tables(audit: Audit, folder: Path) -> None:
@@ -92,7 +93,7 @@ def write_tables(audit: Audit, folder: Path) -> None:
 
 def write_page(audit: Audit, path: Path) -> None:
     """One self-contained HTML page: findings, split, factor tables, classes, copies."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     template = environment.from_string((Path(__file__).parent / "templates/audit.html.j2").read_text(encoding="utf-8"))
     crossing = [copy for copy in audit.copies if copy.crossing]
     files.write_text(
@@ -113,6 +114,11 @@ def write_page(audit: Audit, path: Path) -> None:
             more_copies=max(0, len(crossing) - SHOWN_COPIES),
         ),
     )
+
+
+def _shown(value: Any) -> Any:
+    """Text as the page may carry it: names come from others, and may hold what no page or terminal should obey."""
+    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
 def _factor_rows(factor: FactorFinding) -> dict[str, Any]:
