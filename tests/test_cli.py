@@ -57,6 +57,7 @@ def accepts_zero(verb: str, option: str) -> bool:
 def arguments(monkeypatch: pytest.MonkeyPatch) -> dict[str, argparse.Namespace]:
     """What every verb was given, instead of running it."""
     given: dict[str, argparse.Namespace] = {}
+    monkeypatch.setattr("spatial_swin.recipe_keys.read_recipe", lambda path, overrides: {})
     for verb in VERBS:
         module = importlib.import_module(f"spatial_swin.commands.{verb}")
         monkeypatch.setattr(module, "run", lambda parsed, verb=verb: given.__setitem__(verb, parsed) or 0)

@@ -1,5 +1,6 @@
 """Recipes: every shipped one loads, the command line wins, and what is wrong is said with a way out."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +120,90 @@ def test_values_that_cannot_work_are_refused(
 ) -> None:
     with pytest.raises(RecipeError, match=said):
         load_recipe(write_recipe(**changes))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("per_device_train_batch_size", 0, "from 1 to"),
+        ("per_device_eval_batch_size", -8, "from 1 to"),
+        ("per_device_train_batch_size", 2.5, "a whole number"),
+        ("seed", -1, "from 0 to 4_294_967_295"),
+        ("seed", 2**32, "from 0 to 4_294_967_295"),
+        ("split_seed", 2**40, "from 0 to 4_294_967_295"),
+        ("seed", True, "a whole number"),
+        ("learning_rate", "nan", "from 0 to 10"),
+        ("weight_decay", -0.1, "from 0 to 10"),
+        ("weight_decay", "inf", "from 0 to 10"),
+        ("adam_epsilon", "nan", "from 0 to 1"),
+        ("sound_gain_db", "nan", "sound_gain_db"),
+        ("train_share", "nan", "finite"),
+        ("trunk_cache_max_gb", "inf", "above 0"),
+        ("gradient_accumulation_steps", 0, "from 1 to"),
+        ("dataloader_num_workers", -1, "from 0 to"),
+        ("preflight_workers", 0, "from 1 to"),
+        ("num_train_epochs", "inf", "above 0"),
+        ("num_train_epochs", 0, "above 0"),
+        ("label_smoothing_factor", 1.5, "from 0 to 1"),
+        ("drop_path_rate", 1.5, "from 0 and below 1"),
+        ("head_only_epochs", 4, "would never learn"),
+        ("image_size", 0, "from 8 to"),
+        ("report_to", "wandbb", "no tracker wandbb"),
+        ("metric_for_best_model", "acuracy", "no metric acuracy"),
+        ("ddp_static_graph", True, "phase 2 changes the graph"),
+        ("learning_rate", [1e-3, 1e-4], "give a number"),
+        ("learning_rate", {"head": 1e-3}, "give a number"),
+        ("seed", [1], "give a whole number"),
+        ("fp16", "maybe", "true or false"),
+        ("crop_scale", ["wide", 1], "give numbers"),
+        ("lr_scheduler_type", "cosinus", "linear, cosine,"),
+        ("optim", "adamm", "adamw_torch"),
+        ("class_weights", ["nan"], "above 0 per class"),
+    ],
+)
+def test_a_value_outside_its_limits_is_refused_before_any_file_is_read(
+    write_recipe: Callable[..., Path], key: str, value: object, said: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write_recipe(**{key: value, "data_dir": "/no/such/folder"}))
+    assert f"  - {key}" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_loss_is_not_better_when_it_is_greater(write_recipe: Callable[..., Path]) -> None:
+    with pytest.raises(RecipeError, match="greater_is_better: is true, and a loss is better when it is less"):
+        load_recipe(write_recipe(metric_for_best_model="loss"))
+
+
+def test_both_precisions_and_what_fits_in_neither_come_at_once(write_recipe: Callable[..., Path]) -> None:
+    wrong = {"fp16": True, "bf16": True, "learning_rate": [1, 2], "seed": -3, "drop_path_rate": 2}
+    with pytest.raises(RecipeError, match="4 problems") as caught:
+        load_recipe(write_recipe(**wrong))
+    for key in ("fp16, bf16", "learning_rate", "seed", "drop_path_rate"):
+        assert f"  - {key}: " in str(caught.value)
+
+
+def test_the_head_alone_may_learn_to_the_end(write_recipe: Callable[..., Path]) -> None:
+    assert load_recipe(write_recipe(head_only_epochs=4, unfreeze_stages=[])).model.unfreeze_stages == []
+
+
+def test_a_run_folder_among_the_pictures_is_refused(write_recipe: Callable[..., Path], pictures: Path) -> None:
+    for inside in (pictures, pictures / "runs" / "first", pictures / "x" / ".." / "first"):
+        with pytest.raises(RecipeError, match="choose a folder outside"):
+            load_recipe(write_recipe(output_dir=str(inside)))
+
+
+def test_reading_a_recipe_leaves_the_environment_alone(
+    write_recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    recipe = load_recipe(write_recipe())
+    assert os.environ["ACCELERATE_MIXED_PRECISION"] == "fp16"
+    assert (recipe.precision, recipe.trainer.mixed_precision) == ("bf16", "bf16")
 
 
 def test_all_problems_come_at_once(write_recipe: Callable[..., Path]) -> None:

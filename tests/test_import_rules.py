@@ -18,7 +18,9 @@ ROWS = """
     runs          |
     audio         |
     data          | runs audio
-    config        | data
+    recipe_keys   |
+    recipe_values | data
+    config        | data recipe_keys recipe_values
     evaluation    |
     modeling      | runs config data evaluation
     trunk         | runs config data evaluation modeling

@@ -14,7 +14,7 @@ from spatial_swin.runs import RunFolder
 from spatial_swin.training import fine_tune
 
 Write = Callable[..., Path]
-SHORT = {"num_train_epochs": 1, "warmup_epochs": 0, "head_only_epochs": 1}
+SHORT = {"num_train_epochs": 1, "warmup_epochs": 0, "head_only_epochs": 0}
 
 
 def test_evaluation_gives_signs_of_life_and_the_end_is_the_last_word(

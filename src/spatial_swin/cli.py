@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import difflib
 import importlib
-import importlib.metadata
 import io
 import logging
 import os
@@ -23,8 +22,8 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 
-from spatial_swin.commands.values import Parser
-from spatial_swin.errors import STOPPED, SpatialSwinError
+from spatial_swin import __version__
+from spatial_swin.errors import STOPPED, SpatialSwinError, printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 VERBS = {
@@ -62,13 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(overview())
         return 0 if words else 2
     if words[0] == "--version":
-        print(f"spatial-swin {importlib.metadata.version('spatial-swin')}")
+        print(f"spatial-swin {__version__}")
         return 0
     verb = words[0]
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"the verbs are {', '.join(VERBS)}"
-        print(f"spatial-swin: there is no verb {verb!r}; {hint}", file=sys.stderr)
+        print(f"spatial-swin: there is no verb {printable(verb)!r}; {hint}", file=sys.stderr)
         return 2
     return call(verb, words[1:])
 
@@ -92,6 +91,10 @@ def call(verb: str, words: Sequence[str]) -> int:
     command = importlib.import_module(f"spatial_swin.commands.{verb}")
     arguments = parse(verb, words)
     try:
+        if hasattr(arguments, "overrides"):  # a mistyped key is named in a moment, before torch is imported
+            from spatial_swin.recipe_keys import read_recipe
+
+            read_recipe(arguments.config, arguments.overrides)
         with quiet() if arguments.quiet else talkative() if arguments.verbose else contextlib.nullcontext():
             return command.run(arguments)
     except SpatialSwinError as error:
@@ -109,6 +112,8 @@ def call(verb: str, words: Sequence[str]) -> int:
 
 def parse(verb: str, words: Sequence[str]) -> argparse.Namespace:
     """The arguments of a verb; leaves with exit code 2 and a sentence when they are wrong."""
+    from spatial_swin.commands.values import Parser
+
     command = importlib.import_module(f"spatial_swin.commands.{verb}")
     parser = Parser(verb, command.__doc__ or "")
     command.add_arguments(parser)

@@ -4,28 +4,36 @@ The command line wins over the YAML; an unknown key is an error that names the n
 Every key of transformers' TrainingArguments is accepted under Trainer. Nothing here touches data or builds a model.
 """
 
-import difflib
+import argparse
 import json
 import os
-import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
-import yaml
 from transformers import HfArgumentParser, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from spatial_swin.data.augment import AugmentationArguments, augmentation_problems
-from spatial_swin.data.augment_sound import SoundAugmentationArguments, sound_augmentation_problems
-from spatial_swin.errors import Problem, RecipeError, UsageError, raise_problems
+from spatial_swin.data.augment import AugmentationArguments
+from spatial_swin.data.augment_sound import SoundAugmentationArguments
+from spatial_swin.errors import Problem, RecipeError, raise_problems
+from spatial_swin.recipe_keys import HEADINGS, RENAMED, Given, keys, read_recipe, written
+from spatial_swin.recipe_values import value_problems
 
-# What accelerate's launcher asked for; read once, because `resolve` writes its answer into the same variable.
-LAUNCHER_PRECISION = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-SECTIONS = ("Model", "Data", "Trainer")
+KINDS = {  # types as they are written in the source -> in words
+    "bool": "true or false",
+    "bool | None": "true or false",
+    "int": "a whole number",
+    "int | None": "a whole number",
+    "float": "a number",
+    "float | None": "a number",
+    "list[int]": "whole numbers",
+    "list[float]": "numbers",
+}
 # Keys that say how a run is carried out, not what it computes: they may differ when a run is continued.
 CARRIED_OUT = frozenset(
     {
@@ -67,9 +75,6 @@ CARRIED_OUT = frozenset(
 )
 
 
-RENAMED = {"train_from_scratch": "train_all_stages"}  # keys of older recipes and runs
-
-
 def option(default: Any, help: str) -> Any:
     """A recipe key with its default and the sentence that `--help` shows."""
     if isinstance(default, list):
@@ -84,7 +89,7 @@ class ModelArguments:
     model_name_or_path: str = option(
         "microsoft/swin-base-patch4-window12-384",
         "Model on the Hub, a local folder, `swin-nano-192` (ships with the package), or a Swin config.json "
-        "(random weights, said loudly).",
+        "(random weights, with a warning).",
     )
     model_revision: str = option("main", "Branch, tag or commit of the model on the Hub.")
     image_size: int = option(384, "Height and width of the pictures the model sees, in pixels.")
@@ -118,10 +123,10 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
     factors: str | None = option(
         None, "Regular expression with named groups, read from each path: recording, listener, ..."
     )
-    manifest: str | None = option(None, "CSV with a `path` column and one column a factor.")
+    manifest: str | None = option(None, "CSV with a `path` column and one column per factor.")
     class_weights: list[str] = option(
         ["none"],
-        "Weights of the classes in the loss: none, balanced, or one number a class in the order of the classes.",
+        "Weights of the classes in the loss: none, balanced, or one number per class in the order of the classes.",
     )
     augmentation_views: int = option(
         0,
@@ -147,7 +152,7 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
     )
     skip_bad: bool = option(False, "Leave out pictures that cannot be used, and count them, instead of stopping.")
     preflight_workers: int | None = option(
-        None, "Threads that check every file before training; one a core when not given."
+        None, "Threads that check every file before training; one per core when not given."
     )
 
     @property
@@ -161,7 +166,7 @@ class TwoPhaseTrainingArguments(TrainingArguments):
     """transformers' TrainingArguments, with the defaults of this recipe and the keys of two-phase training."""
 
     output_dir: str | None = option(None, "The run folder; runs/<recipe's name> when not given.")
-    overwrite: bool = option(False, "Start anew in a run folder that is finished; what is in it is lost.")
+    overwrite: bool = option(False, "Start again in a run folder that is finished; what is in it is lost.")
     backbone_learning_rate: float = option(
         1e-4, "Peak learning rate of the stages that learn; learning_rate is the head's."
     )
@@ -174,8 +179,8 @@ class TwoPhaseTrainingArguments(TrainingArguments):
     weight_decay: float = option(0.05, "Weight decay; biases, norms and position biases have none.")
     label_smoothing_factor: float = option(0.1, "Share of the target given to all classes alike.")
     num_train_epochs: float = option(80, "Epochs in all, both phases.")
-    per_device_train_batch_size: int = option(16, "Pictures a step on each device.")
-    per_device_eval_batch_size: int = option(32, "Pictures a step when evaluating, on each device.")
+    per_device_train_batch_size: int = option(16, "Pictures per step on each device.")
+    per_device_eval_batch_size: int = option(32, "Pictures per step when evaluating, on each device.")
     lr_scheduler_type: str = option("cosine", "cosine (to minimum_learning_rate), or any schedule of transformers.")
     eval_strategy: str = option("epoch", "When to evaluate; the recipe counts in epochs.")
     save_strategy: str = option("epoch", "When to save a checkpoint.")
@@ -224,161 +229,90 @@ class Recipe:
         return {key: value for key, value in flat.items() if key not in CARRIED_OUT}
 
 
-ARGUMENT_CLASSES = dict(zip(SECTIONS, (ModelArguments, DataArguments, TwoPhaseTrainingArguments), strict=True))
-
-
-class _Parser(HfArgumentParser):
-    """HfArgumentParser whose errors are ours: a sentence, not a page of usage."""
-
-    def error(self, message: str) -> Any:
-        raise RecipeError(f"recipe or command line: {message}")
-
-
-def recipe_parser() -> HfArgumentParser:
-    """The parser of every key, for `--help` and for reading values with their types."""
-    classes: Any = [ModelArguments, DataArguments, TwoPhaseTrainingArguments]
-    parser = _Parser(classes, allow_abbrev=False, prog="spatial-swin train", add_help=False)
-    parser.conflict_handler = "resolve"
-    return parser
+ARGUMENT_CLASSES = dict(zip(HEADINGS, (ModelArguments, DataArguments, TwoPhaseTrainingArguments), strict=True))
 
 
 def load_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
     """Read the recipe at `path`, let `overrides` (["--key", "value", ...]) win, check, and resolve the precision.
 
     Raises:
-        RecipeError: unknown or misplaced keys, wrong values, values that do not fit together; all at once.
+        RecipeError: unknown or misplaced keys; wrong values, and values that do not fit together; all at once.
         UsageError: an override that is not `--key value`.
     """
-    given = read_yaml(Path(path))
-    for key, value in _read_overrides(overrides).items():
-        given[_section_of(key)][key] = value
-    return resolve(given, name=Path(path).stem)
+    return resolve(read_recipe(path, overrides), name=Path(path).stem)
 
 
-def resolve(given: dict[str, dict[str, Any]], name: str) -> Recipe:
-    """Turn keys and values by section into a checked Recipe."""
-    given = {section: dict(given.get(section) or {}) for section in SECTIONS}
-    trainer = given["Trainer"]
-    trainer["output_dir"] = str(trainer.get("output_dir") or Path("runs") / name)
-    requested_precision = "fp16" if _true(trainer.get("fp16")) else "bf16" if _true(trainer.get("bf16")) else None
-    precision = resolve_precision(requested_precision)
-    actual = {section: dict(values) for section, values in given.items()}
-    actual["Trainer"].update(fp16=precision == "fp16", bf16=precision == "bf16" and torch.cuda.is_available())
-    # accelerate reads the environment; its launcher may have written fp16 there for a machine that has no GPU
-    os.environ["ACCELERATE_MIXED_PRECISION"] = {"fp32": "no"}.get(precision, precision)
-    parser = recipe_parser()
+def resolve(given: Given, name: str) -> Recipe:
+    """Turn keys and values by heading into a checked Recipe."""
+    given = {heading: dict(given.get(heading) or {}) for heading in HEADINGS}
+    given["Trainer"]["output_dir"] = str(given["Trainer"].get("output_dir") or Path("runs") / name)
+    values, problems = _typed(given)
+    model, data = ModelArguments(**values["Model"]), DataArguments(**values["Data"])
+    raise_problems(
+        RecipeError,
+        [*problems, *value_problems(model, data, SimpleNamespace(**_defaults() | values["Trainer"]))],
+        "The recipe cannot be used",
+    )
+    asked = values["Trainer"]
+    precision = resolve_precision("fp16" if asked.get("fp16") else "bf16" if asked.get("bf16") else None)
+    used = {"fp16": precision == "fp16", "bf16": precision == "bf16" and torch.cuda.is_available()}
     try:
-        model, data, trainer_arguments = parser.parse_args_into_dataclasses(_as_argv(actual), look_for_args_file=False)
+        trainer = TwoPhaseTrainingArguments(**asked | used)
     except (ValueError, TypeError, ImportError) as error:
         raise RecipeError(f"recipe {name}: {error}") from None
-    for arguments, section in zip((model, data, trainer_arguments), SECTIONS, strict=True):
-        for key, value in given[section].items():
-            if isinstance(value, list) and not value:
-                setattr(arguments, key, [])
-    _check(model, data, trainer_arguments)
+    # not what accelerate's launcher wrote into the environment: it may ask for fp16 where there is no GPU
+    trainer.mixed_precision = {"fp32": "no"}.get(precision, precision)
+    own = {key: getattr(trainer, key) for key in TwoPhaseTrainingArguments.__annotations__}
     requested = {
-        "Model": _public(model),
-        "Data": _public(data),
-        "Trainer": {
-            **{key: value for key, value in given["Trainer"].items() if value is not None},
-            **{f.name: getattr(trainer_arguments, f.name) for f in _own_fields(TwoPhaseTrainingArguments)},
-        },
+        "Model": vars(model),
+        "Data": vars(data),
+        "Trainer": {key: value for key, value in given["Trainer"].items() if value is not None} | own,
     }
-    return Recipe(model, data, trainer_arguments, _plain(requested), name, precision)
+    return Recipe(model, data, trainer, _plain(requested), name, precision)
 
 
-def read_yaml(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a recipe file into {section: {key: value}}; every unknown section or key is named at once."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe; the recipes are in the folder recipes/") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path}: a recipe has the headings {', '.join(SECTIONS)} with keys below them")
+def _defaults() -> dict[str, Any]:
+    """The trainer's keys with their defaults, nothing of it built."""
+    return {
+        f.name: f.default_factory() if f.default_factory is not MISSING else f.default
+        for f in fields(TwoPhaseTrainingArguments)
+        if f.init
+    }
+
+
+def _typed(given: Given) -> tuple[Given, list[Problem]]:
+    """Every value with the type of its key (YAML reads `1e-4` as text), and a problem for each that has another."""
+    classes: Any = list(ARGUMENT_CLASSES.values())
+    parser = HfArgumentParser(classes, allow_abbrev=False, add_help=False, conflict_handler="resolve")
+    values: Given = {heading: {} for heading in HEADINGS}
     problems = []
-    for section, values in content.items():
-        if section not in SECTIONS:
-            problems.append(Problem(str(path), f"heading {section!r} is unknown", f"use {', '.join(SECTIONS)}"))
-        elif not isinstance(values, dict):
-            problems.append(
-                Problem(f"{path}, {section}", "holds no keys", "write `key: value` lines below the heading")
-            )
-        else:
-            problems += [problem for key in values if (problem := _key_problem(f"{path}, {section}", key, section))]
-    raise_problems(RecipeError, problems, "The recipe cannot be used")
-    return {section: dict(content.get(section, {})) for section in SECTIONS}
+    for heading, of_heading in given.items():
+        for key, value in of_heading.items():
+            if value is not None:
+                try:
+                    values[heading][key] = _one_typed(parser, key, value)
+                except (ValueError, TypeError, argparse.ArgumentError, argparse.ArgumentTypeError):
+                    kind, choices = keys()[heading][key], parser._option_string_actions[f"--{key}"].choices
+                    wanted = f"one of {', '.join(map(str, choices))}" if choices else KINDS.get(kind, kind)
+                    problems.append(Problem(key, f"is {value!r}"[:200], f"give {wanted}"))
+    return values, problems
 
 
-def _key_problem(where: str, key: str, section: str | None) -> Problem | None:
-    if key in RENAMED:
-        return Problem(where, f"key `{key}` is called `{RENAMED[key]}` now", "rename it; the value stays the same")
-    home = {f.name: name for name, cls in ARGUMENT_CLASSES.items() for f in fields(cls) if f.init}
-    if key not in home:
-        near = difflib.get_close_matches(str(key), home, n=1, cutoff=0.5)
-        advice = (
-            f"did you mean `{near[0]}` (under {home[near[0]]})?" if near else "`spatial-swin train --help` lists all"
-        )
-        return Problem(where, f"key `{key}` is unknown", advice)
-    if section is not None and home[key] != section:
-        return Problem(where, f"key `{key}` stands under the wrong heading", f"move it to {home[key]}")
-    return None
-
-
-def _section_of(key: str) -> str:
-    return next(name for name, cls in ARGUMENT_CLASSES.items() if key in {f.name for f in fields(cls)})
-
-
-def _read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """["--unfreeze_stages", "3", "4", "--fp16"] -> {"unfreeze_stages": ["3", "4"], "fp16": "true"}."""
-    values: dict[str, list[str]] = {}
-    key = None
-    for word in overrides:
-        if word.startswith("--"):
-            key, equals, value = word[2:].partition("=")
-            values[key] = [value] if equals else []
-        elif key is None:
-            raise UsageError(f"{word!r} is not an option; overrides are written --key value")
-        else:
-            values[key].append(word)
-    problems = [problem for key in values if (problem := _key_problem("command line", key, None))]
-    raise_problems(RecipeError, problems, "The command line cannot be used")
-    return {key: _one_or_list(key, words) for key, words in values.items()}
-
-
-def _one_or_list(key: str, words: list[str]) -> Any:
-    if [word.lower() for word in words] == ["none"] and key != "class_weights":
-        return [] if _is_list(key) else None
-    return words if _is_list(key) else (words[0] if len(words) == 1 else words or "true")
-
-
-def _is_list(key: str) -> bool:
-    return any(f.name == key and "list[" in str(f.type) for cls in ARGUMENT_CLASSES.values() for f in fields(cls))
-
-
-def _as_argv(given: dict[str, dict[str, Any]]) -> list[str]:
-    """Values as command-line words, so that one parser gives every value its type (YAML reads `1e-4` as text)."""
-    argv: list[str] = []
-    for values in given.values():
-        for key, value in values.items():
-            if value is None or (isinstance(value, list) and not value):
-                continue
-            words = value if isinstance(value, list) else [value]
-            argv += [f"--{key}", *(json.dumps(word) if isinstance(word, dict) else str(word) for word in words)]
-    return argv
-
-
-def _true(value: Any) -> bool:
-    return str(value).lower() in ("true", "1", "yes")
-
-
-def _own_fields(cls: type) -> list[Any]:
-    return [f for f in fields(cls) if f.name in cls.__annotations__]
-
-
-def _public(arguments: Any) -> dict[str, Any]:
-    return {f.name: getattr(arguments, f.name) for f in fields(arguments)}
+def _one_typed(parser: HfArgumentParser, key: str, value: Any) -> Any:
+    """`value` read by the type that HfArgumentParser finds for `key`."""
+    if value == []:
+        return value
+    action = parser._option_string_actions[f"--{key}"]
+    words = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and action.nargs not in ("+", "*"):
+        raise ValueError("a list, where one value belongs")
+    read = []
+    for word in words:
+        if isinstance(word, list):
+            raise ValueError("a list within a list")
+        read.append(parser._get_value(action, json.dumps(word) if isinstance(word, dict) else str(word)))
+        parser._check_value(action, read[-1])
+    return read if action.nargs in ("+", "*") else read[0]
 
 
 def _plain(value: Any) -> Any:
@@ -393,15 +327,15 @@ def _plain(value: Any) -> Any:
 def describe_keys() -> str:
     """Every key of ours with its default and meaning, for `--help`."""
     lines = []
-    for section, cls in ARGUMENT_CLASSES.items():
-        ours = fields(cls) if section != "Trainer" else _own_fields(cls)
-        beside = (
-            "; every TrainingArguments key of transformers is accepted beside these" if section == "Trainer" else ""
-        )
-        lines.append(f"\n{section}{beside}:")
-        for f in ours:
+    for heading, cls in ARGUMENT_CLASSES.items():
+        trainer = heading == "Trainer"
+        beside = "; every TrainingArguments key of transformers is accepted beside these" if trainer else ""
+        lines.append(f"\n{heading}{beside}:")
+        for f in fields(cls):
+            if trainer and f.name not in cls.__annotations__:
+                continue
             default = f.default if f.default_factory is MISSING else f.default_factory()
-            text = textwrap.wrap(f"{f.metadata.get('help', '')} [{default}]", width=88)
+            text = textwrap.wrap(f"{f.metadata.get('help', '')} (default: {written(default)})", width=88)
             lines += [f"  --{f.name}", *(f"      {line}" for line in text)]
     return "\n".join(lines)
 
@@ -412,7 +346,8 @@ def resolve_precision(requested: str | None) -> str:
     fp16 needs a GPU: a CPU falls back to bf16 where it has the instructions (8 times faster than fp32 for Swin-B/384),
     else to fp32.
     """
-    wish = requested or ("fp32" if LAUNCHER_PRECISION == "no" else LAUNCHER_PRECISION)
+    launcher = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    wish = requested or ("fp32" if launcher == "no" else launcher)
     if wish == "fp32" or torch.cuda.is_available():
         return wish
     has_bf16 = torch.cpu._is_avx512_bf16_supported()
@@ -422,88 +357,3 @@ def resolve_precision(requested: str | None) -> str:
             f"{wish} asked for, but there is no CUDA GPU: using {precision} on the CPU"
         )
     return precision
-
-
-def _check(model: ModelArguments, data: DataArguments, trainer: TwoPhaseTrainingArguments) -> None:
-    """Values that do not fit together, all at once."""
-    problems = augmentation_problems(data) + sound_augmentation_problems(data)
-
-    def wrong(key: str, what: str, do: str) -> None:
-        problems.append(Problem(key, what, do))
-
-    for stage in model.unfreeze_stages:
-        if not 0 <= stage <= 4:
-            wrong(
-                "unfreeze_stages",
-                f"stage {stage} does not exist",
-                "a Swin has stages 1 to 4, and embeddings as stage 0; use e.g. [4] or [3, 4]",
-            )
-    if model.unfreeze_stages:
-        wanted = set(range(min(model.unfreeze_stages), 5))
-        if set(model.unfreeze_stages) < wanted and all(0 <= s <= 4 for s in model.unfreeze_stages):
-            wrong(
-                "unfreeze_stages",
-                f"{sorted(model.unfreeze_stages)} leaves a frozen stage behind a learning one",
-                f"use {sorted(wanted)}",
-            )
-    for key in ("augmentation_views", "trunk_cache_views"):
-        if getattr(data, key) < 0:
-            wrong(key, f"is {getattr(data, key)}", "give a number of views, or 0")
-    if data.trunk_cache_views > 0:
-        if data.augmentation_views not in (0, data.trunk_cache_views):
-            wrong(
-                "augmentation_views",
-                f"is {data.augmentation_views}, trunk_cache_views is {data.trunk_cache_views}",
-                "leave it out: the cached views are the views",
-            )
-        if model.train_all_stages:
-            wrong(
-                "trunk_cache_views",
-                "asks to store what frozen stages give, and train_all_stages freezes none",
-                "set it to 0",
-            )
-        if min(model.unfreeze_stages, default=4) <= 1:
-            wrong(
-                "trunk_cache_views",
-                "asks to store what frozen stages give, and unfreeze_stages reaches down to stage 1",
-                "set it to 0, or let fewer stages learn, e.g. [4]",
-            )
-    if data.trunk_cache_precision not in ("auto", "fp16", "bf16", "fp32"):
-        wrong("trunk_cache_precision", f"is {data.trunk_cache_precision}", "use auto, fp16, bf16 or fp32")
-    if data.trunk_cache_max_gb <= 0:
-        wrong("trunk_cache_max_gb", f"is {data.trunk_cache_max_gb}", "give gigabytes above 0")
-    if model.head_only_epochs < 0 or model.head_only_epochs != int(model.head_only_epochs):
-        wrong("head_only_epochs", f"is {model.head_only_epochs}", "give a whole number of epochs, 0 or more")
-    shares = (data.train_share, data.validation_share, data.test_share)
-    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        wrong(
-            "train_share, validation_share, test_share", f"are {shares}", "give three shares above 0 that add up to 1"
-        )
-    if data.factors:
-        try:
-            if not re.compile(data.factors).groupindex:
-                wrong("factors", "has no named group", "name what it finds, e.g. (?P<recording>.+)_chunk")
-        except re.error as error:
-            wrong("factors", f"is not a regular expression ({error})", "mend it; test it with `spatial-swin audit`")
-    if data.class_weights not in (["none"], ["balanced"]):
-        try:
-            if min(float(weight) for weight in data.class_weights) <= 0:
-                raise ValueError
-        except ValueError:
-            wrong("class_weights", f"is {data.class_weights}", "use none, balanced, or one number above 0 a class")
-    if trainer.max_steps <= 0 and not 0 <= trainer.warmup_epochs < trainer.num_train_epochs:
-        wrong("warmup_epochs", f"is {trainer.warmup_epochs} of {trainer.num_train_epochs} epochs", "warm up for less")
-    for key in ("learning_rate", "backbone_learning_rate"):
-        if getattr(trainer, key) < trainer.minimum_learning_rate and trainer.lr_scheduler_type == "cosine":
-            wrong(
-                key,
-                f"{getattr(trainer, key)} is below minimum_learning_rate {trainer.minimum_learning_rate}",
-                "lower minimum_learning_rate",
-            )
-    if trainer.hub_token is not None:
-        wrong("hub_token", "is a secret, and recipes are written down", "set HF_TOKEN, or log in with `hf auth login`")
-    if trainer.push_to_hub and not trainer.hub_model_id:
-        wrong("push_to_hub", "is true and hub_model_id is missing", "add e.g. hub_model_id: your-name/your-model")
-    if trainer.early_stopping_patience is not None and trainer.early_stopping_patience < 1:
-        wrong("early_stopping_patience", f"is {trainer.early_stopping_patience}", "use 1 or more, or leave it out")
-    raise_problems(RecipeError, problems, "The recipe cannot be used")

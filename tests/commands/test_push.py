@@ -163,7 +163,7 @@ def test_a_recipe_that_cannot_push_is_refused_before_the_training(write_recipe: 
 def finished(write_recipe: Write) -> RunFolder:
     from spatial_swin.training import fine_tune
 
-    return fine_tune(load_recipe(write_recipe("tiny", num_train_epochs=1, head_only_epochs=1, warmup_epochs=0)))
+    return fine_tune(load_recipe(write_recipe("tiny", num_train_epochs=1, head_only_epochs=0, warmup_epochs=0)))
 
 
 def test_the_command_pushes_lists_and_refuses(

@@ -119,7 +119,7 @@ def test_a_log_on_a_full_disk_does_not_end_the_training(write_recipe: Write, tmp
     run = RunFolder(tmp_path / "runs" / "tiny")
     run.path.mkdir(parents=True)
     run.log_file.symlink_to("/dev/full")
-    started = bash(START, write_recipe(num_train_epochs=2, warmup_epochs=0))
+    started = bash(START, write_recipe(num_train_epochs=2, warmup_epochs=0, head_only_epochs=1))
     assert started.returncode == 0, started.stderr
     followed = bash(MONITOR, run.path, "--follow")
     assert followed.returncode == 0, followed.stdout

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from spatial_swin.recipe_keys import written
+
 TRUTHS = {"true": True, "false": False}
 
 
@@ -124,12 +126,3 @@ class Help(argparse.RawDescriptionHelpFormatter):
         if action.nargs == 0:  # a switch
             return text
         return f"{text} (default: {written(default)})".replace("%", "%%")
-
-
-def written(default: Any) -> str:
-    """A default as it is typed."""
-    if isinstance(default, bool):
-        return str(default).lower()
-    if isinstance(default, (list, tuple)):
-        return " ".join(map(str, default)) or "none"
-    return f"{default:g}" if isinstance(default, float) else str(default)
