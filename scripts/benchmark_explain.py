@@ -84,7 +84,7 @@ def make_run(folder: Path, model: SwinForImageClassification) -> RunFolder:
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(generator.integers(0, 256, (384, 384), dtype=np.uint8)).save(file)
         samples.append(Sample(f"{label}/{file.name}", label, file.stem, part, sha256_of(file)))
-    run.write_recipe({"Data": {"data_dir": str(folder / "data")}})
+    run.write_recipe({"Model": {}, "Data": {"data_dir": str(folder / "data")}, "Trainer": {}})
     run.write_split(samples)
     test = samples[100:]
     table = np.full((4, 4), 0.25)

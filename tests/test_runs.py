@@ -1,11 +1,15 @@
 """The run folder reads back what it wrote, and a damaged file is named with its line."""
 
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_runs import make_run, read_confusion
 
 from spatial_swin.errors import RunError
 from spatial_swin.runs import Predictions, RunFolder, Sample
@@ -49,7 +53,7 @@ def test_history_and_confusion_come_back(tmp_path: Path) -> None:
     assert back[0] == rows[0]
     assert np.isnan(back[1]["train_loss"])
     run.write_confusion(3, np.array([[5, 1], [0, 4]]), ["x", "y"])
-    matrix, names = run.read_confusion(3)
+    matrix, names = read_confusion(run, 3)
     assert (matrix.tolist(), names) == ([[5, 1], [0, 4]], ["x", "y"])
     assert run.confusion_file(3).name == "epoch_003.csv"
 
@@ -60,9 +64,9 @@ def test_history_and_confusion_come_back(tmp_path: Path) -> None:
         (lambda text: text.replace("0.7", "o.7"), "line 2: could not convert"),
         (lambda text: text.replace("0.7", "nan"), "line 2: a probability is not finite"),
         (lambda text: text.replace("p_b", "q_b"), "line 4: label 'b' has no column"),
-        (lambda text: text.splitlines()[0] + "\n", "no prediction in it"),
+        (lambda text: text.splitlines()[0] + "\n", "test.csv: has no row; run `spatial-swin evaluate`"),
         (lambda text: text.replace("group", "grp"), "column group is missing"),
-        (lambda text: text.rpartition(",")[0], "line 4: the row has not as many cells"),
+        (lambda text: text.rpartition(",")[0] + "\n", "line 4: the row has not as many cells"),
     ],
 )
 def test_damaged_predictions_are_named(tmp_path: Path, spoil: object, said: str) -> None:
@@ -72,6 +76,66 @@ def test_damaged_predictions_are_named(tmp_path: Path, spoil: object, said: str)
     path.write_text(spoil(path.read_text()))  # type: ignore[operator]
     with pytest.raises(RunError, match=said):
         run.read_predictions("test")
+
+
+READERS: dict[str, Callable[[RunFolder], object]] = {
+    "recipe.yaml": RunFolder.read_recipe,
+    "environment.json": RunFolder.read_environment,
+    "split.csv": RunFolder.read_split,
+    "history.csv": RunFolder.read_history,
+    "progress.json": RunFolder.state,
+    "metrics.json": RunFolder.read_metrics,
+    "tracking.json": RunFolder.read_tracking,
+    "explanations/explanations.json": RunFolder.read_explanations,
+    "predictions/test.csv": lambda run: run.read_predictions("test"),
+    "predictions/validation.csv": lambda run: run.read_predictions("validation"),
+}
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "emptied": lambda content: b"",
+    "blank": lambda content: b"\n\n",
+    "cut": lambda content: content[: 2 * len(content) // 3].rstrip(b"\n"),
+    "cut by a letter": lambda content: content.rstrip(b"\n"),
+    "not UTF-8": lambda content: b"\xff\xfe" + content,
+    "zeros, as after a power cut": lambda content: bytes(len(content)),
+    "of another kind": lambda content: b"[1, 2]\n",
+    "a binary file": lambda content: b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    run = make_run(tmp_path_factory.mktemp("runs") / "whole", items=8)
+    run.write_metrics({"test": {}})
+    run.write_tracking("wandb", {"id": "x"})
+    run.explanations.mkdir()
+    run.explanations_file.write_text('{\n  "tiles": []\n}\n')
+    return run
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", READERS)
+def test_every_damaged_file_is_named_with_the_way_out(
+    tmp_path: Path, whole: RunFolder, name: str, damage: str
+) -> None:
+    shutil.copytree(whole.path, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    READERS[name](run)
+    file = run.path / name
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    if damage == "cut by a letter" and name.endswith("json"):
+        return  # all of it is there, and JSON says so itself
+    with pytest.raises(RunError) as caught:
+        READERS[name](run)
+    assert str(caught.value).startswith(str(file))
+    assert re.search("; (put back|remove it|run `spatial-swin)", str(caught.value))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_recipe_cut_between_its_sections_is_named(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.recipe_file.write_text("Model:\n  image_size: 384\nData:\n")
+    with pytest.raises(RunError, match=r"recipe\.yaml: has no section Trainer; put back a copy"):
+        run.read_recipe()
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -86,7 +150,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_split_with_an_unknown_part_is_named(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.split_file.write_text("path,label,group,split,sha256\na.png,a,g,holdout,00\n")
-    with pytest.raises(RunError, match="line 2: split is 'holdout'"):
+    with pytest.raises(RunError, match="line 2: split is 'holdout', not one of train"):
         run.read_split()
 
 

@@ -2,15 +2,15 @@
 
     runs/<name>/
       recipe.yaml           as resolved, complete          environment.json   versions, device, precision really used
-      split.csv             path, label, group, split, sha256, then one column a factor
-      history.csv           one row an epoch               progress.json      state while running, written atomically
+      split.csv             path, label, group, split, sha256, then one column per factor
+      history.csv           one row per epoch               progress.json      state while running, written atomically
       checkpoints/          Trainer checkpoints            model/             best model, plain Hugging Face format
       predictions/{validation,test}.csv                    confusion/epoch_NNN.csv
       metrics.json          final figures with intervals   thesis_results/    what `spatial-swin report` makes
       tracking.json         under which ids it is tracked  tensorboard/, wandb/   what trackers keep here
 
-Nothing here imports torch, so that reports work on a machine without it. Damaged files raise RunError, naming file and
-row.
+Nothing here imports torch, so that reports work on a machine without it. A file that is missing, empty, cut or of
+another kind raises RunError, which names file and row and says how to go on.
 """
 
 import csv
@@ -33,7 +33,22 @@ from spatial_swin.errors import RunError
 
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "label", "group", "split", "sha256")
+SECTIONS = ("Model", "Data", "Trainer")  # of recipe.yaml
+COUNTED = ("epoch", "phase", "step")  # the whole numbers of history.csv
 STATES = ("running", "finished", "stopped", "failed")
+ANEW = "put back a copy, or train again with --overwrite true"
+WAYS_OUT = {
+    "recipe.yaml": ANEW,
+    "split.csv": ANEW,
+    "history.csv": ANEW,
+    "environment.json": "remove it; reports then say nothing of the machine",
+    "progress.json": "remove it; the command that started the training then continues it",
+    "metrics.json": "remove it and run `spatial-swin evaluate` on the run",
+    "tracking.json": "remove it; the trackers then take the run for a new one",
+    "explanations.json": "run `spatial-swin explain` on the run again",
+    "test.csv": "run `spatial-swin evaluate` on the run again",
+    "validation.csv": "run `spatial-swin evaluate` on the run again",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said of one part of the split, one item a file.
+    """What a model said of one part of the split, one item per file.
 
     paths, groups: N strings; class_names: K names; labels, predicted: int64 [N] into class_names;
     probabilities: float64 [N, K], rows sum to 1.
@@ -91,11 +106,11 @@ def write_samples(path: str | os.PathLike[str], samples: Sequence[Sample]) -> No
 
 def read_samples(path: str | os.PathLike[str]) -> list[Sample]:
     """Read a split manifest. Raises RunError for a missing column, an unknown part, or a row of another length."""
-    rows = _read_rows(Path(path), SPLIT_COLUMNS)
+    path = Path(path)
     samples = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in _read_rows(path, SPLIT_COLUMNS):
         if row["split"] not in SPLITS:
-            raise RunError(f"{path}, line {number}: split is {row['split']!r}; it must be one of {', '.join(SPLITS)}")
+            raise _damaged(path, f"split is {row['split']!r}, not one of {', '.join(SPLITS)}", number)
         factors = {name: value for name, value in row.items() if name not in SPLIT_COLUMNS}
         samples.append(Sample(**{name: row[name] for name in SPLIT_COLUMNS}, factors=factors))
     return samples
@@ -103,65 +118,90 @@ def read_samples(path: str | os.PathLike[str]) -> list[Sample]:
 
 def write_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
     names = predictions.class_names
+    columns = [f"p_{name}" for name in names]
     rows = (
-        {
-            "path": p,
-            "group": g,
-            "label": names[y],
-            "prediction": names[z],
-            **{f"p_{name}": repr(float(q)) for name, q in zip(names, row, strict=True)},
-        }
-        for p, g, y, z, row in zip(
+        {"path": path, "group": group, "label": names[label], "prediction": names[said]}
+        | dict(zip(columns, row, strict=True))
+        for path, group, label, said, row in zip(
             predictions.paths,
             predictions.groups,
             predictions.labels,
             predictions.predicted,
-            predictions.probabilities,
+            predictions.probabilities.tolist(),
             strict=True,
         )
     )
-    files.write_csv(path, rows, ["path", "group", "label", "prediction", *(f"p_{name}" for name in names)])
+    files.write_csv(path, rows, ["path", "group", "label", "prediction", *columns])
 
 
 def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     """Read predictions/<part>.csv. Raises RunError for missing columns, labels without a column, non-numbers, NaN."""
-    rows = _read_rows(Path(path), ("path", "group", "label", "prediction"))
-    if not rows:
-        raise RunError(f"{path}: there is no prediction in it; run `spatial-swin evaluate` on the run again")
-    names = [column[2:] for column in rows[0] if column.startswith("p_")]
+    path = Path(path)
+    rows = _read_rows(path, ("path", "group", "label", "prediction"))
+    names = [column[2:] for column in rows[0][1] if column.startswith("p_")]
     index = {name: k for k, name in enumerate(names)}
     labels, probabilities = [], []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         try:
             labels.append(index[row["label"]])
             probabilities.append([float(row[f"p_{name}"]) for name in names])
-        except KeyError as error:
-            raise RunError(f"{path}, line {number}: label {error} has no column p_{row['label']}") from None
+        except KeyError:
+            raise _damaged(path, f"label {row['label']!r} has no column p_{row['label']}", number) from None
         except ValueError as error:
-            raise RunError(
-                f"{path}, line {number}: {error}; the file is damaged, run `spatial-swin evaluate`"
-            ) from None
-    table = np.asarray(probabilities, dtype=np.float64)
-    if not np.isfinite(table).all():
-        line = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0]) + 2
-        raise RunError(f"{path}, line {line}: a probability is not finite; run `spatial-swin evaluate` again")
-    return Predictions([r["path"] for r in rows], [r["group"] for r in rows], names, np.asarray(labels), table)
+            raise _damaged(path, str(error), number) from None
+        if not np.isfinite(probabilities[-1]).all():
+            raise _damaged(path, "a probability is not finite", number)
+    paths, groups = [row["path"] for _, row in rows], [row["group"] for _, row in rows]
+    return Predictions(paths, groups, names, np.asarray(labels), np.asarray(probabilities, dtype=np.float64))
 
 
-def _read_rows(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
+def _damaged(path: Path, what: str, line: int | None = None) -> RunError:
+    where = f"{path}, line {line}" if line else str(path)
+    return RunError(f"{where}: {what}; {WAYS_OUT.get(path.name, 'put back a copy or make it again')}")
+
+
+def _read_text(path: Path) -> str:
+    """The text of a file that this module wrote: UTF-8, and whole, so that its last line has an end."""
     try:
-        rows = files.read_csv(path)
+        text = path.read_bytes().decode()
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; is this a run folder, and has training got that far?") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise RunError(f"{path}: not readable as CSV ({error})") from None
-    for number, row in enumerate(rows, start=2):
-        missing = [name for name in required if name not in row]
-        if missing:
-            raise RunError(f"{path}: column {', '.join(missing)} is missing")
+    except UnicodeDecodeError:
+        raise _damaged(path, "is not UTF-8 text") from None
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({error.strerror})") from None
+    if not text.strip():
+        raise _damaged(path, "is empty")
+    if not text.endswith("\n"):
+        raise _damaged(path, "is cut: its last line has no end")
+    return text
+
+
+def _read_rows(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Rows with their line numbers, at least one."""
+    _read_text(path)
+    try:
+        rows = list(enumerate(files.read_csv(path), start=2))
+    except csv.Error as error:
+        raise _damaged(path, f"is not readable as CSV ({error})") from None
+    if not rows:
+        raise _damaged(path, "has no row")
+    if missing := [name for name in required if name not in rows[0][1]]:
+        raise _damaged(path, f"column {', '.join(missing)} is missing")
+    for number, row in rows:
         if None in row or None in row.values():
-            raise RunError(f"{path}, line {number}: the row has not as many cells as the header")
+            raise _damaged(path, "the row has not as many cells as the header", number)
     return rows
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"is not readable as JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise _damaged(path, f"holds a {type(content).__name__} where names and values belong")
+    return content
 
 
 class RunFolder:
@@ -198,7 +238,7 @@ class RunFolder:
         """Hold the folder for one process; a second one gets RunError. The kernel lets go when the process dies."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise RunError(f"{self.path}: cannot be written ({error.strerror}); choose another --output_dir") from None
         try:
@@ -226,16 +266,21 @@ class RunFolder:
 
     def read_recipe(self) -> dict[str, dict[str, Any]]:
         """The recipe as resolved: {"Model": {...}, "Data": {...}, "Trainer": {...}}."""
+        text = _read_text(self.recipe_file)
         try:
-            return yaml.safe_load(self.recipe_file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise RunError(f"{self.recipe_file}: not readable ({error})") from None
+            recipe = yaml.safe_load(text)
+        except (yaml.YAMLError, RecursionError) as error:
+            raise _damaged(self.recipe_file, f"is not readable as YAML ({' '.join(str(error).split())})") from None
+        sections = recipe if isinstance(recipe, dict) else {}
+        if missing := [name for name in SECTIONS if not isinstance(sections.get(name, ""), dict | None)]:
+            raise _damaged(self.recipe_file, f"has no section {' and no '.join(missing)}")
+        return {name: values or {} for name, values in sections.items()}
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         files.write_json(self.environment_file, environment)
 
     def read_environment(self) -> dict[str, Any]:
-        return self._read_json(self.environment_file)
+        return _read_json(self.environment_file)
 
     def write_progress(self, progress: Mapping[str, Any]) -> None:
         assert progress["state"] in STATES
@@ -243,7 +288,7 @@ class RunFolder:
         files.write_json(self.progress_file, {**progress, "updated": updated})
 
     def read_progress(self) -> dict[str, Any]:
-        return self._read_json(self.progress_file)
+        return _read_json(self.progress_file)
 
     def state(self) -> str | None:
         """The last state written: one of STATES, or None for a folder where no training ever started."""
@@ -253,7 +298,7 @@ class RunFolder:
         files.write_json(self.metrics_file, metrics)
 
     def read_metrics(self) -> dict[str, Any]:
-        return self._read_json(self.metrics_file)
+        return _read_json(self.metrics_file)
 
     def write_tracking(self, tracker: str, identity: Mapping[str, str]) -> None:
         """Keep the id and names under which `tracker` knows this run, so that a continuation is the same run."""
@@ -261,11 +306,11 @@ class RunFolder:
 
     def read_tracking(self) -> dict[str, Any]:
         """{tracker: {"id" or "name", "project"}}; empty for a run that is not tracked."""
-        return self._read_json(self.tracking_file) if self.tracking_file.is_file() else {}
+        return _read_json(self.tracking_file) if self.tracking_file.is_file() else {}
 
     def read_explanations(self) -> dict[str, Any]:
         """What `spatial-swin explain` left: settings, regions, rank correlations, names of figures."""
-        return self._read_json(self.explanations_file)
+        return _read_json(self.explanations_file)
 
     # -- split, history, confusion, predictions --
 
@@ -282,44 +327,23 @@ class RunFolder:
     def read_history(self) -> list[dict[str, Any]]:
         """Rows of history.csv: `epoch`, `phase`, `step` as int, all else as float (nan where the cell is empty)."""
         rows: list[dict[str, Any]] = []
-        for number, row in enumerate(_read_rows(self.history_file, ("epoch", "phase", "step")), start=2):
+        for number, row in _read_rows(self.history_file, COUNTED):
             try:
-                rows.append(
-                    {
-                        name: int(cell) if name in ("epoch", "phase", "step") else float(cell or "nan")
-                        for name, cell in row.items()
-                    }
-                )
+                rows.append({name: int(row[name]) if name in COUNTED else float(row[name] or "nan") for name in row})
             except ValueError as error:
-                raise RunError(f"{self.history_file}, line {number}: {error}; the file is damaged") from None
+                raise _damaged(self.history_file, str(error), number) from None
         return rows
 
     def write_confusion(self, epoch: int, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-        """Write one epoch's confusion matrix, int [K, K]: a row a true class, a column a predicted class."""
+        """Write one epoch's confusion matrix, int [K, K]: one row per true class, one column per predicted class."""
         rows = (
             {"true": name, **dict(zip(class_names, map(int, row), strict=True))}
             for name, row in zip(class_names, matrix, strict=True)
         )
         files.write_csv(self.confusion_file(epoch), rows, ["true", *class_names])
 
-    def read_confusion(self, epoch: int) -> tuple[np.ndarray, list[str]]:
-        rows = _read_rows(self.confusion_file(epoch), ("true",))
-        names = [row["true"] for row in rows]
-        try:
-            return np.array([[int(row[name]) for name in names] for row in rows]), names
-        except (KeyError, ValueError) as error:
-            raise RunError(f"{self.confusion_file(epoch)}: not a square table of counts ({error})") from None
-
     def write_predictions(self, part: str, predictions: Predictions) -> None:
         write_predictions(self.predictions_file(part), predictions)
 
     def read_predictions(self, part: str) -> Predictions:
         return read_predictions(self.predictions_file(part))
-
-    def _read_json(self, path: Path) -> dict[str, Any]:
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RunError(f"{path}: no such file; is this a run folder, and has training got that far?") from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: not readable as JSON ({error})") from None

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy import special
 
+from spatial_swin import files
 from spatial_swin.runs import Predictions, RunFolder, Sample
 
 
@@ -79,6 +80,13 @@ def make_run(folder: Path, plan: Plan = Plan(), **changes: object) -> RunFolder:
     run.write_history([_epoch(epoch, plan, generator) for epoch in range(1, plan.epochs + 1)])
     run.write_progress({"state": "finished", "epoch": plan.epochs, "epochs": plan.epochs, "pid": 1, "host": "made-up"})
     return run
+
+
+def read_confusion(run: RunFolder, epoch: int) -> tuple[np.ndarray, list[str]]:
+    """Counts [K, K] of one epoch, one row per true class, and the class names."""
+    rows = files.read_csv(run.confusion_file(epoch))
+    names = [row["true"] for row in rows]
+    return np.array([[int(row[name]) for name in names] for row in rows]), names
 
 
 def _part(

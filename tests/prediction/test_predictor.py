@@ -232,7 +232,7 @@ def test_an_older_run_finds_the_tile_map_of_its_data(model_folder, tmp_path):
     shutil.copytree(model_folder, run / "model")
     data.mkdir(parents=True)
     shutil.move(run / "model" / "tiles.json", data / "tiles.json")
-    (run / "recipe.yaml").write_text(f"Data:\n  data_dir: {tmp_path / 'data'}\n")
+    (run / "recipe.yaml").write_text(f"Model:\nData:\n  data_dir: {tmp_path / 'data'}\nTrainer:\n")
     found = load_predictor(run, "cpu")
     assert found.tiles is not None
     assert found.tiles.seconds == 0.5

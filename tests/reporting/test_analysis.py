@@ -1,6 +1,9 @@
 """Thesis results from made-up runs: all pieces there, text from the run, and a sentence for whatever is missing."""
 
 import csv
+import errno
+import io
+import os
 import re
 import subprocess
 import sys
@@ -9,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import spatial_swin
-from spatial_swin import ThesisResultsAnalyzer
-from spatial_swin.errors import RunError
+from spatial_swin import ThesisResultsAnalyzer, files
+from spatial_swin.errors import RunError, WriteError
 from spatial_swin.evaluation.calibration import apply_temperature, fit_temperature, item_nll
+from spatial_swin.reporting import style
 from spatial_swin.reporting.analysis import FIGURES
+from spatial_swin.reporting.evidence import gather
 from spatial_swin.runs import RunFolder
 
 MakeRun = Callable[..., RunFolder]
@@ -162,6 +168,99 @@ def test_group_in_two_parts_twins_and_confounds_are_warned_of(made_run: MakeRun)
     assert "byte for byte the same" in notes
     assert "programme alone gives the class away" in notes
     assert "No group is in more than one part" not in text
+
+
+HOSTILE = ("=1+1", "a|b\n# c", "<img src=x>\x1b[31m", "\u202eevil*_`")
+
+
+@pytest.fixture
+def hostile_texts(made_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Every text of the report on a run with hostile class names and a data folder with an odd name, by file."""
+    run = made_run(class_names=HOSTILE, items=32, skill=1.0)
+    monkeypatch.setattr(style, "save", lambda figure, stem: figure.canvas.draw() or stem.with_suffix(".png").touch())
+    folder, _, _ = analyse(run)
+    return {file.name: file.read_bytes().decode() for file in folder.iterdir() if file.suffix != ".png"}
+
+
+def test_names_break_no_table_and_reach_no_terminal(hostile_texts: dict[str, str]) -> None:
+    shown = r"a\|b\\n# c"
+    assert f"| {shown} |" in hostile_texts["thesis_report.md"]
+    assert r"| \<img src=x>\\x1b[31m |" in hostile_texts["thesis_report.md"]
+    assert r"<td>a|b\n# c</td>" in hostile_texts["report.html"]
+    assert "<img src=x" not in hostile_texts["report.html"]
+    assert r"a|b\textbackslash{}n\# c &" in hostile_texts["performance_summary.tex"]
+    for name in ("thesis_report.md", "report.html", "performance_summary.tex"):
+        assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", hostile_texts[name]), name
+
+
+def test_csv_tables_hold_no_formula_and_read_back(hostile_texts: dict[str, str], tmp_path: Path) -> None:
+    rows = list(csv.reader(io.StringIO(hostile_texts["most_confused.csv"])))
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "@"))]
+    (tmp_path / "again.csv").write_text(hostile_texts["most_confused.csv"])
+    assert {row["true"] for row in files.read_csv(tmp_path / "again.csv")} <= set(HOSTILE)
+
+
+def test_a_full_disk_leaves_the_older_report_whole(made_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made_run(items=24)
+    folder = run.thesis_results
+    files.write_text(folder / "thesis_report.md", "old")
+    files.write_csv(folder / "performance_summary.csv", [{"a": 1}], ["a"])
+
+    def full(figure: Figure, path: Path, **_: object) -> None:
+        if path.suffix == ".pdf":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(WriteError) as caught:
+        analyse(run)
+    said = f"{folder}/training_curves.pdf: cannot be written (No space left on device); free some space"
+    assert str(caught.value).startswith(said)
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+        "thesis_report.md": "old",
+        "performance_summary.csv": "a\n1\n",
+    }
+    assert not list(run.path.glob(".thesis*"))
+
+
+def test_without_a_home_the_report_works_and_without_any_folder_it_names_the_variable(made_run: MakeRun) -> None:
+    run = made_run(items=24)
+    run.history_file.unlink()
+    for part in ("test", "validation"):
+        run.predictions_file(part).unlink()
+    environment = {
+        **os.environ,
+        "HOME": "/dev/null",
+        "XDG_CACHE_HOME": "/dev/null/c",
+        "XDG_CONFIG_HOME": "/dev/null/c",
+    }
+    environment.pop("MPLCONFIGDIR", None)
+    report = f"from spatial_swin.cli import main; sys.exit(main(['report', {str(run.path)!r}]))"
+    no_tmp = "def full(*a, **k): raise OSError(28, 'No space left on device')\ntempfile.mkdtemp = full\n"
+    for broken, said in (("", "open "), (no_tmp, "set MPLCONFIGDIR")):
+        command = [sys.executable, "-c", f"import sys, tempfile\n{broken}{report}"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert said in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_what_one_file_has_and_another_lacks_is_said(made_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made_run(items=24)
+    for file in (run.predictions_file("test"), run.history_file):
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:-2]))
+    evidence = gather(run.path, resamples=20)
+    assert any("differ in 2 pictures of that part" in problem for problem in evidence.problems)
+    assert "history.csv lacks 2 epochs of 6, the first is 5" in evidence.problems
+
+
+def test_reports_are_utf_8_whatever_the_locale_says(made_run: MakeRun) -> None:
+    run = made_run(class_names=("Ton", "Größe"), items=24)
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "spatial_swin", "report", str(run.path)]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in ("thesis_report.md", "report.html", "performance_summary.csv", "performance_summary.tex"):
+        assert "Größe" in (run.thesis_results / name).read_bytes().decode()
 
 
 def test_clean_split_has_no_warning(made_run: MakeRun) -> None:

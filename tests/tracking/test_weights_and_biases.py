@@ -18,6 +18,7 @@ import pictures_and_swins as shared
 import pytest
 import wandb_records
 import yaml
+from made_up_runs import read_confusion
 from PIL import Image
 
 from spatial_swin.config import load_recipe
@@ -140,7 +141,7 @@ def test_wandb_holds_the_confusion_matrix_of_every_epoch_as_plot_and_image(track
     rows = [row for row in tracked.wandb.history if "confusion/plot_table/path" in row]
     assert len(rows) == 4
     for row in rows:
-        matrix, names = tracked.run.read_confusion(row["epoch"])
+        matrix, names = read_confusion(tracked.run, row["epoch"])
         table = json.loads((tracked.files / row["confusion/plot_table/path"]).read_text())
         assert table["columns"] == ["Actual", "Predicted", "nPredictions"]
         cells = {(true, predicted): count for true, predicted, count in table["data"]}

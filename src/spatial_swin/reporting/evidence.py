@@ -16,7 +16,7 @@ import numpy as np
 from spatial_swin.errors import SpatialSwinError
 from spatial_swin.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from spatial_swin.evaluation.metrics import summarise
-from spatial_swin.reporting.document import Block, Picture, Text
+from spatial_swin.reporting.document import Block, Picture, Text, counted
 from spatial_swin.reporting.figures_errors import Confused, FactorRow
 from spatial_swin.runs import Predictions, RunFolder, Sample
 
@@ -116,7 +116,7 @@ def gather(path: str | Path, resamples: int = 10_000, seed: int = 0, examples: b
         evidence.explanations = read(run.read_explanations, {})
     evidence.test = read(lambda: run.read_predictions("test"), None)
     evidence.validation = read(lambda: run.read_predictions("validation"), None)
-    evidence.problems += _state_problems(evidence)
+    evidence.problems += _state_problems(evidence) + _gaps(evidence)
     if evidence.test is None and evidence.validation is not None:
         evidence.part = "validation"
         evidence.problems.append(
@@ -133,6 +133,26 @@ def _state_problems(evidence: Evidence) -> list[str]:
     if state in (None, "finished"):
         return []
     return [f"the training is not finished (state: {state}, epoch {epoch} of {epochs}): this is what is there so far"]
+
+
+def _gaps(evidence: Evidence) -> list[str]:
+    """What one file has and another lacks, as after a file was cut at the end of a line."""
+    problems = []
+    for part, predictions in (("validation", evidence.validation), ("test", evidence.test)):
+        wanted = {sample.path for sample in evidence.samples if sample.split == part}
+        if predictions and wanted and wanted != set(predictions.paths):
+            apart = len(wanted ^ set(predictions.paths))
+            problems.append(
+                f"predictions/{part}.csv and split.csv differ in {counted(apart, 'picture')} of that part: one was "
+                "cut or changed; `spatial-swin evaluate` on the run predicts what split.csv says"
+            )
+    last = max([row["epoch"] for row in evidence.history], default=0)
+    if evidence.progress.get("state") == "finished" and evidence.history:
+        last = max(last, int(evidence.progress.get("epoch") or 0))
+    missing = sorted(set(range(1, last + 1)) - {row["epoch"] for row in evidence.history})
+    if missing:
+        problems.append(f"history.csv lacks {counted(len(missing), 'epoch')} of {last}, the first is {missing[0]}")
+    return problems
 
 
 def _compute(evidence: Evidence, resamples: int, seed: int) -> None:
