@@ -256,7 +256,10 @@ def test_what_one_file_has_and_another_lacks_is_said(made_run: MakeRun, monkeypa
 def test_reports_are_utf_8_whatever_the_locale_says(made_run: MakeRun) -> None:
     run = made_run(class_names=("Ton", "Größe"), items=24)
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    command = [sys.executable, "-m", "spatial_swin", "report", str(run.path)]
+    code = (
+        "from spatial_swin.cli import main; from spatial_swin.reporting import style; style.save = lambda *_: None; "
+    )
+    command = [sys.executable, "-c", f"{code}main(['report', {str(run.path)!r}, '--resamples', '20'])"]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     for name in ("thesis_report.md", "report.html", "performance_summary.csv", "performance_summary.tex"):

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from spatial_swin import files
+from spatial_swin.errors import printable
 
 PAGE_WIDTH = 6.3  # inches: the text width of an A4 thesis with 25 mm margins
 PAGE_HEIGHT = 9.4
@@ -89,7 +90,8 @@ def picture(figure: Figure, dpi: int = 150) -> Image.Image:
 
 
 def shorten(names: Sequence[str], length: int = 22) -> list[str]:
-    """Names cut in the middle to at most `length` characters, still different from one another."""
+    """Names on one line, cut in the middle to at most `length` characters, still different from one another."""
+    names = list(map(printable, names))
     short = [
         name if len(name) <= length else f"{name[: length // 2]}…{name[-(length - length // 2 - 1) :]}"
         for name in names
