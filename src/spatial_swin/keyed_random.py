@@ -25,5 +25,5 @@ def keyed_generator(*key: Key) -> np.random.Generator:
 
 
 def keyed_uniforms(count: int, keys: Sequence[Sequence[Key]]) -> np.ndarray:
-    """Uniforms in [0, 1), one row of `count` a key: float64 [len(keys), count]."""
+    """Uniforms in [0, 1), one row of `count` per key: float64 [len(keys), count]."""
     return np.stack([keyed_generator(*key).random(count) for key in keys]) if keys else np.empty((0, count))

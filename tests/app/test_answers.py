@@ -20,12 +20,12 @@ def predictor(model_folder: Path) -> Predictor:
 
 def test_a_recording_gets_the_verdict_of_the_predictor(predictor: Predictor, make_sound: Callable[..., Path]) -> None:
     path = make_sound("long.wav", 3.0)
-    told: list[int] = []
-    given = answer(predictor, path, told.append)
+    judged: list[int] = []
+    given = answer(predictor, path, lambda: judged.append(1))
     expected = predictor.of_sound(path, batch_size=1)
     np.testing.assert_array_equal(given.windows, expected.windows)
     np.testing.assert_array_equal(given.probabilities, expected.probabilities)
-    assert sum(told) == 3
+    assert sum(judged) == 3
     assert (
         given.windows[given.shown, given.probabilities.argmax()]
         == given.windows.max(axis=0)[given.probabilities.argmax()]
@@ -65,7 +65,7 @@ def test_without_room_for_the_pictures_a_sentence_says_so(
         answer(predictor, make_sound("take.wav"))
 
 
-def test_a_last_piece_of_half_a_window_is_judged_and_told(
+def test_a_last_piece_of_half_a_window_is_judged_with_a_remark(
     predictor: Predictor, make_sound: Callable[..., Path]
 ) -> None:
     given = answer(predictor, make_sound("odd.wav", 1.6))
@@ -84,7 +84,7 @@ def test_a_last_piece_of_half_a_window_is_judged_and_told(
         ("epic.wav", {"seconds": 15.0}, "0.2 minutes of sound; this page takes at most 0.1;"),
     ],
 )
-def test_a_recording_that_cannot_be_judged_is_told(
+def test_a_recording_that_cannot_be_judged_is_refused(
     predictor: Predictor, make_sound: Callable[..., Path], name: str, options: dict, said: str
 ) -> None:
     with pytest.raises(SpatialSwinError, match=said):
@@ -92,7 +92,7 @@ def test_a_recording_that_cannot_be_judged_is_told(
 
 
 @pytest.mark.parametrize("name", ["letter.wav", "letter.flac", "letter.png", "letter.txt", "letter.m4a", "letter"])
-def test_what_is_neither_sound_nor_picture_is_told(predictor: Predictor, tmp_path: Path, name: str) -> None:
+def test_what_is_neither_sound_nor_picture_is_refused(predictor: Predictor, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("Dear reader, " * 50)
     with pytest.raises(SpatialSwinError, match="letter"):
         answer(predictor, tmp_path / name)

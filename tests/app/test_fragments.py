@@ -45,7 +45,7 @@ def test_a_timeline_of_hours_stays_small() -> None:
     assert "2:46:40" in drawn
 
 
-def test_relevance_is_told_as_a_multiple_of_the_even_share() -> None:
+def test_relevance_is_shown_as_a_multiple_of_the_even_share() -> None:
     regions, masks = region_masks(grid_regions(32, 2), 32)
     relevance = np.zeros((16, 16))
     relevance[:8, :8] = 1 / 64  # all of it in the first quarter

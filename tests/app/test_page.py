@@ -209,7 +209,7 @@ def test_a_picture_is_answered_while_a_long_recording_is_judged_and_leaving_ends
     assert not stored.exists()
 
 
-def test_one_file_more_than_there_are_places_is_told_how_many_wait(
+def test_one_file_more_than_there_are_places_is_refused_with_how_many_there_are(
     page: Page, visitor: Callable[[str], Visitor], make_sound: Callable[..., Path]
 ) -> None:
     me = visitor("me")

@@ -31,7 +31,7 @@ def upload(uploads: Uploads, name: str = "take.wav") -> Path:
     return path
 
 
-def test_the_folder_is_private_and_gradio_is_told(uploads: Uploads) -> None:
+def test_the_folder_is_private_and_gradio_uses_it(uploads: Uploads) -> None:
     assert uploads.folder.stat().st_mode & 0o077 == 0
     assert os.environ["GRADIO_TEMP_DIR"] == str(uploads.folder)
 

@@ -5,11 +5,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from spatial_swin import files
@@ -76,6 +77,24 @@ def keeper(tmp_path: Path) -> Any:
         return child.pid
 
     yield start
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """A function that starts a sleeping process with more words on its command line."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def begin(*words: str) -> "subprocess.Popen[bytes]":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *words])
+        children.append(child)
+        while not psutil.Process(child.pid).cmdline():  # in the moment of exec it has none
+            time.sleep(0.01)
+        return child
+
+    yield begin
     for child in children:
         child.kill()
         child.wait()

@@ -37,7 +37,7 @@ def test_a_reader_that_has_gone_is_survived() -> None:
     assert child.wait(60) == 143
 
 
-def test_what_was_lost_is_told_once_writing_works_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_lost_is_counted_once_writing_works_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     full = True
 

@@ -1,4 +1,4 @@
-"""Running, finished, stopped, failed, died and stalled are told apart, from the folder and the process table alone."""
+"""Running, finished, stopped, failed, died and stalled: read from the folder and the process table alone."""
 
 import os
 import subprocess
@@ -150,10 +150,5 @@ def test_all_runs_are_found_newest_first_with_the_folds_one_level_below(write_ru
         (["spatial-swin"], False),
     ],
 )
-def test_a_command_line_is_ours_when_it_trains(words: list[str], ours: bool) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *words])
-    try:
-        assert is_ours(child.pid) is ours
-    finally:
-        child.kill()
-        child.wait()
+def test_a_command_line_is_ours_when_it_trains(sleeper: Callable, words: list[str], ours: bool) -> None:
+    assert is_ours(sleeper(*words).pid) is ours

@@ -1,8 +1,6 @@
 """Stopping reaches the training of the folder and no other process, whatever number is written there."""
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -11,26 +9,10 @@ from spatial_swin.errors import RunError
 from spatial_swin.runs import RunFolder
 
 Write = Callable[..., RunFolder]
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
-    """A function that starts a sleeping process with more words on its command line."""
-    children: list[subprocess.Popen[bytes]] = []
-
-    def begin(*words: str) -> "subprocess.Popen[bytes]":
-        children.append(subprocess.Popen([*SLEEP, *words]))
-        return children[-1]
-
-    yield begin
-    for child in children:
-        child.kill()
-        child.wait()
-
-
-def test_without_a_lock_a_process_that_is_not_ours_gets_no_signal(write_run: Write, start: Callable) -> None:
-    stranger = start()
+def test_without_a_lock_a_process_that_is_not_ours_gets_no_signal(write_run: Write, sleeper: Callable) -> None:
+    stranger = sleeper()
     run = write_run(pid=stranger.pid)
     assert not (run.path / ".lock").exists()
     with pytest.raises(RunError, match=rf"pid {stranger.pid} is not known to be this training.*nothing was sent"):
@@ -38,13 +20,13 @@ def test_without_a_lock_a_process_that_is_not_ours_gets_no_signal(write_run: Wri
     assert stranger.poll() is None
 
 
-def test_without_a_lock_the_command_line_tells_a_training_of_ours(write_run: Write, start: Callable) -> None:
-    training = start("-m", "spatial_swin.cli", "train", "--config", "r.yaml")
+def test_without_a_lock_the_command_line_tells_a_training_of_ours(write_run: Write, sleeper: Callable) -> None:
+    training = sleeper("-m", "spatial_swin.cli", "train", "--config", "r.yaml")
     assert process_to_stop(write_run(pid=training.pid)) == training.pid
 
 
-def test_with_a_lock_its_holder_is_the_training(write_run: Write, start: Callable) -> None:
-    other = start("-m", "spatial_swin.cli", "train")
+def test_with_a_lock_its_holder_is_the_training(write_run: Write, sleeper: Callable) -> None:
+    other = sleeper("-m", "spatial_swin.cli", "train")
     run = write_run(pid=other.pid)
     with run.lock(), pytest.raises(RunError, match=r"nothing runs here .died"):
         process_to_stop(run)

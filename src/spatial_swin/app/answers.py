@@ -105,14 +105,14 @@ class Pictures:
 def answer(
     predictor: Predictor,
     path: Path,
-    tell: Callable[[int], object] | None = None,
+    on_window: Callable[[], object] = lambda: None,
     turn: Turn = nullcontext,
     most_seconds: float = math.inf,
 ) -> Answer:
     """What the model says of a recording or a picture.
 
     Args:
-        tell: called with the number of windows just judged.
+        on_window: called after each window.
         turn: a context in which the model is ours, entered for each window.
         most_seconds: length of the longest recording that is judged.
 
@@ -137,8 +137,7 @@ def answer(
             pictures.add(drawn)
         except OSError as error:
             raise _cannot_keep(path, error) from None
-        if tell is not None:
-            tell(len(drawn))
+        on_window()
 
     timeline = predictor.of_sound(path, minimum_seconds=least, batch_size=1, each=keep, turn=turn)
     sure = np.where(timeline.heard, timeline.windows[:, int(timeline.probabilities.argmax())], -1.0)

@@ -23,7 +23,7 @@ STRETCHES = 400  # of a timeline; more windows than this share a stretch
 
 
 def notice(text: str) -> str:
-    """A sentence, or a list of them, about what was given and cannot be judged."""
+    """A sentence, or several, about a file that cannot be judged."""
     head, *rest = (line.strip() for line in text.strip().splitlines())
     items = "".join(f"<li>{escape(line.removeprefix('- '))}</li>" for line in rest)
     more = f"<ul>{items}</ul>" if items else ""
@@ -39,16 +39,17 @@ def verdict(
     code = f" <span class='ss-code'>{escape(name)}</span>" if title_of(name) != name else ""
     if value < threshold:
         head = '<p class="ss-answer ss-none">No verdict</p>'
-        said = f"The most likely layout, {escape(title_of(name))}, has {value:.2f}; you asked for {threshold:.2f}."
+        sentence = f"The most likely layout, {escape(title_of(name))}, has {value:.2f}; you asked for {threshold:.2f}."
     else:
         head = f'<p class="ss-answer">{escape(title_of(name))}{code}</p>'
-        said = f"Probability {value:.2f}. {escape(about)}"
+        sentence = f"Probability {value:.2f}. {escape(about)}"
     remarks = "".join(f'<p class="ss-remark">{escape(note)}</p>' for note in notes)
-    return f'<div class="ss-verdict">{head}<p>{said}</p>{bars(class_names, probabilities, threshold)}{remarks}</div>'
+    shares = bars(class_names, probabilities, threshold)
+    return f'<div class="ss-verdict">{head}<p>{sentence}</p>{shares}{remarks}</div>'
 
 
 def bars(class_names: Sequence[str], probabilities: np.ndarray, threshold: float) -> str:
-    """A bar a class, most likely first, with the threshold as a line through them."""
+    """One bar per class, most likely first, with the threshold as a line through them."""
     order = np.argsort(-probabilities, kind="stable")
     mark = f'<i style="left:{100 * threshold:.1f}%"></i>' if threshold > 0 else ""
     rows = "".join(

@@ -1,7 +1,7 @@
 """What the page's server lets in: an ASGI middleware around Gradio's app.
 
 Requests for another host than ours (a foreign name that was pointed at this machine) or from another site's page are
-refused before Gradio sees them, and so are uploads that are too large. The browser is told to fetch nothing from
+refused before Gradio sees them, and so are uploads that are too large. The browser may fetch nothing from
 anywhere else, and a visitor whose stream of answers breaks off has left.
 """
 
@@ -22,7 +22,7 @@ FORM_BYTES = 10_000  # what a form adds to the file in it
 
 @dataclass(frozen=True)
 class Guard:
-    """What to let in, and what to tell the browser.
+    """What is let in, and what the browser may do.
 
     hosts: names we answer to (none: to every name); listed: those of them that were given, where a proxy may stand
     before us; tunnel: a domain of which every name is ours; policy: the Content-Security-Policy of every answer;

@@ -22,8 +22,8 @@ def notes(predictor: Predictor) -> str:
     return (
         f'<div class="ss-notes">{_layouts(predictor.class_names)}'
         f"<p><b>Probabilities.</b> {_calibration(predictor)} They hold for recordings like those of the "
-        "validation part: other rooms, listeners and kinds of programme can make them too sure. A long recording is "
-        "cut into windows; its verdict is the mean of their probabilities.</p>"
+        "validation part: other rooms, listeners and kinds of programme can make them too confident. A long "
+        "recording is cut into windows; its verdict is the mean of their probabilities.</p>"
         "<p><b>Threshold.</b> Below it the page gives no verdict. For quality control choose it from the "
         "risk-coverage or reliability figure of the run's report, not by eye.</p>"
         "<p><b>Mosaic.</b> Sound is brought to -23 LUFS by one gain for both ears, then every tile shows one binaural "

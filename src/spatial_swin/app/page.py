@@ -98,15 +98,12 @@ class Desk:
             return shown_of(None, least)
         total, judged = self.predictor.window_count(path), 0
 
-        def tell(more: int) -> None:
+        def on_window() -> None:
             nonlocal judged
-            judged += more
+            judged += 1
             others = len(self.turns) - 1
-            progress(
-                (judged, max(judged, total or 1)),
-                desc=f"in turns with {others} other{'s' * (others > 1)}" if others else None,
-                unit="windows",
-            )
+            desc = f"in turns with {others} other{'s' * (others > 1)}" if others else None
+            progress((judged, max(judged, total or 1)), desc=desc, unit="windows")
 
         file = Path(path)
         try:
@@ -114,7 +111,7 @@ class Desk:
                 if others := len(self.turns) - 1:
                     progress((0, max(1, total or 1)), desc=f"waiting; {others} before you", unit="windows")
                 turn = partial(self.turns.turn, visit)
-                return shown_of(answer(self.predictor, file, tell, turn, self.limits.seconds), least)
+                return shown_of(answer(self.predictor, file, on_window, turn, self.limits.seconds), least)
         except SpatialSwinError as error:
             return shown_of(without_folder(str(error), file), least)
         except Left:

@@ -81,14 +81,14 @@ def _free_port(host: str | None) -> int:
 
 
 def _no_proxy_to_ourselves() -> None:
-    """Gradio asks its own address whether it stands; a proxy in the environment would be asked in its place."""
+    """Gradio requests its own address once; with a proxy in the environment the request would go there."""
     for name in ("NO_PROXY", "no_proxy"):
         known = [part for part in os.environ.get(name, "").split(",") if part]
         os.environ[name] = ",".join(dict.fromkeys([*known, "localhost", "127.0.0.1", "::1"]))
 
 
 def _end_by_sigterm() -> None:
-    """Leave by the ordinary way, which removes the uploads, where nobody else has said how to end."""
+    """On SIGTERM exit as usual, which removes the uploads; a handler that is already there stays."""
     in_main = threading.current_thread() is threading.main_thread()
     if in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))

@@ -20,7 +20,7 @@ LOOK_EVERY = 60.0  # seconds
 
 
 class Uploads:
-    """A temporary folder, told to Gradio by its own variable; it is removed when the process ends, by SIGTERM too."""
+    """A temporary folder, which Gradio finds by its own variable; removed when the process ends, by SIGTERM too."""
 
     def __init__(self) -> None:
         try:

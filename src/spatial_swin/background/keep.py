@@ -2,9 +2,9 @@
 
     python -m spatial_swin.background.keep RUN COMMAND...          (`spatial-swin start` calls it so)
 
-It leads a session of its own, so that the end of a terminal is not its business; SIGHUP is ignored here and, by
+It leads a session of its own, so that it outlives its terminal; SIGHUP is ignored here and, by
 inheritance, in the training. The training writes to the log itself, not through this process: killing the keeper
-leaves the training alone. When the training ends without having said so (killed for its memory, say), progress.json is
+leaves the training alone. When the training could not write its own end (killed for its memory, say), progress.json is
 set to stopped or failed here. Exit code: the training's, 143 after a stop with several processes too.
 """
 
@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
 
 
 def settle(run: RunFolder, code: int, began: float) -> tuple[str, int]:
-    """Say in progress.json how it ended if the training could not; return the state and our exit code."""
+    """Write in progress.json how it ended if the training could not; return the state and our exit code."""
     fallback = "finished" if code == 0 else "stopped" if code == STOPPED else "failed"
     try:
         if not run.progress_file.is_file() or run.progress_file.stat().st_mtime < began:
@@ -85,19 +85,19 @@ def settle(run: RunFolder, code: int, began: float) -> tuple[str, int]:
 
 
 def cause(code: int) -> str:
-    """What an exit code says of a process that could not say it itself."""
+    """What the exit code of a process that wrote no error means."""
     if code <= 128:
-        return f"the process ended with exit code {code} and said no more; see training.log"
+        return f"the process ended with exit code {code} and wrote no error; see training.log"
     try:
         name = signal.Signals(code - 128).name
     except ValueError:
         name = f"signal {code - 128}"
-    hint = "; out of memory? (`dmesg` tells)" if name == "SIGKILL" else ""
+    hint = "; out of memory? (`dmesg` shows it)" if name == "SIGKILL" else ""
     return f"the process was ended by {name}{hint}"
 
 
 def release(run: RunFolder) -> None:
-    """Take the pid file away if it is still ours."""
+    """Remove the pid file if it is still ours."""
     try:
         if Path(run.pid_file).read_text().split() == [str(os.getpid())]:
             run.pid_file.unlink()

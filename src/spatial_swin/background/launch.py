@@ -54,7 +54,7 @@ def _plan_of(config: str, overrides: list[str]) -> Plan:
 
     logger = logging.getLogger("spatial_swin")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # what is to be said is said in the training
+    logger.setLevel(logging.ERROR)  # the training prints the warnings
     try:  # there is no process group outside a launcher
         recipe = load_recipe(config, [*overrides, "--ddp_backend", "none"])
     finally:
@@ -142,7 +142,7 @@ def wait_until_begun(
     before: Stamp,
     log_from: int,
     patience: float,
-    tell: Callable[[str], None],
+    show: Callable[[str], None],
 ) -> int | str:
     """Pass the log on from byte `log_from` until the first progress.json, the end, or the end of patience (seconds).
 
@@ -152,7 +152,7 @@ def wait_until_begun(
     while True:
         code = keeper.poll()  # asked before the log is read, so that the last lines are in it
         begun = stamp(run.progress_file) != before
-        log_from = _pass_on(run.log_file, log_from, tell)
+        log_from = _pass_on(run.log_file, log_from, show)
         if code is not None:
             return code
         if begun:
@@ -166,7 +166,7 @@ def log_size(run: RunFolder) -> int:
     return run.log_file.stat().st_size if run.log_file.is_file() else 0
 
 
-def _pass_on(log: Path, start: int, tell: Callable[[str], None]) -> int:
+def _pass_on(log: Path, start: int, show: Callable[[str], None]) -> int:
     """Whole lines of the log from byte `start` on, `printable`; returns where the next one begins."""
     if not log.is_file():  # a device, in the place of the log
         return start
@@ -175,7 +175,7 @@ def _pass_on(log: Path, start: int, tell: Callable[[str], None]) -> int:
         new = file.read()
     whole = new[: new.rfind(b"\n") + 1]
     for line in whole.decode("utf-8", "replace").splitlines():
-        tell(printable(line))
+        show(printable(line))
     return start + len(whole)
 
 

@@ -1,7 +1,7 @@
 """Output that a training outlives: a full disk, a closed terminal or a dead `| tee` loses lines, never the run.
 
 `make_output_lasting` puts a `LastingOutput` over stdout and stderr for the rest of the process. What cannot be written
-is counted, and the count is told as soon as writing works again. Nothing is buffered, so nothing can fail at exit.
+is counted, and the count is written as soon as writing works again. Nothing is buffered, so nothing can fail at exit.
 """
 
 import io

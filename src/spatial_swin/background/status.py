@@ -1,8 +1,8 @@
 """What a run is doing: its folder and the process table go in, a `Status` comes out.
 
-Running, finished, stopped, failed, died (the process is gone, nobody wrote why) and stalled (it is there and says
-nothing) are told apart. A pid counts only when it is the process that was written down: not a zombie, not another
-process that got the number later. Nothing is written or locked here, no signal is sent, and torch is not imported.
+Running, finished, stopped, failed, died (the process is gone, nobody wrote why) and stalled (it is there and writes
+nothing) are distinguished. A pid counts only when it is the process that was written down: not a zombie, not a later
+process with the same number. Nothing is written or locked here, no signal is sent, and torch is not imported.
 """
 
 import os

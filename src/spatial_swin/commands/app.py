@@ -4,8 +4,8 @@
     spatial-swin app runs/first --port 8000 --host 0.0.0.0
 
 Takes a run folder or a model folder. Works without a network and sends nothing anywhere; others reach the page only
-with --host 0.0.0.0 (the local network) or --share true (a public tunnel of Gradio's). Needs `pip install
-'spatial-swin[app]'`.
+with --host 0.0.0.0 (the local network) or --share true (a public tunnel of Gradio's). Several visitors share the model
+window by window, within limits; a file is removed here once it is judged. Needs `pip install 'spatial-swin[app]'`.
 """
 
 import argparse
@@ -43,11 +43,11 @@ def add_arguments(parser: values.Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.errors import SpatialSwinError
+    from spatial_swin.errors import SpatialSwinError, printable
 
     if importlib.util.find_spec("gradio") is None:
         raise SpatialSwinError(NEEDS_GRADIO)  # before the model is loaded, which takes seconds
-    print(f"loading {arguments.model}", flush=True)  # Gradio and the model take seconds
+    print(f"loading {printable(arguments.model)}", flush=True)  # Gradio and the model take seconds
     from spatial_swin.app.page import Limits, build_page
     from spatial_swin.app.serving import serve
     from spatial_swin.prediction.predictor import load_predictor

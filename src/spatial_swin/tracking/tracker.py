@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from spatial_swin.errors import RecipeError
+from spatial_swin.errors import RecipeError, printable
 from spatial_swin.runs import Predictions
 
 INTERRUPTED = 130  # what a shell says after Ctrl-C
@@ -114,10 +114,10 @@ class Trackers:
                 self.trackers.remove(tracker)
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
                 rest = f"the run goes on without {tracker.name}, its folder holds everything"
-                print(f"{tracker.name}: {method} failed ({reason}); {rest}", file=sys.stderr, flush=True)
+                print(printable(f"{tracker.name}: {method} failed ({reason}); {rest}"), file=sys.stderr, flush=True)
             else:
                 if sentence:
-                    print(sentence, flush=True)
+                    print(printable(sentence), flush=True)
 
 
 def _within(seconds: float | None, call: Callable[..., Any], *given: Any) -> Any:

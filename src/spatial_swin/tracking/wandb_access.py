@@ -23,7 +23,7 @@ OFF, OFFLINE, ONLINE = "disabled", "offline", "online"
 
 
 def choose_mode(key: str | None, key_from: str) -> tuple[str, str]:
-    """How wandb is to work, and why where that is not plain. Raises RecipeError when the server refuses the key."""
+    """How wandb is to work, and why where that needs a reason. Raises RecipeError when the server refuses the key."""
     wish = os.environ.get("WANDB_MODE", "").lower()
     if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes"):
         return OFF, "WANDB_DISABLED is set"
@@ -47,7 +47,7 @@ def refusal(key_from: str, reason: str) -> str:
 
 
 def find_key() -> tuple[str | None, str]:
-    """The key and where it stands, found without asking: in the environment or in netrc; (None, "") without one.
+    """The key and its source, the environment or netrc, without a question; (None, "") without one.
 
     With an identity token wandb logs in by itself: (None, its variable).
     """
