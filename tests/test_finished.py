@@ -21,6 +21,7 @@ from spatial_swin.cli import main
 from spatial_swin.data.pictures import build_processor
 from spatial_swin.errors import RunError
 from spatial_swin.finished import open_finished
+from spatial_swin.reporting.evidence import gather
 from spatial_swin.runs import RunFolder
 
 TRUNK = "swin.encoder.layers.0.blocks.0.layernorm_before.weight"
@@ -201,6 +202,13 @@ def test_a_file_that_is_no_object_is_named(run: RunFolder, file: str, content: b
     (run.model / file).write_bytes(content)
     with pytest.raises(RunError, match=re.escape(str(run.model / file))):
         open_finished(run.path)
+
+
+def test_a_report_names_what_is_damaged_and_goes_on(run: RunFolder) -> None:
+    leave_a_gap_in_the_labels(run.model)
+    evidence = gather(run.path, resamples=10)
+    assert [problem for problem in evidence.problems if OF_THE_WEIGHTS[leave_a_gap_in_the_labels] in problem]
+    assert evidence.metrics
 
 
 def test_opening_is_light(run: RunFolder) -> None:

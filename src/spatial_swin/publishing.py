@@ -1,4 +1,4 @@
-"""A finished run goes in, its model lies on the Hugging Face Hub, with its card.
+"""A finished run in, its model with its card on the Hugging Face Hub.
 
 What goes up is on a list (`collect`), and everything on it is searched for tokens and folders of this machine before
 the first request. Never uploaded: checkpoints, training_args.bin, recipe, split, predictions, pictures, or the name of
@@ -29,7 +29,7 @@ T = TypeVar("T")
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
 WAITS = (1.0, 2.0, 4.0, 8.0, 8.0)  # seconds, as huggingface_hub's own backoff
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another one a moment later
-# Seconds to connect, to read, to write, to wait for a connection; the library's client would wait for ever.
+# Seconds to connect, to read, to write, to wait for a connection; the library's own client never gives up.
 TIMEOUT = (10.0, 120.0, 120.0, 120.0)
 LONGEST_HEAD = 100_000_000  # bytes; what the safetensors format allows
 SECRET_NAMES = re.compile(r"(TOKEN|API_KEY|SECRET|PASSWORD)$")
@@ -74,7 +74,7 @@ class Destination:
 
 @dataclass(frozen=True)
 class Upload:
-    """One file to be: its name in the repository; its content as a file, or as bytes made for the Hub."""
+    """One file of the repository: its name there; its content as a file, or as bytes made for the Hub."""
 
     name: str
     content: Path | bytes
@@ -114,16 +114,16 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
     from spatial_swin.reporting.card import card_of
     from spatial_swin.reporting.evidence import gather
 
-    found = gather(run.path, resamples, examples=False)
+    evidence = gather(run.path, resamples, examples=False)
     names = sorted(path.name for path in run.model.iterdir() if WEIGHTS.fullmatch(path.name))
     names += [CONFIG, PROCESSOR, *([TILES] if (run.model / TILES).is_file() else [])]
     uploads = [Upload(name, run.model / name) for name in names]
-    if found.temperature:
-        record = json.dumps(temperature_record(found.temperature), indent=2)
+    if evidence.temperature:
+        record = json.dumps(temperature_record(evidence.temperature), indent=2)
         uploads.append(Upload(TEMPERATURE, f"{record}\n".encode()))
-    if found.metrics:
-        uploads.append(Upload("confusion_matrix.png", _confusion_figure(found.metrics, found.class_names)))
-    card = card_of(found, model_id, license_name, {upload.name for upload in uploads})
+    if evidence.metrics:
+        uploads.append(Upload("confusion_matrix.png", _confusion_figure(evidence.metrics, evidence.class_names)))
+    card = card_of(evidence, model_id, license_name, {upload.name for upload in uploads})
     uploads.append(Upload("README.md", card.encode()))
     _require_nothing_private(run, uploads)
     return uploads
@@ -132,8 +132,8 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
 def _require_finished(run: RunFolder) -> None:
     state = run.require().state()
     if state != "finished":
-        told = f"the training is {state}" if state else "no training has finished here"
-        raise RunError(f"{run.path}: {told}; only a finished run is pushed (the command that began it continues it)")
+        reason = f"the training is {state}" if state else "no training has finished here"
+        raise RunError(f"{run.path}: {reason}; only a finished run is pushed (the command that began it continues it)")
     open_finished(run.path, refit=True).load("cpu")
 
 
@@ -236,8 +236,8 @@ def _patiently(call: Callable[[], T]) -> T:
         except Exception as error:
             if not _is_passing(error):
                 raise
-            told = (str(error).strip().splitlines() or [""])[0]
-            print(f"the Hub fails ({told}); trying again in {wait:g} s", file=sys.stderr, flush=True)
+            reason = (str(error).strip().splitlines() or [""])[0]
+            print(f"the Hub fails ({reason}); trying again in {wait:g} s", file=sys.stderr, flush=True)
             time.sleep(wait)
     return call()
 
@@ -302,19 +302,19 @@ def foreseen() -> str | None:
 
 
 def push_after_training(run: RunFolder) -> None:
-    """Push where the recipe says; whatever fails is told with the line that pushes later, and never raised."""
+    """Push where the recipe says; whatever fails is printed with the line that pushes later, and never raised."""
     destination = Destination.of(run)
     try:
         print(f"pushing to {destination.model_id}", flush=True)
         address = push(destination, collect(run, destination.model_id))
         print(f"pushed to {address}", flush=True)
     except Exception as error:  # hours of training are done and saved: no trouble with a push may look like a failure
-        told = str(error) or type(error).__name__
-        print(f"NOT PUSHED: {told}\nThe run is whole; push it later with\n  {destination.command(run)}", flush=True)
+        reason = str(error) or type(error).__name__
+        print(f"NOT PUSHED: {reason}\nThe run is whole; push it later with\n  {destination.command(run)}", flush=True)
 
 
 def describe(uploads: Sequence[Upload]) -> str:
-    """Names and sizes, a line a file, and the sum."""
+    """Names and sizes, one line per file, and the sum."""
     lines = [f"  {upload.name:<34} {_in_words(upload.size):>10}" for upload in uploads]
     return "\n".join([*lines, f"  {'together':<34} {_in_words(sum(upload.size for upload in uploads)):>10}"])
 

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
+from spatial_swin.audio.tiles import tile_map
+from spatial_swin.data.pictures import build_processor
 from spatial_swin.reporting.card import model_card
 from spatial_swin.runs import RunFolder
 
@@ -39,21 +42,20 @@ def test_no_path_of_this_machine_is_in_the_card(made_run: MakeRun) -> None:
     assert "binaural_audio_" not in text, "names of the data set's files stay at home"
 
 
+def make_model_folder(folder: Path) -> None:
+    """What lies in a model folder beside the weights, which a card never reads."""
+    config = {"model_type": "swin", "image_size": 384, "id2label": {"0": "100", "1": "200"}}
+    build_processor(384).save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(config))
+    tile_map("4x4", 384, 48_000, 3.0).write(folder / "tiles.json")
+
+
 def test_card_says_how_the_pictures_were_made_when_that_is_known(made_run: MakeRun) -> None:
     run = made_run()
     assert "is not known:" in model_card(run, resamples=50)
-    run.model.mkdir()
-    front_end = {
-        "version": 1,
-        "arrangement": "2x2",
-        "size": [192, 192],
-        "sample_rate": 48000,
-        "seconds": 3.0,
-        "tiles": [],
-    }
-    (run.model / "tiles.json").write_text(json.dumps(front_end))
+    make_model_folder(run.model)
     text = model_card(run, resamples=50)
-    assert "mosaic recordings pictures --seconds 3 --sample_rate 48000 --arrangement 2x2 --size 384`" in text
+    assert "mosaic recordings pictures --seconds 3 --sample_rate 48000 --arrangement 4x4 --size 384`" in text
     assert "is not known:" not in text
     assert (
         "hf download your-name/your-model --local-dir your-model\nspatial-swin predict your-model recording.wav"

@@ -1,9 +1,8 @@
 """Occlusion: what the model says when one region of the picture is replaced by what is usual there.
 
 Pictures, masks of regions and the mean picture of the train part go in; log-probabilities with nothing hidden and with
-each region hidden come out. Replacing by the mean, not by grey, keeps a tile looking like a tile of its kind. This
-asks the model itself and needs no theory of attention, which is why relevance is held against it. Nothing here
-trains.
+each region hidden come out. The mean, unlike grey, keeps a tile looking like a tile of its kind. This asks the model
+itself and needs no theory of attention, so relevance is compared with it. Nothing here trains.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +45,7 @@ def occlude(
 ) -> np.ndarray:
     """Log-probabilities of each class, float64 [1 + R, N, K]: row 0 with nothing hidden, row 1 + r without region r.
 
-    pictures: N uint8 tensors [3, S, S], or a sequence that reads them when asked. masks: bool [R, S, S].
+    pictures: N uint8 tensors [3, S, S], or a sequence that reads them when they are needed. masks: bool [R, S, S].
     precision: fp32 or bf16, the autocast of the forward.
     """
     assert not model.training
@@ -64,7 +63,7 @@ def occlude(
 
 
 def _variants(pictures: Sequence[Tensor], regions: Tensor, usual: Tensor) -> Iterator[Tensor]:
-    """Each picture whole, then without each region: together they fill batches even where the picture is one."""
+    """Each picture whole, then without each region, so that batches are full even for one picture."""
     for k in range(len(pictures)):
         picture = pictures[k].to(usual.device)
         yield picture.float()

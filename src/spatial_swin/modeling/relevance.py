@@ -1,6 +1,6 @@
 """Attention relevance of a Swin: how much of the pooled tokens can have come from each patch, by attention alone.
 
-A model and normalised pictures go in, one map on the patch grid a picture comes out, non-negative and summing to 1.
+A model and normalised pictures go in, one map on the patch grid per picture comes out, non-negative and summing to 1.
 This is attention rollout (Abnar & Zuidema 2020) written for Swin: a row vector that says how much every token matters
 starts at 1/T on the T tokens the model pools, and is multiplied backwards through each block's (1 - a) I + a A and
 through each patch merging. A is the mean over heads of the window attention, put back in its place: cyclic shift

@@ -11,8 +11,6 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from spatial_swin.audio.manifest import TILES
-from spatial_swin.audio.tiles import TileMap
-from spatial_swin.errors import SpatialSwinError
 from spatial_swin.finished import TEMPERATURE
 from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.metric_names import METRICS
@@ -204,11 +202,8 @@ def _use(evidence: Evidence, model_id: str, beside: Collection[str]) -> list[Blo
 
 
 def _front_end(evidence: Evidence) -> dict[str, str]:
-    """The options that made the training pictures, where tiles.json lies beside the model."""
-    try:
-        tiles = TileMap.beside(evidence.run.model)
-    except SpatialSwinError:  # the card says what it can of a damaged model
-        return {}
+    """The options that made the training pictures, where the model knows its tile map."""
+    tiles = evidence.finished.tiles if evidence.finished else None
     if tiles is None:
         return {}
     return {"seconds": f"{tiles.seconds:g}", "sample_rate": str(tiles.sample_rate), "arrangement": tiles.arrangement}

@@ -16,6 +16,7 @@ import numpy as np
 from spatial_swin.errors import SpatialSwinError
 from spatial_swin.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from spatial_swin.evaluation.metrics import summarise
+from spatial_swin.finished import FinishedModel, open_finished
 from spatial_swin.reporting.document import Block, Picture, Text, counted
 from spatial_swin.reporting.figures_errors import Confused, FactorRow
 from spatial_swin.runs import Predictions, RunFolder, Sample
@@ -43,6 +44,7 @@ class Evidence:
     temperature: Temperature | None = None
     calibrated: dict[str, Any] = field(default_factory=dict)
     explanations: dict[str, Any] = field(default_factory=dict)  # what `spatial-swin explain` left, if it was run
+    finished: FinishedModel | None = None  # the model, its weights unread; None when there is none or it is damaged
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -114,6 +116,8 @@ def gather(path: str | Path, resamples: int = 10_000, seed: int = 0, examples: b
         evidence.stored = read(run.read_metrics, {})
     if run.explanations_file.is_file():
         evidence.explanations = read(run.read_explanations, {})
+    if run.model.is_dir():
+        evidence.finished = read(lambda: open_finished(run.path, refit=True), None)
     evidence.test = read(lambda: run.read_predictions("test"), None)
     evidence.validation = read(lambda: run.read_predictions("validation"), None)
     evidence.problems += _state_problems(evidence) + _gaps(evidence)
