@@ -28,6 +28,21 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         read_rows(tmp_path / MANIFEST)
 
 
+def test_a_manifest_of_before_laboratories_is_read(tmp_path: Path) -> None:
+    write_rows(tmp_path / MANIFEST, [row("a"), row("b")])
+    lines = (tmp_path / MANIFEST).read_text().splitlines()
+    (tmp_path / MANIFEST).write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    assert read_rows(tmp_path / MANIFEST) == [row("a"), row("b")]
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"\xff\xfe\x00", "is damaged"), (None, "line 3 is cut off")])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    write_rows(tmp_path / MANIFEST, [row("a"), row("b")])
+    (tmp_path / MANIFEST).write_bytes(content or (tmp_path / MANIFEST).read_bytes()[:-20])
+    with pytest.raises(AudioError, match=reason):
+        read_rows(tmp_path / MANIFEST)
+
+
 def test_parts_merge_when_all_are_there_and_are_hidden_from_readers(tmp_path: Path) -> None:
     write_rows(tmp_path / shard_name((2, 2)), [row("b")])
     assert not merge(tmp_path, 2)

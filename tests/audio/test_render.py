@@ -10,15 +10,20 @@ from scipy import signal
 from spatial_swin.audio import render as rendering
 from spatial_swin.audio.hrtf import Listener, load_listener
 from spatial_swin.audio.loudness import match_loudness
-from spatial_swin.audio.render import Scene, Stem, loudspeaker_signals, render_layouts, render_scene
+from spatial_swin.audio.render import Scene, Stem, loudspeaker_signals, render_layouts
 from spatial_swin.audio.synthesis import synthetic_scene
-from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS, all_directions, find_layouts
+from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS, Layout, all_directions, find_layouts
 
 RATE = 48_000
 
 
 def noise(seed: int, seconds: float = 0.5) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(round(seconds * RATE)).astype(np.float32)
+
+
+def render_scene(scene: Scene, layout: Layout, listener: Listener, directions: str = "nearest") -> np.ndarray:
+    """One scene in one layout for one listener: float32 [2, N]."""
+    return render_layouts(scene, [layout], [listener], directions)[layout.code, listener.name]
 
 
 def at(azimuth: float, elevation: float, sound: np.ndarray) -> Stem:

@@ -19,6 +19,7 @@ def write_sofa(path: Path, level: float = 1.0, shape: tuple[int, int, int] | Non
         for name, size in zip("MRNC", (*(shape or (3, 2, 16)), 3), strict=True):
             file.createDimension(name, size)
         file.createDimension("I", 1)
+        file.Organization = "House of Ears"
         responses = file.createVariable("Data.IR", "f8", ("M", "R", "N"), zlib=True, chunksizes=(1, 2, 16))
         file.createVariable("Data.SamplingRate", "f8", ("I",))[:] = 48_000
         file.createVariable("Data.Delay", "f8", ("I", "R"))[:] = delay
@@ -35,6 +36,7 @@ def test_the_path_that_is_given_is_the_one_that_is_read(tmp_path: Path) -> None:
     for level, name in ((2.0, "head.txt"), (3.0, "head.SOFA"), (4.0, "head")):
         measured = read_measured(write_sofa(tmp_path / name, level))
         assert (measured.responses == level).all()
+        assert measured.laboratory == "House of Ears"
         np.testing.assert_allclose(measured.azimuths, [0, 90, -90])
         np.testing.assert_allclose(measured.elevations, [0, 0, 30])
 

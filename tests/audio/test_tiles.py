@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from mosaics import crop, swapped_ears
 
 from spatial_swin.audio.tiles import ARRANGEMENTS, CUES, TileMap, arrangement_named, tile_map
 from spatial_swin.errors import AudioError
@@ -41,11 +42,11 @@ def test_every_swap_has_its_partner_in_the_same_arrangement():
 def test_swapping_the_ears_twice_changes_nothing():
     tiles = tile_map("4x6", 192, 48_000, 3.0)
     picture = np.random.default_rng(0).integers(0, 256, (2, 192, 192), dtype=np.uint8)
-    once = tiles.swap_ears(picture)
+    once = swapped_ears(tiles, picture)
     assert not np.array_equal(once, picture)
-    np.testing.assert_array_equal(tiles.swap_ears(once), picture)
+    np.testing.assert_array_equal(swapped_ears(tiles, once), picture)
     left = tiles["magnitude_left"]
-    np.testing.assert_array_equal(once[:, left.rows, left.columns], tiles.crop(picture, "magnitude_right"))
+    np.testing.assert_array_equal(once[:, left.rows, left.columns], crop(tiles, picture, "magnitude_right"))
 
 
 def test_a_tile_map_is_read_as_written(tmp_path):

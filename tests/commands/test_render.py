@@ -48,7 +48,8 @@ def test_every_programme_is_there_in_every_layout_for_every_listener(rendered: P
     rows = read_rows(rendered / "pictures" / "manifest.csv")
     assert Counter(row.label for row in rows) == {"100": 4, "200": 4, "510": 4, "514": 4}
     assert Counter(row.programme for row in rows) == {"synthetic0-000000": 8, "synthetic0-000001": 8}
-    assert {row.listener for row in rows} == {"kemar", "parametric0001"}
+    heard_by = {(row.listener, row.laboratory) for row in rows}
+    assert heard_by == {("kemar", "MIT"), ("parametric0001", "parametric")}
     assert {row.recording for row in rows} == {row.programme for row in rows}
     assert {row.source for row in rows} == {"synthetic, nearest direction"}
     assert all(float(row.loudness_after) == pytest.approx(-23, abs=0.5) or "clipped" in row.flags for row in rows)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mosaics import swapped_ears
 
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import ARRANGEMENTS, TileMap, tile_map
@@ -42,7 +43,7 @@ def changed(tiles: TileMap, before: torch.Tensor, after: torch.Tensor) -> set[st
 def test_the_ears_are_exchanged_as_the_tile_map_does(tiles: TileMap) -> None:
     pixels = mosaics()
     swapped = augment_sound(pixels, range(6), 0, 0, replace(OFF, sound_ear_swap=1.0), tiles)
-    assert np.array_equal(swapped.numpy(), tiles.swap_ears(pixels.numpy()))
+    assert np.array_equal(swapped.numpy(), swapped_ears(tiles, pixels.numpy()))
     twice = augment_sound(swapped, range(6), 0, 0, replace(OFF, sound_ear_swap=1.0), tiles)
     assert torch.equal(twice, pixels)
 

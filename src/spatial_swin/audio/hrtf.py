@@ -35,7 +35,10 @@ NEAREST, INTERPOLATED = DIRECTION_MODES = ("nearest", "interpolated")
 
 @dataclass(frozen=True, eq=False)
 class Listener:
-    """azimuths, elevations [D] in degrees; impulse_responses float32 [D, 2, T]; source: the file or the model."""
+    """azimuths, elevations [D] in degrees; impulse_responses float32 [D, 2, T]; source: the file or the model.
+
+    laboratory: whose measurement it is, empty when nothing says so.
+    """
 
     name: str
     sample_rate: int
@@ -43,6 +46,7 @@ class Listener:
     elevations: np.ndarray
     impulse_responses: np.ndarray
     source: str
+    laboratory: str = ""
 
     def responses(self, layout: Layout, mode: str = NEAREST) -> np.ndarray:
         """Responses float32 [S, 2, T] of the placed loudspeakers of `layout`: the nearest direction, or between three.
@@ -123,7 +127,7 @@ def load_listener(name: str, sample_rate: int) -> Listener:
             raise AudioError(f"listener {name!r}: a parametric listener needs a number, as in parametric:7")
         azimuths, elevations = np.array(all_directions()).T
         responses = parametric.impulse_responses(int(seed), azimuths, elevations, sample_rate)
-        return Listener(f"parametric{int(seed):04d}", sample_rate, azimuths, elevations, responses, name)
+        return Listener(f"parametric{int(seed):04d}", sample_rate, azimuths, elevations, responses, name, "parametric")
     path = Path(name)
     if not path.is_file():
         raise AudioError(f"there is no listener {name!r}; say kemar, parametric:SEED, or the path of a SOFA file")
@@ -189,7 +193,8 @@ def _listener_of(measured: Measured, path: Path, sample_rate: int, name: str) ->
     if measured.sample_rate != sample_rate:
         responses = _resampled(responses, measured.sample_rate, sample_rate)
     responses = responses.astype(np.float32)
-    return Listener(name, sample_rate, measured.azimuths, measured.elevations, responses, path.name)
+    laboratory = re.sub(r"[^A-Za-z0-9-]+", "-", measured.laboratory).strip("-")[:40]
+    return Listener(name, sample_rate, measured.azimuths, measured.elevations, responses, path.name, laboratory)
 
 
 def _resampled(responses: np.ndarray, old: float, new: float) -> np.ndarray:

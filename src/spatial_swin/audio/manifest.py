@@ -1,14 +1,15 @@
-"""The manifest of a folder of pictures: one row a picture, what it shows and where it comes from.
+"""The manifest of a folder of pictures: one row per picture, what it shows and where it comes from.
 
 Its name is `manifest.csv`, which imagefolder passes over: a `metadata.csv` would make it forget the class folders.
-Job arrays write one manifest a shard, hidden from whoever reads the pictures; `merge` makes one of them when all are
+Job arrays write one manifest per shard, hidden from readers of the pictures; `merge` makes one of them when all are
 there. One reader, one writer.
 """
 
+import csv
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 from spatial_swin import files
@@ -22,7 +23,10 @@ SOUND = "sound"
 
 @dataclass(frozen=True)
 class Row:
-    """One picture. Levels in LUFS (BS.1770-4), empty for silence; flags joined by `+`: silent, clipped, short."""
+    """One picture. Levels in LUFS (BS.1770-4), empty for silence; flags joined by `+`: silent, clipped, short.
+
+    laboratory: who measured the listener, as far as the SOFA file says. Columns with a default may be missing.
+    """
 
     path: str
     label: str
@@ -35,6 +39,7 @@ class Row:
     loudness_before: str
     loudness_after: str
     flags: str = ""
+    laboratory: str = ""
 
 
 def lufs(level: float) -> str:
@@ -67,12 +72,19 @@ def write_rows(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
 
 
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:
-    """Read a manifest. Raises AudioError for a missing column."""
-    rows = files.read_csv(path)
-    missing = [name for name in COLUMNS if rows and name not in rows[0]]
+    """Read a manifest. Raises AudioError for one that is no table, lacks a column, or was cut off."""
+    try:
+        rows = files.read_csv(path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise AudioError(f"{path}: is damaged ({error}); remove it and make the pictures again") from None
+    needed = [field.name for field in fields(Row) if field.default is MISSING]
+    missing = [name for name in needed if rows and name not in rows[0]]
     if missing:
         raise AudioError(f"{path}: column {', '.join(missing)} is missing; make the pictures again")
-    return [Row(**{name: row[name] or "" for name in COLUMNS}) for row in rows]
+    for number, row in enumerate(rows, start=2):
+        if None in row.values():
+            raise AudioError(f"{path}: line {number} is cut off; remove the file and make the pictures again")
+    return [Row(**{name: row[name] for name in COLUMNS if name in row}) for row in rows]
 
 
 def merge(folder: Path, count: int) -> bool:

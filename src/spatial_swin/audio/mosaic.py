@@ -95,9 +95,9 @@ class _Clip:
         spectra = self.short.around_columns(self.columns, IACC_SECONDS)
         bands = _bin_bands(spectra.bins, self.sample_rate / SHORT[0])
         phases = cues.lag_phases(spectra.bins, SHORT[0], self.sample_rate)
-        found = cues.band_correlation(*spectra.planes, bands, phases)
+        correlation = cues.band_correlation(*spectra.planes, bands, phases)
         mask = cues.audibility(_band_means(spectra.left, bands), _band_means(spectra.right, bands))
-        return found.mul_(mask[..., None])
+        return correlation.mul_(mask[..., None])
 
     @cached_property
     def lags(self) -> Tensor:

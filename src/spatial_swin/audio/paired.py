@@ -171,6 +171,7 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
                     loudness_before=lufs(level.before),
                     loudness_after=lufs(level.after),
                     flags=flags,
+                    laboratory=listener.laboratory,
                 )
             )
     return rows

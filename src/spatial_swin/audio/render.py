@@ -128,11 +128,6 @@ def binaural(feeds: Feeds, listener: Listener, directions: str = NEAREST) -> np.
     return fft.irfft(ears, feeds.size)[:, : feeds.samples]
 
 
-def render_scene(scene: Scene, layout: Layout, listener: Listener, directions: str = NEAREST) -> np.ndarray:
-    """One scene in one layout for one listener: float32 [2, N], before loudness matching."""
-    return binaural(loudspeaker_feeds(scene, layout, listener.impulse_responses.shape[-1]), listener, directions)
-
-
 def render_layouts(
     scene: Scene, layouts: Sequence[Layout], listeners: Sequence[Listener], directions: str = NEAREST
 ) -> dict[tuple[str, str], np.ndarray]:

@@ -5,7 +5,7 @@ SimpleFreeFieldHRIR with views) and rooms with many loudspeakers (MultiSpeakerBR
 nothing, and `read_here` is for files that are trusted: `sofa_process` reads those of anyone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,16 @@ MOST_NUMBERS = 45_000_000  # of one variable: 1,500 directions of a room, 0.3 s 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """responses float64 [D, 2, T]; azimuths, elevations [D] in degrees as the listener sees them; sample_rate Hz."""
+    """responses float64 [D, 2, T]; azimuths, elevations [D] in degrees as the listener sees them; sample_rate Hz.
+
+    laboratory: the database that the file says it is of, or the organisation; empty when it says neither.
+    """
 
     responses: np.ndarray
     azimuths: np.ndarray
     elevations: np.ndarray
     sample_rate: float
+    laboratory: str = ""
 
 
 def read_here(path: Path) -> Measured:
@@ -30,7 +34,8 @@ def read_here(path: Path) -> Measured:
 
     with Dataset(path, "r", format="NETCDF4") as file:
         file.set_auto_maskandscale(False)
-        return _measured(_Fields(file))
+        named = (str(getattr(file, name, "")).strip() for name in ("DatabaseName", "Organization"))
+        return replace(_measured(_Fields(file)), laboratory=next(filter(None, named), ""))
 
 
 class _Fields:

@@ -68,7 +68,7 @@ class _Reader:
             arrays.append(numbers[:count].reshape(shape))
             numbers = numbers[count:]
         responses, azimuths, elevations = arrays
-        return Measured(responses, azimuths, elevations, answer["sample_rate"])
+        return Measured(responses, azimuths, elevations, answer["sample_rate"], answer["laboratory"])
 
     def _start(self) -> None:
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -126,7 +126,8 @@ def _serve() -> None:
             _send({"error": (str(error) or type(error).__name__).splitlines()[0]})
         else:
             arrays = measured.responses, measured.azimuths, measured.elevations
-            _send({"shapes": [array.shape for array in arrays], "sample_rate": measured.sample_rate})
+            shapes = [array.shape for array in arrays]
+            _send({"shapes": shapes, "sample_rate": measured.sample_rate, "laboratory": measured.laboratory})
             for array in arrays:
                 sys.stdout.buffer.write(np.ascontiguousarray(array, dtype=np.float64).data)
             sys.stdout.buffer.flush()

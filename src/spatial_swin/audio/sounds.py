@@ -29,7 +29,7 @@ def shaped_noise(draw: Draw, count: int, sample_rate: int, low: float, high: flo
 
 
 def _onsets(draw: Draw, count: int, sample_rate: int, rate: float, regular: float) -> np.ndarray:
-    """Sample numbers of events: `rate` a second, from random (regular 0) to a beat (1)."""
+    """Sample numbers of events: `rate` per second, from random (regular 0) to a beat (1)."""
     number = max(1, round(rate * count / sample_rate))
     grid = (np.arange(number) + draw.random()) / number
     free = np.sort(draw.random(number))

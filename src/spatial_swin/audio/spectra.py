@@ -26,11 +26,6 @@ def erb_frequency(rate: Tensor) -> Tensor:
     return (10 ** (rate / 21.4) - 1) / 0.00437
 
 
-def erb_bandwidth(frequency: Tensor) -> Tensor:
-    """Equivalent rectangular bandwidth in Hz of the ear's filter at frequencies in Hz."""
-    return 24.7 * (4.37 * frequency / 1000 + 1)
-
-
 def erb_centres(low: float, high: float, bands: int) -> Tensor:
     """Centres in Hz, float64 [bands], of equal cells on the ERB scale between `low` and `high` Hz, lowest first."""
     start, stop = erb_rate(torch.tensor([low, high], dtype=torch.float64)).tolist()

@@ -1,4 +1,4 @@
-"""Programmes for who has none at hand: seeded scenes of stems with places and movement, made in a tenth of a second.
+"""Programmes that need no material: seeded scenes of stems with places and movement, each made in a tenth of a second.
 
 In goes (seed, number, seconds, sample rate), out comes a `Scene`: sounds in front, around and above (some at rest,
 some moving, some mixes made for loudspeakers and some for free places), beds of ambience from everywhere, the
@@ -72,8 +72,8 @@ def _shared_out(draw: Draw, stems: list[Stem]) -> tuple[Stem, ...]:
     """The stems with one gain a group, so that around and above have drawn shares of the energy."""
     around, above = draw.uniform(0.13, 0.45), draw.uniform(0.13, 0.4)
     wanted = {FRONT: 1 - around - above, AROUND: around, ABOVE: above}
-    found = energy_shares(stems)
-    gain = {group: np.float32(np.sqrt(wanted[group] / found[group])) for group in GROUPS}
+    drawn = energy_shares(stems)
+    gain = {group: np.float32(np.sqrt(wanted[group] / drawn[group])) for group in GROUPS}
     return tuple(replace(stem, signal=gain[_group(stem)] * stem.signal) for stem in stems)
 
 

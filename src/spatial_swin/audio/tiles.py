@@ -9,10 +9,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from spatial_swin import files
 from spatial_swin.audio.manifest import TILES
@@ -33,7 +32,7 @@ class Tile:
 
     x, y, width, height in pixels, y from the top; low and high are the values that become grey 0 and 255. The
     vertical axis runs from vertical_low at the bottom to vertical_high at the top, on the ERB scale when it is a
-    frequency (Hz). ear_swap tells what exchanging the ears does: same, negate (255 - value), flip (upside down),
+    frequency (Hz). ear_swap says what exchanging the ears does: same, negate (255 - value), flip (upside down),
     swap:<name of the tile it changes places with>.
     """
 
@@ -108,7 +107,7 @@ CUES: Mapping[str, Tile] = {
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Which cues a picture shows: a grid read row by row, equal tiles."""
+    """Which cues a picture shows: equal tiles in a grid, row by row."""
 
     name: str
     rows: int
@@ -129,61 +128,26 @@ class Arrangement:
         return size // self.rows, size // self.columns
 
 
+def _grid(name: str, *rows: str) -> Arrangement:
+    cues = [row.split() for row in rows]
+    return Arrangement(name, len(cues), len(cues[0]), tuple(chain.from_iterable(cues)))
+
+
 # At 384 px a tile of 96x96 holds whole attention windows of Swin (48 px in stage 1): no window looks at two cues.
-GRID_4X4 = Arrangement(
+GRID_4X4 = _grid(
     "4x4",
-    4,
-    4,
-    (
-        "magnitude_left",
-        "magnitude_right",
-        "pcen",
-        "ild",
-        "ipd_sine",
-        "ipd_cosine",
-        "msc_2048",
-        "msc_4096",
-        "iacc",
-        "gcc_phat",
-        "correlogram",
-        "laterality",
-        "mid",
-        "side",
-        "long_term_left",
-        "long_term_right",
-    ),
+    "magnitude_left magnitude_right pcen ild",
+    "ipd_sine ipd_cosine msc_2048 msc_4096",
+    "iacc gcc_phat correlogram laterality",
+    "mid side long_term_left long_term_right",
 )
 # The grid of the reference study (tiles of 96 rows and 64 columns), with the cues right.
-GRID_4X6 = Arrangement(
+GRID_4X6 = _grid(
     "4x6",
-    4,
-    6,
-    (
-        "magnitude_left",
-        "magnitude_right",
-        "pcen_left",
-        "pcen_right",
-        "mid",
-        "side",
-        "ild",
-        "ild_fluctuation",
-        "ipd_sine",
-        "ipd_cosine",
-        "ipd_fluctuation",
-        "laterality",
-        "msc_2048",
-        "msc_4096",
-        "iacc",
-        "iacc_lag",
-        "gcc_phat",
-        "gcc_phat_low",
-        "correlogram",
-        "pinna_left",
-        "pinna_right",
-        "pinna_ild",
-        "long_term_left",
-        "long_term_right",
-    ),
+    "magnitude_left magnitude_right pcen_left pcen_right mid side",
+    "ild ild_fluctuation ipd_sine ipd_cosine ipd_fluctuation laterality",
+    "msc_2048 msc_4096 iacc iacc_lag gcc_phat gcc_phat_low",
+    "correlogram pinna_left pinna_right pinna_ild long_term_left long_term_right",
 )
 ARRANGEMENTS: Mapping[str, Arrangement] = {grid.name: grid for grid in (GRID_4X4, GRID_4X6)}
 DEFAULT_ARRANGEMENT = GRID_4X4
@@ -214,24 +178,6 @@ class TileMap:
     def __getitem__(self, name: str) -> Tile:
         return next(tile for tile in self.tiles if tile.name == name)
 
-    def crop(self, picture: np.ndarray, name: str) -> np.ndarray:
-        """The pixels [..., height, width] of one tile of pictures [..., H, W]."""
-        return picture[..., self[name].rows, self[name].columns]
-
-    def swap_ears(self, picture: np.ndarray) -> np.ndarray:
-        """What pictures uint8 [..., H, W] look like when left and right ear are exchanged before the cues."""
-        assert picture.shape[-2:] == self.size, (picture.shape, self.size)
-        swapped = picture.copy()
-        for tile in self.tiles:
-            kind, _, other = tile.ear_swap.partition(":")
-            pixels = self.crop(picture, other or tile.name)
-            if kind == "negate":
-                pixels = 255 - pixels
-            elif kind == "flip":
-                pixels = pixels[..., ::-1, :]
-            swapped[..., tile.rows, tile.columns] = pixels
-        return swapped
-
     def write(self, path: str | os.PathLike[str]) -> None:
         files.write_json(path, {"version": VERSION, **asdict(self)})
 
@@ -246,13 +192,13 @@ class TileMap:
         path = Path(path)
         path = path / TILES if path.is_dir() else path
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if found["version"] != VERSION:
-                raise AudioError(f"{path}: written as version {found['version']}, this program reads {VERSION}")
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            if stored["version"] != VERSION:
+                raise AudioError(f"{path}: written as version {stored['version']}, this program reads {VERSION}")
             known = {field.name for field in fields(Tile)}
-            tiles = tuple(Tile(**{key: value for key, value in t.items() if key in known}) for t in found["tiles"])
-            height, width = found["size"]
-            return cls(found["arrangement"], (height, width), found["sample_rate"], found["seconds"], tiles)
+            tiles = tuple(Tile(**{key: value for key, value in t.items() if key in known}) for t in stored["tiles"])
+            height, width = stored["size"]
+            return cls(stored["arrangement"], (height, width), stored["sample_rate"], stored["seconds"], tiles)
         except FileNotFoundError:
             raise AudioError(
                 f"{path}: not found; it is written beside the pictures by `spatial-swin mosaic`"
