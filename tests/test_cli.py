@@ -185,3 +185,31 @@ def test_output_that_the_terminal_cannot_show_is_escaped() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert "no such file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["audit", "data", "--output_dir", "data/audit"],
+        ["baseline", "data", "--output_dir", "data"],
+        ["mosaic", "data", "data/pictures"],
+        ["render", "--programmes", "data", "--output_dir", "other/../data/out"],
+        ["report", "runs/first", "--data_dir", "data", "--output_dir", "data/report"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_is_written_may_not_lie_in_what_is_read(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data" / "100").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert "lies in the data folder data; choose a folder outside" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["data", "100"]
+
+
+def test_what_a_terminal_would_obey_is_shown_as_an_escape(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tr\x1b[2Jain"]) == 2
+    with pytest.raises(SystemExit):
+        main(["audit", "data", "--se\x1b[31med", "3"])
+    assert "\x1b" not in capsys.readouterr().err

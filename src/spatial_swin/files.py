@@ -214,3 +214,8 @@ def files_below(folder: Path) -> list[Path]:
 def _cannot_list(error: OSError) -> DataError:
     what = f"{error.filename}: this folder cannot be listed ({error.strerror})"
     return DataError(f"{what}; change its permissions or move it away")
+
+
+def lies_in(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> bool:
+    """Whether `path` is `folder` or lies below it, links followed; neither needs to be there."""
+    return Path(path).resolve().is_relative_to(Path(folder).resolve())

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
@@ -18,6 +17,7 @@ from transformers.trainer_utils import IntervalStrategy, SaveStrategy, Scheduler
 from spatial_swin.data.augment import augmentation_problems
 from spatial_swin.data.augment_sound import sound_augmentation_problems
 from spatial_swin.errors import Problem
+from spatial_swin.files import lies_in
 from spatial_swin.metric_names import CLASS_METRICS, Shown, names
 
 CHOICES: dict[str, type[Enum]] = {
@@ -193,8 +193,3 @@ def _places(data: Any, trainer: Any) -> Iterator[Problem]:
     if lies_in(trainer.output_dir, data.data_dir):
         what = f"{trainer.output_dir} lies in the data folder {data.data_dir}, whose files are counted as pictures"
         yield Problem("output_dir", what, "choose a folder outside of it")
-
-
-def lies_in(output: str | Path, data: str | Path) -> bool:
-    """Whether `output` is the folder `data` or lies below it, links followed."""
-    return Path(output).resolve().is_relative_to(Path(data).resolve())

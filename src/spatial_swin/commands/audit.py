@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     split_by = None if arguments.split_by.lower() in WITHOUT else arguments.split_by
     output = arguments.output_dir or Path("audits") / arguments.data.resolve().name
+    values.require_outside(output, arguments.data)
     audit = audit_folder(
         arguments.data, arguments.factors, arguments.manifest, split_by, arguments.seed, output, arguments.workers
     )

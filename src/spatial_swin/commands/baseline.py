@@ -28,6 +28,8 @@ def add_arguments(parser: values.Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.folds.baseline import baseline, summary_text, write
 
+    output = arguments.output_dir or Path("baselines") / arguments.data.resolve().name
+    values.require_outside(output, arguments.data)
     outcome = baseline(
         arguments.data,
         arguments.split_by,
@@ -37,7 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.manifest,
         arguments.workers,
     )
-    output = arguments.output_dir or Path("baselines") / arguments.data.resolve().name
     write(outcome, output)
     print(f"{summary_text(outcome)}\nopen {output / 'baseline.json'}")
     return 0

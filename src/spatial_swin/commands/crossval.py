@@ -43,8 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     require_one_process()
     recipe = load_recipe(arguments.config, arguments.overrides)
     group = arguments.group or recipe.data.split_by
-    samples = load_samples(recipe, group)
     output = arguments.output_dir or Path("runs") / f"{recipe.name}_crossval"
+    values.require_outside(output, recipe.data.data_dir)
+    samples = load_samples(recipe, group)
     work = Work.of(output, arguments.config, arguments.overrides, arguments.jobs, arguments.overwrite)
     cross_validate(recipe, samples, work, arguments.folds, arguments.repeats, group, arguments.hold_out_test)
     return 0

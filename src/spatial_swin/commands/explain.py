@@ -51,11 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.reporting.explanation_pages import summary_text, write
 
     subject = open_run(arguments.run, arguments.part, arguments.data_dir, arguments.samples, arguments.limit or None)
+    folder = arguments.output_dir or arguments.run / "explanations"
+    values.require_outside(folder, subject.root)
     print(subject.about, flush=True)
     explanation = explain(
         subject, arguments.occlusion, arguments.target, arguments.attention_share, arguments.batch_size
     )
-    folder = arguments.output_dir or arguments.run / "explanations"
     write(explanation, folder)
     print(summary_text(explanation), f"open {folder}", sep="\n\n")
     return 0

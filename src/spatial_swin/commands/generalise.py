@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_one_process()
     recipe = load_recipe(arguments.config, arguments.overrides)
     output = arguments.output_dir or Path("runs") / f"{recipe.name}_generalise"
+    values.require_outside(output, recipe.data.data_dir)
     samples, factors = load_undivided(recipe, arguments.factors)
     work = Work.of(output, arguments.config, arguments.overrides, arguments.jobs, arguments.overwrite)
     baseline = boosting(recipe.data.data_dir, output) if arguments.baseline else None

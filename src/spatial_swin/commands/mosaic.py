@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio.recordings import convert_folder, details_by
     from spatial_swin.data.factors import RECORDING_NAME
 
+    values.require_outside(arguments.pictures, arguments.recordings)
     cut = Cut.of(arguments.seconds, arguments.hop_seconds, arguments.minimum_seconds, arguments.sample_rate)
     done = convert_folder(
         arguments.recordings,

@@ -70,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio.paired_folder import Order, fill
 
     began = time.monotonic()
+    if arguments.programmes:
+        values.require_outside(arguments.output_dir, arguments.programmes)
     seconds = arguments.seconds or (3.0 if arguments.synthetic else 10.0)
     cut = Cut.of(seconds, arguments.hop_seconds, arguments.minimum_seconds, arguments.sample_rate)
     if arguments.synthetic and (cut.hop_seconds, cut.minimum_seconds) != (seconds, seconds):

@@ -29,6 +29,8 @@ def add_arguments(parser: values.Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.output_dir and arguments.data_dir:
+        values.require_outside(arguments.output_dir, arguments.data_dir)
     from spatial_swin.reporting.fold_comparison import compare_crossvals, is_crossval
 
     folded = [path for path in arguments.runs if is_crossval(path)]

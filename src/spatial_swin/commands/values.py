@@ -10,8 +10,11 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
+from spatial_swin.errors import UsageError, printable
+from spatial_swin.files import lies_in
 from spatial_swin.recipe_keys import written
 
 TRUTHS = {"true": True, "false": False}
@@ -71,6 +74,12 @@ patience = number(0, 31_536_000, " seconds")  # of waiting: up to a year
 sample_rate = whole(1, 1_000_000)  # Hz; which ones a cue or a listener can use is said where they are
 
 
+def require_outside(output: Path, data: str | Path) -> None:
+    """Raise UsageError when what is written would lie among what is read, and be taken for it the next time."""
+    if lies_in(output, data):
+        raise UsageError(f"{output} lies in the data folder {data}; choose a folder outside of it to write to")
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that understands the dialect; `boolean_option` adds an option that stands alone as well."""
 
@@ -98,6 +107,9 @@ class Parser(argparse.ArgumentParser):
                     continue
             result.append(underscored(word))
         return result
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
     def suggest(self, unknown: Sequence[str]) -> NoReturn:
         """End with a usage error that names the options nearest to those that do not exist."""
