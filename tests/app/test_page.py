@@ -1,9 +1,13 @@
 """The page judges what is dropped, says what is wrong in a sentence, serves several visitors and keeps nothing."""
 
 import json
+import os
 import runpy
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -235,6 +239,34 @@ def test_a_file_over_the_limit_and_a_foreign_page_are_refused(
         assert list(page.uploads.folder.rglob("*.wav")) == []
     finally:
         page.close()
+
+
+@pytest.mark.slow
+def test_sigterm_amid_a_recording_ends_the_command_as_it_should_and_leaves_no_upload(
+    page: Page, model_folder: Path, make_sound: Callable[..., Path], tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "spatial_swin.cli", "app", str(model_folder), "--port", "0"]
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    assert child.stdout is not None
+    address = next(line.split()[1] for line in child.stdout if line.startswith("open "))
+    me = Visitor(page, address, "me")
+    stored = me.drop(make_sound("long.wav", 300.0, rate=32_000))
+    assert temporary in stored.parents
+    with me.listen() as messages:
+        next(message for message in messages if message["msg"] == "progress" and message["progress_data"][0]["index"])
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=120)
+    assert child.returncode == 143, said
+    assert "Traceback" not in said
+    assert [path for path in temporary.rglob("*") if path.is_file()] == []
 
 
 @pytest.fixture

@@ -104,3 +104,22 @@ def test_an_error_in_a_turn_frees_the_model() -> None:
             raise ValueError("bad")
         with turns.turn(visit):
             assert visit.turns == 1
+
+
+def test_the_end_waits_for_the_window_that_is_being_judged_and_takes_nobody_more() -> None:
+    turns, log, window = Turns(), [], threading.Semaphore(0)
+    visitor = Visitor(turns, "me", 5, log, window.acquire)
+    visitor.start()
+    while not log:
+        threading.Event().wait(0.005)
+    ending = threading.Thread(target=turns.close)
+    ending.start()
+    ending.join(0.1)
+    assert ending.is_alive()
+    window.release()
+    ending.join(20)
+    visitor.join(20)
+    assert not ending.is_alive()
+    assert (log, visitor.left) == (["me"], True)
+    with pytest.raises(Full, match="this page is ending"), turns.visit("you"):
+        pass

@@ -72,6 +72,8 @@ class Page:
     limits: Limits
 
     def close(self) -> None:
+        """End the work, the server, and the uploads."""
+        self.turns.close()
         self.blocks.close(verbose=False)
         self.uploads.close()
 

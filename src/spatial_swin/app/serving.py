@@ -117,5 +117,8 @@ def page_of_environment() -> Page:
 
 def serve_space(page: Page) -> None:
     """Serve as a Space expects, until the end: address and port from Gradio's variables."""
-    serve(page, None, None)
-    page.blocks.block_thread()
+    try:
+        serve(page, None, None)
+        page.blocks.block_thread()
+    finally:
+        page.close()

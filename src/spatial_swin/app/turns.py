@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from spatial_swin.errors import SpatialSwinError
 
+LAST_WINDOW = 30.0  # seconds to wait for the window that is being judged when the page ends
 MOST_VISITS = 12  # files that share the model; more would let everybody wait for minutes
 
 
@@ -52,6 +53,8 @@ class Turns:
         """Take part, with one file; an earlier one of the same visitor is left. Raises Full when there is no place."""
         with self._changed:
             self._leave(session)
+            if not self.most:
+                raise Full("this page is ending; drop your file again when it is back")
             if sum(not visit.left for visit in self._visits) >= self.most:
                 raise Full(
                     f"{self.most} files of other visitors are being judged, and this page takes no more at once; "
@@ -89,9 +92,17 @@ class Turns:
         with self._changed:
             self._leave(session)
 
-    def _leave(self, session: str) -> None:
+    def close(self) -> None:
+        """End everything, and wait for the window that is being judged: no process ends well amid a forward pass."""
+        with self._changed:
+            self.most = 0
+            self._leave(None)
+            self._changed.wait_for(lambda: not self._busy, LAST_WINDOW)
+
+    def _leave(self, session: str | None) -> None:
+        """Mark what this visitor, or everybody (None), has asked for."""
         for visit in self._visits:
-            visit.left |= visit.session == session
+            visit.left |= session in (None, visit.session)
         self._changed.notify_all()
 
     def _next(self) -> Visit:
