@@ -84,7 +84,9 @@ def fingerprint(
     def look(file: Path) -> tuple[str, np.ndarray, list[float]] | str:
         try:
             return _look(file, boxes, size)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (
+            Exception
+        ) as error:  # damaged headers make Pillow's decoders raise TypeError, KeyError, struct.error ...
             return f"cannot be read as a picture ({error})"
 
     with ThreadPoolExecutor(workers) as pool:
