@@ -300,8 +300,6 @@ def _typed(given: Given) -> tuple[Given, list[Problem]]:
 
 def _one_typed(parser: HfArgumentParser, key: str, value: Any) -> Any:
     """`value` read by the type that HfArgumentParser finds for `key`."""
-    if value == []:
-        return value
     action = parser._option_string_actions[f"--{key}"]
     words = value if isinstance(value, list) else [value]
     if isinstance(value, list) and action.nargs not in ("+", "*"):

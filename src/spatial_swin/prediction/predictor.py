@@ -198,7 +198,7 @@ def read_picture(path: str | os.PathLike[str], image_size: int) -> tuple[torch.T
             return as_pixels(picture, image_size), size
     except UnidentifiedImageError:
         raise DataError(f"{path}: not a picture, whatever its name says; export it again as PNG") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # damaged headers make Pillow's decoders raise TypeError, KeyError, struct.error ...
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: cannot be read ({reason}); copy or export it again") from None
 
