@@ -1,6 +1,7 @@
 """Figures and files of an explanation: whole, of any number of classes, without torch, the same twice."""
 
 import csv
+import errno
 import json
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from spatial_swin import files
+from spatial_swin.errors import WriteError
 from spatial_swin.evaluation.explanation import Falls, Region, grid_regions, rank_correlation, region_masks
 from spatial_swin.reporting import figures_explanation, style
 from spatial_swin.reporting.explanation_pages import Explanation, summary_text, write
@@ -89,14 +93,27 @@ def test_figures_of_an_earlier_explanation_do_not_stay(tmp_path: Path) -> None:
     assert [file.name[:9] for file in tmp_path.glob("sample_*.png")] == ["sample_01"]
 
 
+def test_a_full_disk_leaves_the_older_explanation_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "explanations"
+    files.write_text(folder / "sample_07_uncertain_old.png", "old")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(WriteError, match=r"explanations/relevance_per_tile\.png: cannot be written"):
+        write(made_up(samples=1), folder)
+    assert [path.read_text() for path in tmp_path.rglob("*.*")] == ["old"]
+
+
 @pytest.mark.parametrize("classes", [2, 40, 100])
 def test_any_number_of_classes_can_be_drawn(tmp_path: Path, classes: int) -> None:
     found = made_up(classes)
     with style.thesis_style():
-        tables = figures_explanation.class_tables(
+        tables = figures_explanation.relevance_per_class(
             found.regions, found.class_names, found.items, found.relevance, found.falls
         )
-        maps = figures_explanation.class_maps(
+        maps = figures_explanation.mean_maps(
             found.maps, found.class_names, found.items, found.mean_picture, found.regions
         )
         for figure in (tables, maps):

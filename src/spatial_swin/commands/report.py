@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from spatial_swin.commands import values
-from spatial_swin.errors import UsageError
+from spatial_swin.errors import UsageError, printable
 
 
 def add_arguments(parser: values.Parser) -> None:
@@ -45,10 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     if len(arguments.runs) > 1:
         from spatial_swin.reporting.comparison import compare_runs
 
-        text = compare_runs(
-            arguments.runs, arguments.output_dir or Path("comparison"), arguments.resamples, arguments.seed
-        )
-        print(text)
+        output = arguments.output_dir or Path("comparison")
+        print(compare_runs(arguments.runs, output, arguments.resamples, arguments.seed))
         return 0
     from spatial_swin.reporting.analysis import ThesisResultsAnalyzer
 
@@ -56,9 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.runs[0], arguments.output_dir, arguments.data_dir, arguments.resamples, arguments.seed
     )
     folder = analyzer.run_complete_analysis()
-    for problem in analyzer.problems:
-        print(f"missing: {problem}")
-    for note in analyzer.notes:
-        print(f"note: {note}")
-    print(f"open {folder / 'report.html'}")
+    lines = [f"missing: {problem}" for problem in analyzer.problems] + [f"note: {note}" for note in analyzer.notes]
+    print("\n".join(map(printable, [*lines, f"open {folder / 'report.html'}"])))
     return 1 if analyzer.problems else 0

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from spatial_swin import files
+from spatial_swin.errors import printable
 from spatial_swin.evaluation.explanation import Falls, RankCorrelation, Region, rank_correlation
 from spatial_swin.reporting import figures_explanation as figures
 from spatial_swin.reporting import style
@@ -54,39 +55,36 @@ class Explanation:
         return rank_correlation(self.relevance[row], self.falls.likelihood[row]) if self.falls else None
 
 
-def write(found: Explanation, folder: Path) -> None:
-    """Write all of it below `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("sample_*.png"), *folder.glob("sample_*.pdf")]:
-        old.unlink()
-    names = draw(found, folder)
-    files.write_csv(
-        folder / "tiles.csv",
-        tile_rows(found),
-        ["class", "tile", "title", "items", "area", "relevance", "likelihood_fall", "accuracy_fall"],
-    )
-    rows = sample_rows(found)
-    columns = list(rows[0]) if rows else ["path", "kind", "label", "prediction", "confidence", "figure"]
-    files.write_csv(folder / "samples.csv", rows, columns)
-    files.write_json(folder / "explanations.json", as_json(found, names))
+def write(explanation: Explanation, folder: Path) -> None:
+    """Write all of it below `folder`; an earlier explanation stays whole until then."""
+    samples = sample_rows(explanation)
+    columns = list(samples[0]) if samples else ["path", "kind", "label", "prediction", "confidence", "figure"]
+    tiles = tile_rows(explanation)
+    with files.staged_folder(folder) as staging:
+        stems = draw(explanation, staging)
+        files.write_csv(staging / "tiles.csv", tiles, list(tiles[0]))
+        files.write_csv(staging / "samples.csv", samples, columns)
+        files.write_json(staging / "explanations.json", as_json(explanation, stems))
+    for old in folder.glob("sample_*.*"):
+        if old.stem not in stems:
+            old.unlink()
 
 
-def draw(found: Explanation, folder: Path) -> list[str]:
+def draw(explanation: Explanation, folder: Path) -> list[str]:
     """Write every figure as .png and .pdf; return their stems."""
+    e = explanation
+    makers: dict[str, Callable[[], Figure]] = {
+        "relevance_per_tile": partial(
+            figures.relevance_per_tile, e.regions, e.areas, e.relevance[0], e.falls, e.rank()
+        ),
+        "relevance_per_class": partial(
+            figures.relevance_per_class, e.regions, e.class_names, e.items, e.relevance, e.falls
+        ),
+        "mean_maps": partial(figures.mean_maps, e.maps, e.class_names, e.items, e.mean_picture, e.regions),
+    }
+    for number, sample in enumerate(e.samples, start=1):
+        makers[sample_stem(number, sample)] = partial(figures.sample_overlay, sample, e.regions)
     with style.thesis_style():
-        makers: dict[str, Callable[[], Figure]] = {
-            "relevance_per_tile": lambda: figures.region_bars(
-                found.regions, found.areas, found.relevance[0], found.falls, found.rank()
-            ),
-            "relevance_per_class": lambda: figures.class_tables(
-                found.regions, found.class_names, found.items, found.relevance, found.falls
-            ),
-            "mean_maps": lambda: figures.class_maps(
-                found.maps, found.class_names, found.items, found.mean_picture, found.regions
-            ),
-        }
-        for number, sample in enumerate(found.samples, start=1):
-            makers[sample_stem(number, sample)] = partial(figures.sample_overlay, sample, found.regions)
         for stem, make in tqdm(makers.items(), desc="figures", unit="figure", disable=None):
             style.save(make(), folder / stem)
     return list(makers)
@@ -97,29 +95,32 @@ def sample_stem(number: int, sample: ShownSample) -> str:
     return f"sample_{number:02d}_{sample.kind.replace(' ', '_')}_{name}"
 
 
-def tile_rows(found: Explanation) -> list[dict[str, Any]]:
-    """One row a class (first: all) and region; a class without items has empty cells."""
-    rows = []
-    for k, name in enumerate([ALL, *found.class_names]):
-        for r, region in enumerate(found.regions):
-            rows.append(
-                {
-                    "class": name,
-                    "tile": region.name,
-                    "title": region.title,
-                    "items": int(found.items[k]),
-                    "area": float(found.areas[r]),
-                    "relevance": _known(found.relevance[k, r]),
-                    "likelihood_fall": _known(found.falls.likelihood[k, r]) if found.falls else None,
-                    "accuracy_fall": _known(found.falls.accuracy[k, r]) if found.falls else None,
-                }
-            )
-    return rows
+def tile_rows(explanation: Explanation) -> list[dict[str, Any]]:
+    """One row per class (first: all) and region; a class without items has empty cells."""
+    likelihood, accuracy = (
+        (explanation.falls.likelihood, explanation.falls.accuracy) if explanation.falls else (None,) * 2
+    )
+    return [
+        {
+            "class": name,
+            "tile": region.name,
+            "title": region.title,
+            "items": int(explanation.items[k]),
+            "area": float(explanation.areas[r]),
+            "relevance": _known(explanation.relevance[k, r]),
+            "likelihood_fall": None if likelihood is None else _known(likelihood[k, r]),
+            "accuracy_fall": None if accuracy is None else _known(accuracy[k, r]),
+        }
+        for k, name in enumerate([ALL, *explanation.class_names])
+        for r, region in enumerate(explanation.regions)
+    ]
 
 
-def sample_rows(found: Explanation) -> list[dict[str, Any]]:
+def sample_rows(explanation: Explanation) -> list[dict[str, Any]]:
+    """One row per sample: what was said of it, then the relevance of every region, then what hiding it costs."""
+    names = [region.name for region in explanation.regions]
     rows = []
-    for number, sample in enumerate(found.samples):
+    for number, sample in enumerate(explanation.samples):
         row: dict[str, Any] = {
             "path": sample.path,
             "kind": sample.kind,
@@ -128,49 +129,54 @@ def sample_rows(found: Explanation) -> list[dict[str, Any]]:
             "confidence": sample.confidence,
             "figure": sample_stem(number + 1, sample),
         }
-        row |= {
-            f"relevance_{r.name}": float(v) for r, v in zip(found.regions, found.sample_relevance[number], strict=True)
-        }
-        if found.sample_falls is not None:
-            row |= {f"fall_{r.name}": float(v) for r, v in zip(found.regions, found.sample_falls[number], strict=True)}
+        by_region = {"relevance": explanation.sample_relevance, "fall": explanation.sample_falls}
+        for what, table in by_region.items():
+            if table is not None:
+                row |= {f"{what}_{name}": float(v) for name, v in zip(names, table[number], strict=True)}
         rows.append(row)
     return rows
 
 
-def as_json(found: Explanation, figure_names: Sequence[str]) -> dict[str, Any]:
+def as_json(explanation: Explanation, figure_names: Sequence[str]) -> dict[str, Any]:
     """All of it for other readers (`spatial-swin report`): settings, notes, rank correlations, regions, figures."""
-    rows = tile_rows(found)
+    rows = tile_rows(explanation)
     ranks = {
-        name: asdict(rank) for k, name in enumerate([ALL, *found.class_names]) if (rank := found.rank(k)) is not None
+        name: asdict(rank)
+        for k, name in enumerate([ALL, *explanation.class_names])
+        if (rank := explanation.rank(k)) is not None
     }
     keep = ("tile", "title", "area", "relevance", "likelihood_fall", "accuracy_fall")
     return {
-        **found.settings,
-        "notes": found.notes,
-        "items": int(found.items[0]),
+        **explanation.settings,
+        "notes": explanation.notes,
+        "items": int(explanation.items[0]),
         "rank_correlation": ranks.get(ALL),
         "rank_correlation_per_class": {name: rank for name, rank in ranks.items() if name != ALL},
         "tiles": [{key: row[key] for key in keep} for row in rows if row["class"] == ALL],
-        "samples": [{"path": row["path"], "kind": row["kind"], "figure": row["figure"]} for row in sample_rows(found)],
+        "samples": [
+            {"path": row["path"], "kind": row["kind"], "figure": row["figure"]} for row in sample_rows(explanation)
+        ],
         "figures": list(figure_names),
     }
 
 
-def summary_text(found: Explanation) -> str:
+def summary_text(explanation: Explanation) -> str:
     """The regions by relevance with their falls, the rank correlation, the notes."""
-    order = np.argsort(-found.relevance[0], kind="stable")
-    width = max(len(region.title) for region in found.regions)
-    lines = [f"{'region':<{width}}  relevance" + ("  fall in log-likelihood  fall in accuracy" if found.falls else "")]
+    order = np.argsort(-explanation.relevance[0], kind="stable")
+    width = max(len(region.title) for region in explanation.regions)
+    lines = [
+        f"{'region':<{width}}  relevance" + ("  fall in log-likelihood  fall in accuracy" if explanation.falls else "")
+    ]
     for r in order[:SHOWN_REGIONS]:
-        line = f"{found.regions[r].title:<{width}}  {found.relevance[0, r]:>9.3f}"
-        if found.falls:
-            line += f"  {found.falls.likelihood[0, r]:>+22.3f}  {found.falls.accuracy[0, r]:>+16.3f}"
+        line = f"{explanation.regions[r].title:<{width}}  {explanation.relevance[0, r]:>9.3f}"
+        if explanation.falls:
+            line += f"  {explanation.falls.likelihood[0, r]:>+22.3f}  {explanation.falls.accuracy[0, r]:>+16.3f}"
         lines.append(line)
     if len(order) > SHOWN_REGIONS:
         lines.append(f"... and {len(order) - SHOWN_REGIONS} more in tiles.csv")
-    if (rank := found.rank()) is not None:
+    if (rank := explanation.rank()) is not None:
         lines += ["", figures.rank_sentence(rank)]
-    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])
+    return "\n".join(map(printable, [*lines, *(f"note: {note}" for note in explanation.notes)]))
 
 
 def _known(value: float) -> float | None:

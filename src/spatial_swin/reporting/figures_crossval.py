@@ -1,4 +1,4 @@
-"""The summary of a cross-validation: crossval.csv (a row a fold), summary.json, crossval.png and .pdf.
+"""The summary of a cross-validation: crossval.csv (one row per fold), summary.json, crossval.png and .pdf.
 
 In go the figures of every fold; out come files and a few lines of text. Nothing is trained or predicted here.
 """
@@ -13,10 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spatial_swin import files
+from spatial_swin.errors import printable
 from spatial_swin.evaluation.generalisation import FoldScores, summarise_folds
+from spatial_swin.metric_names import Shown, in_words, names
 from spatial_swin.reporting import style
 
-HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1")
+HEADLINE = names(Shown.FOLDS)
 TABLE = ("name", "repeat", "fold", "train_items", "items", "groups", *HEADLINE)
 
 
@@ -32,7 +34,7 @@ def write_crossval(output: Path, rows: Sequence[dict[str, Any]], group: str, hel
         "group": group,
         "held_out_test": held_out,
         "class_names": labels,
-        "scores": {name: _plain(found) for name, found in scores.items()},
+        "scores": {name: _plain(summary) for name, summary in scores.items()},
         "confusion": np.sum([row["confusion"] for row in rows], axis=0).tolist(),
         "seconds": sum(row["seconds"] or 0 for row in rows) or None,
     }
@@ -45,23 +47,22 @@ def write_crossval(output: Path, rows: Sequence[dict[str, Any]], group: str, hel
 def summary_text(summary: dict[str, Any], output: Path) -> str:
     """The result in a few lines, with where to look."""
     divided = f"by {summary['group']}" if summary["group"].lower() != "none" else "by picture"
-    lines = [f"\n{summary['folds']}-fold cross-validation x {summary['repeats']}, {divided}:"]
+    lines = [f"{summary['folds']}-fold cross-validation x {summary['repeats']}, {divided}:"]
     for name in HEADLINE:
         entry = summary["scores"][name]
         deviation = f" ± {entry['deviation']:.4f} SD" if entry["deviation"] is not None else ""
         limits = f", 95 % [{entry['low']:.4f}, {entry['high']:.4f}]" if entry["low"] is not None else ""
-        lines.append(f"  {name.replace('_', ' ').replace('f1', 'F1'):<18} {entry['mean']:.4f}{deviation}{limits}")
+        lines.append(f"  {in_words(name):<18} {entry['mean']:.4f}{deviation}{limits}")
     lines.append(f"  interval: {summary['scores']['accuracy']['method']}")
     lines.append(f"open {output / 'crossval.png'}, {output / 'crossval.csv'}")
-    return "\n".join(lines)
+    return "\n".join(["", *map(printable, lines)])
 
 
 def crossval_figure(rows: Sequence[dict[str, Any]], scores: dict[str, FoldScores], labels: Sequence[str]) -> Figure:
     """Every fold as a dot, mean and corrected interval beside them: headline figures left, F1 by class right."""
     figure = style.new_figure(height=2.8)
     left, right = figure.subplots(1, 2, width_ratios=[len(HEADLINE) + 1, len(labels) + 1], sharey=True)
-    names = ["accuracy", "balanced\naccuracy", "macro F1"]
-    _dots(left, rows, [(name, HEADLINE[k]) for k, name in enumerate(names)], scores)
+    _dots(left, rows, [(in_words(name).replace(" ", "\n", 1), name) for name in HEADLINE], scores)
     _dots(right, rows, [(label, f"f1_{label}") for label in labels], scores)
     left.set_ylabel("score of a fold")
     left.set_title(f"{len(rows)} folds")
@@ -81,12 +82,19 @@ def _dots(
         axes.plot(
             place - 0.12 + spread, values, "o", color=style.SKY, markersize=3, label="a fold" if not place else None
         )
-        found = scores[key]
-        known = found.low is not None and found.high is not None
-        error = [[found.mean - found.low], [found.high - found.mean]] if known else None  # type: ignore[operator]
+        summary = scores[key]
+        known = summary.low is not None and summary.high is not None
+        error = [[summary.mean - summary.low], [summary.high - summary.mean]] if known else None  # type: ignore[operator]
         label = "mean, corrected 95 % interval" if not place else None
         axes.errorbar(
-            place + 0.25, found.mean, yerr=error, fmt="D", color=style.BLACK, markersize=3.5, capsize=2.5, label=label
+            place + 0.25,
+            summary.mean,
+            yerr=error,
+            fmt="D",
+            color=style.BLACK,
+            markersize=3.5,
+            capsize=2.5,
+            label=label,
         )
     axes.set_xticks(range(len(columns)), [name for name, _ in columns])
     axes.set_xlim(-0.6, len(columns) - 0.4)
@@ -100,6 +108,6 @@ def _summarised(rows: Sequence[dict[str, Any]], name: str) -> FoldScores:
     )
 
 
-def _plain(found: FoldScores) -> dict[str, Any]:
+def _plain(scores: FoldScores) -> dict[str, Any]:
     """JSON has no infinity."""
-    return {name: (None if value == np.inf else value) for name, value in asdict(found).items()}
+    return {name: (None if value == np.inf else value) for name, value in asdict(scores).items()}

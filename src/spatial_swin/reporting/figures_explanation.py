@@ -64,7 +64,7 @@ def sample_overlay(sample: ShownSample, regions: Sequence[Region]) -> Figure:
     return figure
 
 
-def class_maps(
+def mean_maps(
     maps: np.ndarray, class_names: Sequence[str], items: np.ndarray, picture: np.ndarray, regions: Sequence[Region]
 ) -> Figure:
     """Mean relevance over all pictures and of each class, one scale for all: maps [1 + K, h, w], items [1 + K].
@@ -95,7 +95,7 @@ def class_maps(
     return figure
 
 
-def region_bars(
+def relevance_per_tile(
     regions: Sequence[Region],
     areas: np.ndarray,
     relevance: np.ndarray,
@@ -138,14 +138,14 @@ def rank_sentence(rank: RankCorrelation) -> str:
     return f"Spearman's rho of relevance and fall in log-likelihood: {rank.rho:+.2f} (n = {rank.n})"
 
 
-def class_tables(
+def relevance_per_class(
     regions: Sequence[Region],
     class_names: Sequence[str],
     items: np.ndarray,
     relevance: np.ndarray,
     falls: Falls | None,
 ) -> Figure:
-    """Classes against regions, a panel a quantity: relevance [1 + K, R] and the falls by hiding [1 + K, R]."""
+    """Classes against regions, one panel per quantity: relevance [1 + K, R] and the falls by hiding [1 + K, R]."""
     shown = [k for k in range(1, len(items)) if items[k]][:SHOWN_CLASSES]
     names = style.shorten(["all", *class_names], 18)
     panels = [("relevance, share", relevance, "Blues", False)]

@@ -1,4 +1,4 @@
-"""The generalisation matrix: generalisation.csv, generalisation.png and .pdf, a row a scheme and model.
+"""The generalisation matrix: generalisation.csv, generalisation.png and .pdf, one row per scheme and model.
 
 In go the figures of every fold by scheme and model; out come the rows with intervals and drops, files, and text. The
 first scheme is the reference of the drops. Nothing is trained or predicted here.
@@ -12,26 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spatial_swin import files
+from spatial_swin.errors import printable
 from spatial_swin.evaluation.generalisation import drop_between, summarise_folds
 from spatial_swin.reporting import style
 
-COLUMNS = (
-    "scheme",
-    "model",
-    "folds",
-    "train_items",
-    "test_items",
-    "accuracy",
-    "deviation",
-    "low",
-    "high",
-    "drop",
-    "drop_low",
-    "drop_high",
-    "macro_f1",
-    "method",
-    "note",
-)
+DROP = {"drop": "value", "drop_low": "low", "drop_high": "high"}  # columns of the table, fields of a Drop
 
 
 def write_matrix(
@@ -40,22 +25,22 @@ def write_matrix(
     impossible: Mapping[str, str],
     classes: int,
 ) -> list[dict[str, Any]]:
-    """Write table and figure; return the rows (COLUMNS), in the order of `scores`, impossible schemes last.
+    """Write table and figure; return the rows in the order of `scores`, impossible schemes last.
 
-    scores: (scheme, model) -> one dict a fold with accuracy, macro_f1, train_items, items, and for a single fold
+    scores: (scheme, model) -> one dict per fold with accuracy, macro_f1, train_items, items, and for a single fold
     accuracy_low and accuracy_high.
     """
     rows = matrix_rows(scores)
-    rows += [
-        {**dict.fromkeys(COLUMNS), "scheme": name, "note": f"not possible: {why}"} for name, why in impossible.items()
-    ]
-    files.write_csv(output / "generalisation.csv", rows, COLUMNS)
+    empty = dict.fromkeys(rows[0])
+    rows += [empty | {"scheme": name, "note": f"not possible: {why}"} for name, why in impossible.items()]
+    files.write_csv(output / "generalisation.csv", rows, list(empty))
     with style.thesis_style():
         style.save(matrix_figure(rows, classes), output / "generalisation")
     return rows
 
 
 def matrix_rows(scores: Mapping[tuple[str, str], Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The columns of generalisation.csv by name, one row per scheme and model."""
     summaries = {
         key: summarise_folds(
             [fold["accuracy"] for fold in folds],
@@ -67,25 +52,23 @@ def matrix_rows(scores: Mapping[tuple[str, str], Sequence[dict[str, Any]]]) -> l
     }
     reference = next(iter(summaries))[0]
     rows = []
-    for (scheme, model), found in summaries.items():
+    for (scheme, model), summary in summaries.items():
         folds = scores[scheme, model]
-        drop = drop_between(summaries[reference, model], found) if scheme != reference else None
+        drop = drop_between(summaries[reference, model], summary) if scheme != reference else None
         rows.append(
             {
                 "scheme": scheme,
                 "model": model,
-                "folds": found.folds,
+                "folds": summary.folds,
                 "train_items": round(float(np.mean([fold["train_items"] for fold in folds]))),
                 "test_items": sum(fold["items"] for fold in folds),
-                "accuracy": found.mean,
-                "deviation": found.deviation,
-                "low": found.low,
-                "high": found.high,
-                "drop": drop.value if drop else None,
-                "drop_low": drop.low if drop else None,
-                "drop_high": drop.high if drop else None,
+                "accuracy": summary.mean,
+                "deviation": summary.deviation,
+                "low": summary.low,
+                "high": summary.high,
+                **{name: getattr(drop, key, None) for name, key in DROP.items()},
                 "macro_f1": float(np.mean([fold["macro_f1"] for fold in folds])),
-                "method": found.method,
+                "method": summary.method,
                 "note": "",
             }
         )
@@ -95,7 +78,7 @@ def matrix_rows(scores: Mapping[tuple[str, str], Sequence[dict[str, Any]]]) -> l
 def matrix_text(rows: Sequence[dict[str, Any]], output: Path) -> str:
     """The matrix for the console, with where to look."""
     width = max(len(row["scheme"]) for row in rows)
-    lines = ["\nGeneralisation (accuracy, 95 % interval, drop against random chunks):"]
+    lines = ["Generalisation (accuracy, 95 % interval, drop against random chunks):"]
     for row in rows:
         if row["accuracy"] is None:
             lines.append(f"  {row['scheme']:<{width}}  {row['note']}")
@@ -104,11 +87,11 @@ def matrix_text(rows: Sequence[dict[str, Any]], output: Path) -> str:
         drop = "" if row["drop"] is None else f"  drop {_signed(row['drop'], row['drop_low'], row['drop_high'])}"
         lines.append(f"  {row['scheme']:<{width}}  {row['model']:<18} {row['accuracy']:.3f}{limits}{drop}")
     lines.append(f"open {output / 'generalisation.png'}, {output / 'generalisation.csv'}")
-    return "\n".join(lines)
+    return "\n".join(["", *map(printable, lines)])
 
 
 def matrix_figure(rows: Sequence[dict[str, Any]], classes: int) -> Figure:
-    """Accuracy with its interval by scheme left, drop against the first scheme right; one colour a model."""
+    """Accuracy with its interval by scheme left, drop against the first scheme right; one colour per model."""
     known = [row for row in rows if row["accuracy"] is not None]
     schemes = list(dict.fromkeys(row["scheme"] for row in known))
     models = list(dict.fromkeys(row["model"] for row in known))
