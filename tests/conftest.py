@@ -17,6 +17,14 @@ from pictures_and_swins import TINY_SWIN, make_pictures
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked gpu where there is none, whichever marks were asked for."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     return make_pictures(tmp_path / "data")
