@@ -13,7 +13,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from tqdm import tqdm
 from spatial_swin import files
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.pictures import normalise
-from spatial_swin.errors import DataError, RunError, SpatialSwinError
+from spatial_swin.errors import DataError, Problem, RunError, SpatialSwinError, raise_problems
 from spatial_swin.prediction.predictor import Predictor, read_picture
 from spatial_swin.prediction.sources import find_files, is_picture
 from spatial_swin.runs import RunFolder
@@ -47,7 +47,7 @@ class ExportError(SpatialSwinError):
 class Parity:
     """Largest absolute difference of logits over all pictures and batch sizes; whether any verdict changed."""
 
-    difference: float
+    largest_logit_difference: float
     same_verdicts: bool
     pictures: int
     of: str
@@ -55,7 +55,7 @@ class Parity:
     def __str__(self) -> str:
         batches = ", ".join(map(str, BATCHES))
         pictures = f"{self.pictures} {self.of} in batches of {batches}"
-        return f"largest difference of logits {self.difference:.2e} over {pictures}"
+        return f"largest difference of logits {self.largest_logit_difference:.2e} over {pictures}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ class Export:
         files.write_json(file.with_suffix(".json"), self.description())
 
     def description(self) -> dict[str, Any]:
-        predictor, low_median_high = self.predictor, self.speed.ratio
+        """What a program needs to use the graph, and what was measured."""
+        predictor, (low, median, high) = self.predictor, self.speed.ratio
         return {
             "input": {
                 "name": INPUT,
@@ -117,20 +118,14 @@ class Export:
             "labels": predictor.class_names,
             "temperature": predictor.temperature,
             "opset": self.opset,
-            "parity": {
-                "largest_logit_difference": self.parity.difference,
-                "same_verdicts": self.parity.same_verdicts,
-                "pictures": self.parity.pictures,
-                "of": self.parity.of,
-                "batches": list(BATCHES),
-            },
+            "parity": {**asdict(self.parity), "batches": list(BATCHES)},
             "speed": {
                 "batch": self.speed.batch,
                 "threads": self.speed.threads,
                 "pairs": len(self.speed.torch_seconds),
                 "torch_median_seconds": float(np.median(self.speed.torch_seconds)),
                 "onnxruntime_median_seconds": float(np.median(self.speed.onnx_seconds)),
-                "torch_over_onnxruntime": {"median": low_median_high[1], "quartiles": list(low_median_high[::2])},
+                "torch_over_onnxruntime": {"median": median, "quartiles": [low, high]},
             },
         }
 
@@ -153,7 +148,7 @@ def export(
     model, threads = to_onnx(predictor), threads or torch.get_num_threads()
     session = session_of(model.SerializeToString(), threads)
     agreement = parity(predictor, session, pictures, kind)
-    if not agreement.difference <= tolerance:  # NaN is refused too
+    if not agreement.largest_logit_difference <= tolerance:  # NaN is refused too
         raise ExportError(f"{agreement}: above --tolerance {tolerance:g}; nothing was written")
     timed = pictures[torch.arange(batch_size) % len(pictures)]
     return Export(model, agreement, speed(predictor, session, timed, threads, repeats), predictor)
@@ -173,9 +168,11 @@ def pictures_for_parity(predictor: Predictor, data: Path | None) -> tuple[torch.
     """Pictures uint8 [N, 3, S, S], spread over the data, and what they are; noise where there is no data."""
     if data is None:
         return random_pictures(PICTURES, predictor.image_size), "pictures of noise"
-    paths = [path for path in find_files([str(data)]).paths if is_picture(path)]
+    sources = find_files([str(data)])
+    paths = [path for path in sources.paths if is_picture(path)]
     if not paths:
-        raise DataError(f"{data}: there are no pictures in it; give the data folder with --data_dir")
+        nothing = Problem(str(data), "holds no picture", "give the data folder with --data_dir")
+        raise_problems(DataError, sources.problems or [nothing], "There is nothing to compare the export with")
     chosen = paths[:: max(1, len(paths) // PICTURES)][:PICTURES]
     return torch.stack([read_picture(path, predictor.image_size)[0] for path in chosen]), "pictures of the data"
 
