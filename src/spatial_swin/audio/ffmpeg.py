@@ -4,6 +4,7 @@ In goes a path, out come the channels, the sample rate and blocks of samples. Er
 that readers handle one kind. Only the file itself is opened: a playlist in it cannot reach the network.
 """
 
+import re
 import shutil
 import struct
 import subprocess
@@ -20,6 +21,7 @@ from spatial_swin.audio.pipes import end, receive
 
 PATIENCE = 20.0  # s without a block before ffmpeg is ended
 LONGEST = 24 * 3600  # s that are decoded of a file
+PREFIXES = re.compile(r"^(\[[^\]]*\]\s*)+")  # such as [mov,mp4 @ 0x55d0]
 AU_HEADER = struct.Struct(">4s5I")  # magic, offset of the samples, size, encoding (6: float32), sample rate, channels
 
 
@@ -79,6 +81,7 @@ def _blocks(
 
 
 def _complaint(complaints: IO[bytes]) -> str:
+    """The first line that ffmpeg wrote, without the addresses in front of it."""
     complaints.seek(0)
     lines = complaints.read(100_000).decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "ffmpeg gave no sound"
+    return PREFIXES.sub("", lines[0]) if lines else "ffmpeg gave no sound"
