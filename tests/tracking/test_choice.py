@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,14 @@ def test_a_tracker_that_is_not_installed_is_named_before_training(
     recipe = load_recipe(write_recipe(report_to=["wandb", "trackio"]))
     monkeypatch.setattr("spatial_swin.tracking.choice.find_spec", lambda name: name == "wandb" or None)
     with pytest.raises(RecipeError, match=r"trackio is not installed; pip install 'spatial-swin\[track\]'"):
+        choose_tracking(recipe, RunFolder(recipe.output_dir))
+
+
+def test_a_tracker_of_transformers_that_is_not_installed_is_named_too(write_recipe: Write) -> None:
+    if find_spec("codecarbon") is not None:
+        pytest.skip("codecarbon is installed here")
+    recipe = load_recipe(write_recipe(report_to="codecarbon"))
+    with pytest.raises(RecipeError, match="report_to: codecarbon is not installed"):
         choose_tracking(recipe, RunFolder(recipe.output_dir))
 
 

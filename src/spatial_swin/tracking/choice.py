@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from transformers import Trainer
-from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
 
 from spatial_swin.config import Recipe
 from spatial_swin.errors import Problem, RecipeError, raise_problems
@@ -31,14 +31,16 @@ def choose_tracking(recipe: Recipe, run: RunFolder) -> Trackers:
     Raises:
         RecipeError: a tracker is not installed, or wandb's server refuses the key.
     """
-    asked = [name for name in OURS if name in (recipe.trainer.report_to or [])]
-    missing = [
-        Problem("report_to", f"{name} is not installed", "pip install 'spatial-swin[track]', or leave it out")
-        for name in asked
-        if find_spec(name) is None
+    asked = set(recipe.trainer.report_to or []) & INTEGRATION_TO_CALLBACK.keys()
+    theirs = ["flyte", *get_available_reporting_integrations()] if asked - OURS.keys() else []  # flyte is never listed
+    missing = [name for name in sorted(asked) if (find_spec(name) is None if name in OURS else name not in theirs)]
+    ways = {name: "pip install 'spatial-swin[track]'" for name in OURS}
+    problems = [
+        Problem("report_to", f"{name} is not installed", f"{ways.get(name, f'pip install {name}')}, or leave it out")
+        for name in missing
     ]
-    raise_problems(RecipeError, missing, "The run cannot be tracked")
-    return Trackers([OURS[name](recipe, run) for name in asked])
+    raise_problems(RecipeError, problems, "The run cannot be tracked")
+    return Trackers([make(recipe, run) for name, make in OURS.items() if name in asked])
 
 
 def remove_theirs(trainer: Trainer) -> None:
