@@ -32,7 +32,7 @@ def test_every_pinned_version_satisfies_its_floor() -> None:
     pins = {name.lower(): version for name, version in pins.items()}
     extras = PROJECT["project"]["optional-dependencies"].values()
     requirements = PROJECT["project"]["dependencies"] + [line for extra in extras for line in extra]
-    floors = dict((match[1].lower(), match[2]) for line in requirements if (match := re.match(r"([\w-]+)>=([\d.]+)", line)))
+    floors = dict(match.groups() for line in requirements if (match := re.match(r"([\w-]+)>=([\d.]+)", line.lower())))
     assert set(floors) <= set(pins), "constraints.txt pins every direct requirement"
     for name, floor in floors.items():
         assert _numbers(pins[name]) >= _numbers(floor), name

@@ -18,7 +18,7 @@ from spatial_swin.evaluation.metrics import confusion_matrix, metrics_of_counts
 from spatial_swin.metric_names import CLASS_METRICS, Shown, names
 
 
-class ConfusionMetrics(evaluate.Metric):
+class ConfusionMetrics(evaluate.Metric):  # type: ignore[misc]
     """In: predictions and references as class indices. Out: floats, lists of K floats, and the K x K counts."""
 
     def _info(self) -> evaluate.MetricInfo:
