@@ -58,6 +58,14 @@ def test_history_and_confusion_come_back(tmp_path: Path) -> None:
     assert run.confusion_file(3).name == "epoch_003.csv"
 
 
+def test_a_training_that_goes_on_has_every_epoch_before_once(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.write_history([{"epoch": epoch, "phase": 1, "step": 7 * epoch} for epoch in (1, 2, 3)])
+    assert [row["epoch"] for row in run.read_history_to(2)] == [1, 2]
+    with pytest.raises(RunError, match=r"history\.csv: a checkpoint has epochs 1 to 4, this has 1, 2, 3; put back"):
+        run.read_history_to(4)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

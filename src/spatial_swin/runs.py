@@ -40,7 +40,7 @@ ANEW = "put back a copy, or train again with --overwrite true"
 WAYS_OUT = {
     "recipe.yaml": ANEW,
     "split.csv": ANEW,
-    "history.csv": ANEW,
+    "history.csv": "put back a copy, or remove it to go on without its epochs",
     "environment.json": "remove it; reports then say nothing of the machine",
     "progress.json": "remove it; the command that started the training then continues it",
     "metrics.json": "remove it and run `spatial-swin evaluate` on the run",
@@ -335,6 +335,15 @@ class RunFolder:
                 rows.append({name: int(row[name]) if name in COUNTED else float(row[name] or "nan") for name in row})
             except ValueError as error:
                 raise _damaged(self.history_file, str(error), number) from None
+        return rows
+
+    def read_history_to(self, epoch: int) -> list[dict[str, Any]]:
+        """Rows of epochs 1 to `epoch`, to go on after it. Raises RunError when one is missing or there twice."""
+        rows = [row for row in self.read_history() if row["epoch"] <= epoch]
+        epochs = [row["epoch"] for row in rows]
+        if epochs != list(range(1, epoch + 1)):
+            there = ", ".join(map(str, epochs)) or "none"
+            raise _damaged(self.history_file, f"a checkpoint has epochs 1 to {epoch}, this has {there}")
         return rows
 
     def write_confusion(self, epoch: int, matrix: np.ndarray, class_names: Sequence[str]) -> None:

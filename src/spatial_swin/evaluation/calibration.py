@@ -56,9 +56,9 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperatur
         return float(np.mean(special.logsumexp(scaled, axis=1) - scaled[rows, labels]))
 
     limits = (np.log(LOWEST), np.log(HIGHEST))
-    found = optimize.minimize_scalar(nll, bounds=limits, method="bounded", options={"xatol": 1e-6})
-    at_limit = bool(min(found.x - limits[0], limits[1] - found.x) < 1e-3)
-    return Temperature(float(np.exp(found.x)), len(labels), nll(0.0), float(found.fun), at_limit)
+    best = optimize.minimize_scalar(nll, bounds=limits, method="bounded", options={"xatol": 1e-6})
+    at_limit = bool(min(best.x - limits[0], limits[1] - best.x) < 1e-3)
+    return Temperature(float(np.exp(best.x)), len(labels), nll(0.0), float(best.fun), at_limit)
 
 
 def equal_width_edges(bins: int = BINS) -> np.ndarray:

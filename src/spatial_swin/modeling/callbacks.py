@@ -99,7 +99,7 @@ class DiaryCallback(TrainerBound):
         self.began, self.first_step = time.monotonic(), state.global_step
         done = self.epoch(state)
         if done and state.is_world_process_zero and self.run.history_file.is_file():
-            self.rows = [row for row in self.run.read_history() if row["epoch"] <= done]
+            self.rows = self.run.read_history_to(done)
         self.write_progress(state, "running")
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

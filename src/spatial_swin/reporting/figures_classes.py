@@ -20,7 +20,7 @@ NAMED_CURVES = 7
 
 
 def confusion_matrix(confusion: np.ndarray, class_names: list[str]) -> Figure:
-    """Counts, and shares of each true class in percent. confusion: int [K, K], a row a true class."""
+    """Counts, and shares of each true class in percent. confusion: int [K, K], one row per true class."""
     count = len(class_names)
     beside = count <= SIDE_BY_SIDE
     names = style.shorten(class_names, 14)

@@ -66,19 +66,20 @@ def confused_items(predictions: Predictions) -> list[Confused]:
 def find_pictures(data_dir: Path, samples: Sequence[Sample], wanted: Sequence[str]) -> tuple[dict[str, Path], str]:
     """Files of `wanted` in the data folder whose content is that of the split, and a sentence on what is missing."""
     hashes = {sample.path: sample.sha256 for sample in samples}
-    found, changed = {}, 0
+    pictures, changed = {}, 0
     for path in wanted:
         file = next((at for root in (data_dir, data_dir / "pictures") if (at := root / path).is_file()), None)
-        if file is not None:
-            same = not hashes.get(path) or files.sha256_of(file) == hashes[path]
-            changed += not same
-            if same:
-                found[path] = file
-    if len(found) == len(wanted):
-        return found, ""
-    if not found and not changed:
-        return found, f"the pictures are not in the data folder {data_dir.name!r} (give it with --data_dir)"
-    return found, f"{len(wanted) - len(found)} of {len(wanted)} pictures are missing or have changed since training"
+        if file is None:
+            continue
+        if not hashes.get(path) or files.sha256_of(file) == hashes[path]:
+            pictures[path] = file
+        else:
+            changed += 1
+    missing = len(wanted) - len(pictures)
+    if missing and not pictures and not changed:
+        return pictures, f"the pictures are not in the data folder {data_dir.name!r} (give it with --data_dir)"
+    remark = f"{missing} of {len(wanted)} pictures are missing or have changed since training" if missing else ""
+    return pictures, remark
 
 
 def gallery_choice(rows: Sequence[Confused]) -> list[list[Confused]]:

@@ -1,6 +1,6 @@
 """The report on one run, computed from its evidence: its chapters in order, and what they come to.
 
-An `Evidence` and what was found in it go in, a `Document` comes out. Nothing is drawn, read or written here, and no
+An `Evidence` and its `Findings` go in, a `Document` comes out. Nothing is drawn, read or written here, and no
 sentence claims what the run folder does not show.
 """
 
