@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from accelerate.state import AcceleratorState
+from pictures_and_swins import TINY_SWIN
+from transformers import SwinConfig, SwinForImageClassification, Trainer
 
 from spatial_swin.config import describe_keys, load_recipe
 from spatial_swin.errors import RecipeError, UsageError
@@ -193,7 +196,7 @@ def test_a_run_folder_among_the_pictures_is_refused(write_recipe: Callable[..., 
             load_recipe(write_recipe(output_dir=str(inside)))
 
 
-def test_reading_a_recipe_leaves_the_environment_alone(
+def test_the_trainer_gets_the_precision_of_the_recipe_and_the_environment_is_left_alone(
     write_recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
@@ -203,7 +206,11 @@ def test_reading_a_recipe_leaves_the_environment_alone(
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
     recipe = load_recipe(write_recipe())
     assert os.environ["ACCELERATE_MIXED_PRECISION"] == "fp16"
-    assert (recipe.precision, recipe.trainer.mixed_precision) == ("bf16", "bf16")
+    assert recipe.precision == "bf16"
+    AcceleratorState._reset_state(reset_partial_state=True)
+    swin = SwinForImageClassification(SwinConfig.from_dict(TINY_SWIN))
+    assert Trainer(swin, recipe.trainer, eval_dataset=[0]).accelerator.mixed_precision == "bf16"
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_all_problems_come_at_once(write_recipe: Callable[..., Path]) -> None:

@@ -118,7 +118,9 @@ def parse(verb: str, words: Sequence[str]) -> argparse.Namespace:
     parser = Parser(verb, command.__doc__ or "")
     command.add_arguments(parser)
     loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only; the exit code tells")
+    loudness.add_argument(
+        "-q", "--quiet", action="store_true", help="warnings and errors only; the exit code says the rest"
+    )
     loudness.add_argument(
         "-v", "--verbose", action="store_true", help="say more, and where in the code an error arose"
     )

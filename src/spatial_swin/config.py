@@ -130,7 +130,7 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
     )
     augmentation_views: int = option(
         0,
-        "Show every picture in so many fixed draws, in turn, each once before any comes again; 0 draws anew every "
+        "Show every picture in so many fixed draws, in turn, each once before any comes again; 0 makes new ones every "
         "epoch.",
     )
     augmentation_views_seed: int = option(
@@ -148,7 +148,7 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
     trunk_cache_precision: str = option(
         "auto",
         "How trunk output is stored: fp16, bf16, fp32, or auto: exactly as it is computed where that takes 16 bits, "
-        "else the 16 bits with the lesser measured error.",
+        "else the 16 bits with the smaller measured error.",
     )
     skip_bad: bool = option(False, "Leave out pictures that cannot be used, and count them, instead of stopping.")
     preflight_workers: int | None = option(
@@ -157,7 +157,7 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
 
     @property
     def views(self) -> int:
-        """How many fixed draws each picture is shown in; 0 draws anew every epoch."""
+        """How many fixed draws each picture is shown in; 0 makes new ones every epoch."""
         return self.trunk_cache_views or self.augmentation_views
 
 

@@ -42,13 +42,13 @@ Given = dict[str, dict[str, Any]]
 @cache
 def keys() -> Mapping[str, Mapping[str, str]]:
     """{heading: {key: its type as it is written in the source}}, the nearest class first."""
-    found: dict[str, dict[str, str]] = {}
+    kinds: dict[str, dict[str, str]] = {}
     for heading, classes in CLASSES.items():
-        of_heading = found.setdefault(heading, {})
+        of_heading = kinds.setdefault(heading, {})
         for file, name in classes:
             for key, kind in _fields(_source(file), name).items():
                 of_heading.setdefault(key, kind)
-    return found
+    return kinds
 
 
 def _source(file: str) -> Path:

@@ -2,7 +2,7 @@
 
 Synthetic programmes are rendered in mono, stereo, 5.1 and 5.1.4 for the measured listener that ships with the package;
 the small Swin that ships with it is fine-tuned in two phases and tested on programmes it never heard. Interrupted, the
-same command continues; finished, it shows the result again (--overwrite true starts anew).
+same command continues; finished, it shows the result again (--overwrite true starts again).
 """
 
 import argparse

@@ -5,7 +5,7 @@ report.html.
     spatial-swin report runs/a runs/b             # comparison on the same test items, with tests
     spatial-swin report runs/a_crossval runs/b_crossval    # comparison fold by fold, with the corrected t
 
-No model is loaded. What is missing or damaged in a run folder is said, and the rest of the report is made; the exit
+No model is loaded. What is missing or damaged in a run folder is named, and the rest of the report is made; the exit
 code is then 1.
 """
 
