@@ -7,9 +7,10 @@ writes, and the others read what it wrote. A start that is refused leaves the fo
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import PartialState
@@ -28,6 +29,7 @@ from spatial_swin.tracking.tracker import Trackers
 
 # What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.
 BEFORE_TRAINING = {".lock", "training.log", "pid"}
+GRID = ("per_device_train_batch_size", "gradient_accumulation_steps")  # with the processes: the global batch
 DYNAMO_KEYS = ("ACCELERATE_DYNAMO_BACKEND", "ACCELERATE_DYNAMO_MODE")  # where TrainingArguments leaves them
 
 
@@ -55,13 +57,14 @@ def prepare(recipe: Recipe, run: RunFolder, samples: Sequence[Sample] | None) ->
     state = PartialState()
     if not state.is_main_process:
         state.wait_for_everyone()
-        return _start(recipe, run, run.read_split(), Trackers())
+        settle_compiler(recipe.trainer)
+        return _start(recipe, run, run.read_split())
     anew = _require_startable(run, recipe)
-    trackers = choose_tracking(recipe, run)
     split = _decide_split(run, recipe, samples, keep=not anew)
     if sentence := settle_compiler(recipe.trainer):
         print(sentence, flush=True)
-    start = _start(recipe, run, split, trackers)
+    start = _start(recipe, run, split)
+    start.trackers = choose_tracking(recipe, run)
     if anew:
         _clear(run)
         start.checkpoint = None
@@ -76,11 +79,11 @@ def prepare(recipe: Recipe, run: RunFolder, samples: Sequence[Sample] | None) ->
     return start
 
 
-def _start(recipe: Recipe, run: RunFolder, split: list[Sample], trackers: Trackers) -> Start:
+def _start(recipe: Recipe, run: RunFolder, split: list[Sample]) -> Start:
     weights = class_weights(recipe, split, class_names_of(split))
     set_seed(recipe.trainer.seed)
     model = swin.build_model(recipe.model, class_names_of(split))
-    return Start(split, model, weights, trackers, checkpoints.last_checkpoint(run.checkpoints))
+    return Start(split, model, weights, checkpoint=checkpoints.last_checkpoint(run.checkpoints))
 
 
 def class_names_of(split: Sequence[Sample]) -> list[str]:
@@ -131,11 +134,50 @@ def _require_startable(run: RunFolder, recipe: Recipe) -> bool:
 def _differences(run: RunFolder, recipe: Recipe) -> list[Problem]:
     """The keys that decide what is computed and have another value than when the run began."""
     before, now = replace(recipe, requested=run.read_recipe()).computed(), recipe.computed()
-    return [
+    problems = [
         Problem(key, f"was {before.get(key)!r} when the run began, is {now.get(key)!r} now", "use the first value")
-        for key in sorted(before.keys() | now.keys())
+        for key in sorted((before.keys() | now.keys()) - set(GRID))
         if before.get(key) != now.get(key)
     ]
+    return problems + _grid_problems(run, recipe, before)
+
+
+def _grid_problems(run: RunFolder, recipe: Recipe, before: Mapping[str, Any]) -> list[Problem]:
+    """Another division of the global batch: free at the end of an epoch, for there all of them have done the same."""
+    known = run.read_environment() if run.environment_file.is_file() else {}
+    batch, accumulation = (int(before.get(key) or 1) for key in GRID)
+    began = Grid(int(known.get("processes", PartialState().num_processes)), batch, accumulation)
+    trainer = recipe.trainer
+    asked = Grid(
+        PartialState().num_processes, trainer.per_device_train_batch_size, trainer.gradient_accumulation_steps
+    )
+    if asked == began:
+        return []
+    if asked.pictures != began.pictures:
+        return [Problem("global batch", f"was {began} when the run began, is {asked} now", "make the products equal")]
+    last = checkpoints.last_checkpoint(run.checkpoints)
+    if last is None or checkpoints.ends_epoch(last):
+        return []
+    what = f"was divided as {began}, is divided as {asked} now, and {last.name} lies within an epoch"
+    return [Problem("global batch", what, "use the first division until the epoch has ended")]
+
+
+class Grid(NamedTuple):
+    """How the pictures of one step are divided."""
+
+    processes: int
+    batch: int
+    accumulation: int
+
+    @property
+    def pictures(self) -> int:
+        return self.processes * self.batch * self.accumulation
+
+    def __str__(self) -> str:
+        return (
+            f"{self.processes} process{'es' if self.processes > 1 else ''} x batch {self.batch} x accumulation "
+            f"{self.accumulation} = {self.pictures} pictures per step"
+        )
 
 
 def _clear(run: RunFolder) -> None:

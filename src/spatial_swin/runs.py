@@ -238,7 +238,10 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for one process; a second one gets RunError. The kernel lets go when the process dies."""
+        """Hold the folder for one process; a second one gets RunError. The kernel lets go when the process dies.
+
+        A folder in which nothing was written meanwhile is removed again.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -254,6 +257,9 @@ class RunFolder:
         try:
             yield
         finally:
+            if [path.name for path in self.path.iterdir()] == [".lock"]:
+                (self.path / ".lock").unlink()
+                self.path.rmdir()
             os.close(handle)
 
     def predictions_file(self, part: str) -> Path:
@@ -298,7 +304,7 @@ class RunFolder:
         return self.read_progress().get("state") if self.progress_file.is_file() else None
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        files.write_json(self.metrics_file, metrics)
+        files.write_json(self.metrics_file, metrics, durable=True)
 
     def read_metrics(self) -> dict[str, Any]:
         return _read_json(self.metrics_file)

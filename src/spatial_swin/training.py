@@ -255,7 +255,6 @@ def environment(trainer: TwoPhaseTrainer) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: version(name) for name in libraries}},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({_processor_name()})",
         "processes": trainer.args.world_size,
-        "global_batch": trainer.get_total_train_batch_size(trainer.args),
         "precision": {"no": "fp32"}.get(used, used),
         "git_revision": git_revision(),
         "host": socket.gethostname(),

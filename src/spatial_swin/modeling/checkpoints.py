@@ -5,6 +5,7 @@ A checkpoint without a seal (of an earlier version, or cut off just before its e
 carries checksums or sizes of its own. No pickle is ever run to find that out.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -46,7 +47,8 @@ def seal(checkpoint: Path, about: Mapping[str, Any]) -> None:
         if path.is_file() and path.name != SEAL
     }
     share(checkpoint)
-    files.write_json(checkpoint / SEAL, {**about, "files": sizes}, durable=True)
+    content = {**about, "files": sizes}
+    files.write_json(checkpoint / SEAL, {**content, "sha256": _digest(content)}, durable=True)
 
 
 def share(folder: Path) -> None:
@@ -58,9 +60,18 @@ def share(folder: Path) -> None:
 
 
 def read_seal(checkpoint: Path) -> dict[str, Any]:
-    """What the seal says; empty for a checkpoint that has none."""
+    """What the seal says; empty for a checkpoint that has none. Raises ValueError when it is not what was written."""
     path = checkpoint / SEAL
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.pop("sha256") != _digest(content):
+        raise ValueError("another checksum than was written")
+    return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def damage(checkpoint: Path) -> str | None:

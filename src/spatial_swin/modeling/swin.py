@@ -237,7 +237,7 @@ def restore(model: Swin, folder: str | Path) -> None:
     """Put the weights saved in `folder` into `model`, every tensor of them.
 
     `save_pretrained` writes legacy names that only `from_pretrained` translates; the Trainer's own
-    `load_state_dict(strict=False)` leaves most of a Swin as it was and says nothing.
+    `load_state_dict(strict=False)` leaves most of a Swin as it was, warns, and goes on.
 
     Raises:
         RunError: the saved labels or shapes are not this model's.
