@@ -171,7 +171,7 @@ def test_training_may_begin_without_a_head(
     run: RunFolder, write_recipe: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lose_the_head(run.model)
-    changes = {"num_train_epochs": 1, "head_only_epochs": 1, "warmup_epochs": 0}
+    changes = {"num_train_epochs": 1, "head_only_epochs": 0, "warmup_epochs": 0}
     recipe = write_recipe(model_name_or_path=str(run.model), **changes)
     assert main(["train", "--config", str(recipe)]) == 0, capsys.readouterr().err
 
