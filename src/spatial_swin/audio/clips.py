@@ -92,7 +92,7 @@ def find_recordings(root: Path) -> tuple[list[Recording], Counter[str]]:
     for path in files.files_below(root):
         inside = path.relative_to(root)
         if path.suffix.lower() not in SOUND_ENDINGS:
-            passed_by[path.suffix.lower() or "no ending"] += len(inside.parts) > 1
+            passed_by[printable(path.suffix.lower()) or "no ending"] += len(inside.parts) > 1
             continue
         if len(inside.parts) < 2:
             raise AudioError(f"{path}: lies beside the class folders; move it to {root}/<class>/{path.name}")

@@ -22,8 +22,7 @@ READABLE = frozenset(
 )  # by libsndfile
 BY_FFMPEG = frozenset([".m4a", ".aac", ".mp4", ".webm", ".wma", ".ac3", ".eac3"])
 HEADERLESS = frozenset({".raw", ".pcm"})
-NOT_READABLE = frozenset({".ac4"})
-SOUND_ENDINGS = READABLE | BY_FFMPEG | HEADERLESS | NOT_READABLE  # what cannot be read of these is said by name
+SOUND_ENDINGS = READABLE | BY_FFMPEG | HEADERLESS | {".ac4"}  # what cannot be read of these is said by name
 LOWEST_SAMPLE_RATE = 32_000  # Hz; below it nothing is left at 16 kHz
 SILENT_PEAK = 1e-4  # -80 dB: nothing but the noise of a converter
 BLOCK = 1 << 16  # frames read at a time

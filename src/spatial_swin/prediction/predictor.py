@@ -20,7 +20,6 @@ from scipy import special
 from spatial_swin.audio.clips import Cut, Recording, clips, judge
 from spatial_swin.audio.drawing import Drawn, Settings, draw
 from spatial_swin.audio.manifest import TILES
-from spatial_swin.audio.sound_files import NOT_READABLE
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.calibration import apply_temperature
@@ -142,7 +141,7 @@ class Predictor(FinishedModel):
         if self.tiles is None:
             return None
         try:
-            duration = soundfile.info(os.fspath(path)).duration
+            duration = soundfile.info(os.fsencode(path)).duration
         except (soundfile.SoundFileError, OSError):
             return None
         seconds = self.tiles.seconds
@@ -178,14 +177,9 @@ def _recording(path: str | os.PathLike[str]) -> Recording:
 
 def _require_good(recording: Recording, cut: Cut) -> None:
     """Raise AudioError with what keeps the recording from being judged; reads every sample once."""
-    if recording.path.suffix.lower() in NOT_READABLE:
-        raise AudioError(f"{recording}: {recording.path.suffix} cannot be read; convert it to WAV or FLAC")
     if not recording.path.is_file():
         raise AudioError(f"{recording}: not found")
-    try:
-        problem = judge(recording, cut)
-    except OSError as error:
-        raise AudioError(f"{recording}: cannot be read ({error.strerror}); copy or export it again") from None
+    problem = judge(recording, cut)
     if problem is not None:
         raise AudioError(str(problem))
 
