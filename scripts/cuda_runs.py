@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from spatial_swin.config import Recipe, load_recipe
 from spatial_swin.modeling import swin
 from spatial_swin.modeling.callbacks import TerminationCallback
+from spatial_swin.preparing import Start
 from spatial_swin.runs import RunFolder
 from spatial_swin.training import Stopped, build_trainer, fine_tune
 
@@ -48,7 +49,8 @@ def scaler(size: Size) -> tuple[list[dict[str, Any]], list[str]]:
         split = make_pictures(folder / "data", 32, 32)
         recipe = tiny_recipe(folder, "run")
         model = swin.build_model(recipe.model, CLASSES)
-        trainer, _ = build_trainer(recipe, RunFolder(recipe.output_dir), split, model)
+        recipe.output_dir.mkdir()
+        trainer = build_trainer(recipe, RunFolder(recipe.output_dir), Start(split, model)).trainer
         if ON == "cpu":
             trainer.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
         weight = trainer.model.classifier.weight
