@@ -201,10 +201,10 @@ def leak_findings(
     crossing = [rows for rows in identical if len({sides[row] for row in rows}) > 1]
     close = [pair for pair in near if sides[pair[0]] != sides[pair[1]]]
     torn = [rows for rows in identical if len({labels[row] for row in rows}) > 1]
-    text = f"no {group_name} is in two parts"
-    if shared:
-        named = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
-        text = f"{len(shared)} of {len(seen)} {group_name} groups are in more than one part: {named}"
+    named = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
+    labelled_twice = "sets of identical pictures with two labels"
+    leak = f"{len(shared)} of {len(seen)} {group_name} groups are in more than one part: {named}"
+    text = leak if shared else f"no {group_name} is in two parts"
     return [
         _counted("groups across parts", shared, text, "divide with --split_by recording (or by programme, listener)"),
         _counted(
@@ -219,12 +219,7 @@ def leak_findings(
             f"pairs of pictures that look the same, but for small differences, across {across}: {len(close)}",
             "look at them in the report; give copies one recording in a manifest, or remove them",
         ),
-        _counted(
-            "one picture, two labels",
-            torn,
-            f"sets of identical pictures with two labels: {len(torn)}",
-            "correct the labels",
-        ),
+        _counted("one picture, two labels", torn, f"{labelled_twice}: {len(torn)}", "correct the labels"),
     ]
 
 
