@@ -3,6 +3,8 @@
 Labels and probabilities go in, matplotlib figures come out.
 """
 
+from functools import partial
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -58,16 +60,9 @@ def confidence_distribution(labels: np.ndarray, probabilities: np.ndarray) -> Fi
         if chosen.any():
             weights = np.full(int(chosen.sum()), 100 / chosen.sum())
             label = f"{name} (n = {chosen.sum()}, median {np.median(confidence[chosen]):.2f})"
-            shares.hist(confidence[chosen], bins=edges, weights=weights, color=look, alpha=0.35, linewidth=0)
-            shares.hist(
-                confidence[chosen],
-                bins=edges,
-                weights=weights,
-                color=look,
-                histtype="step",
-                label=label,
-                linestyle="-" if name == "right" else "--",
-            )
+            draw = partial(shares.hist, confidence[chosen], bins=edges, weights=weights, color=look)
+            draw(alpha=0.35, linewidth=0)
+            draw(histtype="step", label=label, linestyle="-" if name == "right" else "--")
     shares.set(
         title="Confidence of right and wrong", xlabel="confidence", ylabel="percent of the answers", xlim=(0, 1)
     )

@@ -59,15 +59,8 @@ def _number_cells(axes: Axes, values: np.ndarray, pitch: float, darkest: float) 
         if many and value == 0:
             continue
         text = f"{value:.0f}" if many or values.dtype.kind == "i" else f"{value:.1f}"
-        axes.text(
-            column,
-            row,
-            text,
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white" if value > 0.55 * darkest else "black",
-        )
+        ink = "white" if value > 0.55 * darkest else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=ink)
 
 
 def classification_metrics(metrics: dict[str, Any], class_names: list[str]) -> Figure:
