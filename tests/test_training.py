@@ -377,5 +377,5 @@ def test_the_libraries_log_and_draw_bars_again_after_a_run() -> None:
 def test_groups_in_more_than_one_part_are_warned_about_once(
     write_recipe: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fine_tune(load_recipe(write_recipe(num_train_epochs=1, head_only_epochs=1, warmup_epochs=0)))
+    fine_tune(load_recipe(write_recipe(num_train_epochs=1, head_only_epochs=0, warmup_epochs=0)))
     assert capsys.readouterr().out.count("WARNING") == 1
