@@ -128,6 +128,21 @@ def answer(
             f"{path.name}: neither a recording nor a picture by its name; "
             "drop a WAV, FLAC, AIFF, OGG or MP3 file, or a PNG"
         )
+    return _of_recording(predictor, path, on_window, turn, most_seconds)
+
+
+def at_window(predictor: Predictor, given: Answer, number: int, turn: Turn = nullcontext) -> Answer:
+    """The same answer showing window `number`, or the nearest that there is."""
+    number = min(max(number, 0), len(given.starts) - 1)
+    if number == given.shown or given.pictures is None:
+        return given
+    pixels = as_pixels(given.pictures[number], predictor.image_size)
+    return replace(given, shown=number, look=_look(predictor, pixels, turn))
+
+
+def _of_recording(
+    predictor: Predictor, path: Path, on_window: Callable[[], object], turn: Turn, most_seconds: float
+) -> Answer:
     least = _shortest(predictor)
     _require_length(path, least or 0.0, most_seconds)
     pictures = _new_pictures(path)
@@ -155,15 +170,6 @@ def answer(
         notes=_remarks(predictor, timeline.flags),
         pictures=pictures,
     )
-
-
-def at_window(predictor: Predictor, given: Answer, number: int, turn: Turn = nullcontext) -> Answer:
-    """The same answer showing window `number`, or the nearest that there is."""
-    number = min(max(number, 0), len(given.starts) - 1)
-    if number == given.shown or given.pictures is None:
-        return given
-    pixels = as_pixels(given.pictures[number], predictor.image_size)
-    return replace(given, shown=number, look=_look(predictor, pixels, turn))
 
 
 def _of_picture(predictor: Predictor, path: Path, turn: Turn) -> Answer:

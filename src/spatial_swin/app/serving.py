@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spatial_swin.app.guard import NOWHERE_ELSE, Guard, own_hosts
 from spatial_swin.app.page import Page, build_page, style_sheet, theme
@@ -32,21 +33,9 @@ def serve(
     Raises:
         SpatialSwinError: the port is taken, or the host is not one of this machine.
     """
-    from starlette.middleware import Middleware
-
     _no_proxy_to_ourselves()
     _end_by_sigterm()
-    listed = frozenset(name.lower() for name in allowed_hosts)
-    in_space = "SPACE_ID" in os.environ  # there the Hub's own proxy stands before us, and its page frames ours
-    guard = Middleware(
-        Guard,
-        hosts=frozenset() if in_space else own_hosts(host) | listed,
-        listed=listed,
-        tunnel=TUNNEL if share else "",
-        policy="" if in_space or share else NOWHERE_ELSE,
-        most_bytes=page.limits.bytes,
-        leave=page.turns.leave,
-    )
+    guard = _guard(page, host, frozenset(name.lower() for name in allowed_hosts), share)
     try:
         _, local, _ = page.blocks.queue(max_size=page.turns.most * 4).launch(
             server_name=host,
@@ -72,6 +61,22 @@ def serve(
             f"the page cannot be served at {host} ({reason}); choose another --port or --host"
         ) from None
     return local
+
+
+def _guard(page: Page, host: str | None, listed: frozenset[str], share: bool) -> Any:
+    """Our guard as a Starlette middleware, with what it lets through."""
+    from starlette.middleware import Middleware
+
+    in_space = "SPACE_ID" in os.environ  # there the Hub's own proxy stands before us, and its page frames ours
+    return Middleware(
+        Guard,
+        hosts=frozenset() if in_space else own_hosts(host) | listed,
+        listed=listed,
+        tunnel=TUNNEL if share else "",
+        policy="" if in_space or share else NOWHERE_ELSE,
+        most_bytes=page.limits.bytes,
+        leave=page.turns.leave,
+    )
 
 
 def _free_port(host: str | None) -> int:
