@@ -1,5 +1,6 @@
 """The run folder reads back what it wrote, and a damaged file is named with its line."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -176,3 +177,34 @@ def test_the_lock_keeps_another_process_out_and_ends_with_its_holder(tmp_path: P
 def test_reading_a_run_needs_no_torch() -> None:
     code = "import sys, spatial_swin.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_lock_leaves_nothing_behind_where_nothing_was_written(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "new").lock():
+        assert (tmp_path / "new" / ".lock").is_file()
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "mine").mkdir()
+    with RunFolder(tmp_path / "mine").lock():
+        pass
+    assert list((tmp_path / "mine").iterdir()) == [], "a folder that was there stays"
+
+
+def test_a_lock_whose_file_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holder before us removes the file between our opening and our locking it."""
+    real, opened = os.open, []
+
+    def open_and_lose(path: Path, *rest: int) -> int:
+        handle = real(path, *rest)
+        opened.append(handle)
+        if len(opened) == 1:
+            Path(path).unlink()
+        return handle
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", open_and_lose)
+        lock = RunFolder(tmp_path).lock()
+        lock.__enter__()
+    assert len(opened) == 2
+    with pytest.raises(RunError, match="another process"), RunFolder(tmp_path).lock():
+        pass
+    lock.__exit__(None, None, None)

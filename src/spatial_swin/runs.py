@@ -18,7 +18,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -240,27 +240,44 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Hold the folder for one process; a second one gets RunError. The kernel lets go when the process dies.
 
-        A folder in which nothing was written meanwhile is removed again.
+        A lock, and a folder made for it, in which nothing was written meanwhile are removed again.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written ({error.strerror}); choose another --output_dir") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise RunError(
-                f"{self.path}: another process is using this run folder; wait for it or choose another --output_dir"
-            ) from None
+        made = not self.path.exists()
+        handle = self._locked()
         try:
             yield
         finally:
-            if [path.name for path in self.path.iterdir()] == [".lock"]:
-                (self.path / ".lock").unlink()
-                self.path.rmdir()
+            with suppress(OSError):  # somebody else writes here: then it stays
+                if [path.name for path in self.path.iterdir()] == [".lock"]:
+                    (self.path / ".lock").unlink()
+                    if made:
+                        self.path.rmdir()
             os.close(handle)
+
+    def _locked(self) -> int:
+        """A descriptor that holds the lock. Raises RunError when another process has it, or nothing can be written."""
+        file = self.path / ".lock"
+        while True:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError as error:
+                raise RunError(
+                    f"{self.path}: cannot be written ({error.strerror}); choose another --output_dir"
+                ) from None
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(handle), os.stat(file)):
+                    return handle
+            except BlockingIOError:
+                os.close(handle)
+                raise RunError(
+                    f"{self.path}: another process is using this run folder; wait for it or choose another "
+                    "--output_dir"
+                ) from None
+            except FileNotFoundError:
+                pass
+            os.close(handle)  # its holder removed the file between our opening and our locking it: once more
 
     def predictions_file(self, part: str) -> Path:
         return self.path / "predictions" / f"{part}.csv"

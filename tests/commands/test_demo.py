@@ -58,8 +58,8 @@ def test_no_write_permission_is_one_sentence(tmp_path: Path, capsys: pytest.Capt
 def test_second_demo_at_the_same_time_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with RunFolder(tmp_path).lock():
         assert main(["demo", "--output_dir", str(tmp_path)]) == 1
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
     assert "another process is using this run folder" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def demo(folder: Path) -> subprocess.Popen[str]:
