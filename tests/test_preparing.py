@@ -88,12 +88,12 @@ def test_a_refused_start_leaves_nothing_and_the_corrected_one_begins(
         fine_tune(recipe)
     assert not recipe.output_dir.exists()
     hurt.unlink(missing_ok=True)
-    short = {"num_train_epochs": 1, "head_only_epochs": 1, "warmup_epochs": 0}
+    short = {"num_train_epochs": 1, "head_only_epochs": 0, "warmup_epochs": 0}
     assert fine_tune(load_recipe(write_recipe(**short))).state() == "finished"
 
 
 def test_a_run_without_a_checkpoint_may_begin_anew_with_another_recipe(write_recipe: Write) -> None:
-    short = {"num_train_epochs": 1, "head_only_epochs": 1, "warmup_epochs": 0}
+    short = {"num_train_epochs": 1, "head_only_epochs": 0, "warmup_epochs": 0}
     begun = load_recipe(write_recipe())
     begun.output_dir.mkdir(parents=True)
     RunFolder(begun.output_dir).write_recipe(begun.requested)  # as earlier versions left it

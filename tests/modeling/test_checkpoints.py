@@ -103,7 +103,7 @@ def test_a_checkpoint_and_the_model_have_the_mode_that_the_umask_gives(
 ) -> None:
     before = os.umask(0o027)
     try:
-        run = fine_tune(load_recipe(write_recipe(num_train_epochs=1, head_only_epochs=1, warmup_epochs=0)))
+        run = fine_tune(load_recipe(write_recipe(num_train_epochs=1, head_only_epochs=0, warmup_epochs=0)))
     finally:
         os.umask(before)
     written = [*run.model.iterdir(), *checkpoints.checkpoints_in(run.checkpoints)[-1].iterdir(), run.metrics_file]
@@ -129,7 +129,7 @@ def test_all_is_on_the_disk_before_the_run_is_called_finished(
 
     monkeypatch.setattr(os, "fsync", note)
     monkeypatch.setattr(RunFolder, "write_progress", progress)
-    assert fine_tune(load_recipe(write_recipe(num_train_epochs=1, head_only_epochs=1, warmup_epochs=0))).state()
+    assert fine_tune(load_recipe(write_recipe(num_train_epochs=1, head_only_epochs=0, warmup_epochs=0))).state()
 
 
 def with_accuracies(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
