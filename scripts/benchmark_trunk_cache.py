@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--full_batch", type=int, default=2, help="of full fine-tuning, which may not fit otherwise")
     parser.add_argument("--rounds", type=int, default=6, help="rounds to count, after one that is not")
-    parser.add_argument("--steps_cached", type=int, default=4, help="cached steps a round, timed together")
+    parser.add_argument("--steps_cached", type=int, default=4, help="cached steps per round, timed together")
     parser.add_argument("--pictures", type=int, default=64, help="noise pictures to fill the cache with")
     parser.add_argument("--workers", type=int, default=0, help="of the loaders")
     parser.add_argument("--tuning", choices=("true", "false"), default="false")
@@ -210,7 +210,7 @@ def evaluation(trainer: Any) -> Callable[[], None]:
 def peak_shares(
     trainer: Any, recipe: Recipe, options: argparse.Namespace, step_rate: float, filling: dict[str, Any]
 ) -> dict[str, Any]:
-    """Floating-point operations a second as torch counts them, over those of a large product in the same precision."""
+    """Floating-point operations per second as torch counts them, over those of a large product in that precision."""
     dtype = DTYPES.get(recipe.precision, torch.float32)
     peak = matrix_peak(dtype, 8192 if ON == "cuda" else 2048, 10)
     cut, size = forward.cut_stage(recipe.model), options.image_size

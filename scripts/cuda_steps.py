@@ -1,6 +1,6 @@
 """Training steps of Swin for `measure_cuda.py`: by phase, precision, compiler, attention kernel and batch.
 
-In goes the size to measure at; out come rows of a table. A step is forward, backward, clipping and AdamW on a
+The size to measure at goes in, rows of a table come out. A step is forward, backward, clipping and AdamW on a
 normalised batch that is on the device already, with random weights: the loader is measured elsewhere.
 """
 

@@ -49,7 +49,7 @@ SWIN_BASE_384: dict[str, Any] = {
     "window_size": 12,
 }
 
-Side = tuple[Callable[[], object], int, int]  # a step, its pictures a turn, steps a turn
+Side = tuple[Callable[[], object], int, int]  # a step, its pictures per turn, steps per turn
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
@@ -101,7 +101,7 @@ def spread(values: Any, unit: str, scale: float = 1.0) -> str:
 
 
 def matrix_peak(dtype: torch.dtype, size: int = 8192, repeats: int = 20) -> float:
-    """Floating-point operations a second of a large product of random matrices: the peak to compare with."""
+    """Floating-point operations per second of a large product of random matrices: the peak to compare with."""
     a, b = (torch.randn(size, size, device=ON).to(dtype) for _ in range(2))
     return 2 * size**3 / float(np.mean(seconds_of(lambda: a @ b, repeats, warm_up=3)))
 

@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it with $here and $root set: finds $python, and tells the commands how they were called.
+# Sourced by the scripts beside it with $here and $root set: finds $python, and lets the commands know how they were called.
 for python in "${PYTHON:-}" "$root/.venv/bin/python" "$(command -v python || true)" "$(command -v python3 || true)"; do
   [ -n "$python" ] && [ -x "$(command -v "$python" || true)" ] && break
 done

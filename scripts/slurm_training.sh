@@ -8,10 +8,10 @@
 #SBATCH --signal=TERM@300
 #SBATCH --output=slurm_%j.log
 #
-# One training on the nodes of a SLURM job, one process a GPU; submit it from the checkout:
+# One training on the nodes of a SLURM job, one process per GPU; submit it from the checkout:
 #
 #   sbatch scripts/slurm_training.sh recipes/swin-base-384/spatial_audio.yaml --data_dir /shared/data --output_dir /shared/runs/first
-#   sbatch --nodes=1 --gpus-per-node=1 scripts/slurm_training.sh ...        any #SBATCH line above can be set so
+#   sbatch --nodes=1 --gpus-per-node=1 scripts/slurm_training.sh ...        any #SBATCH line above can be set like this
 #   bash scripts/monitor_training.sh /shared/runs/first                     watch it from the login node
 #   scancel --signal=TERM JOBID                                             stop it with a checkpoint
 #

@@ -59,14 +59,14 @@ def main() -> None:
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     parser.add_argument("--variants", nargs="+", choices=TITLES, default=list(TITLES))
-    parser.add_argument("--programmes", type=int, default=300, help="of a seed: the demo's (300)")
+    parser.add_argument("--programmes", type=int, default=300, help="per seed: the demo's (300)")
     parser.add_argument(
         "--many", type=int, default=600, help="programmes where there are many: 65 %% to train on (600)"
     )
     parser.add_argument("--scratch_epochs", type=int, default=9, help="epochs of (c) that take as long as (a)")
     parser.add_argument("--many_scratch_epochs", type=int, default=3, help="the same with many programmes")
     parser.add_argument("--hrtf", type=Path, help="folder of SOFA files of listeners that training never heard")
-    parser.add_argument("--unheard", type=int, default=80, help="programmes for them, a seed")
+    parser.add_argument("--unheard", type=int, default=80, help="programmes for them, per seed")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of a training")
     options = parser.parse_args()

@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data_dir", help="the demo's pictures")
     parser.add_argument("--output_dir", type=Path, default=Path("views"))
-    parser.add_argument("--views", type=int, nargs="+", default=[1, 2, 4, 8, 16, ANEW], help="0: a new draw an epoch")
+    parser.add_argument("--views", type=int, nargs="+", default=[1, 2, 4, 8, 16, ANEW], help="0: a new draw per epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--config", type=Path, default=None, help="another recipe than the demo's")
     options, overrides = parser.parse_known_args()

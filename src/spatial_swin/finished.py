@@ -168,7 +168,7 @@ def _class_names(file: Path, labels: Any) -> list[str]:
 
 
 def _normalisation(file: Path, side: int) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation. Raises RunError when the processor does otherwise than this program."""
+    """Mean and standard deviation. Raises RunError when the processor differs from this program."""
     stored = _read_json(file)
     kind = stored.get("image_processor_type")
     if kind not in PROCESSORS:
@@ -186,7 +186,7 @@ def _normalisation(file: Path, side: int) -> tuple[list[float], list[float]]:
     ]
     if others or stored.get("do_center_crop"):
         raise RunError(
-            f"{file}: this processor treats pictures otherwise than this program does: "
+            f"{file}: this processor does not treat pictures as this program does: "
             f"{', '.join(others) or 'it crops'}; use transformers' own pipeline for this model"
         )
     try:

@@ -12,7 +12,7 @@ def head(predictor: Predictor, title: str, name: str, limits: str) -> str:
         f'<div class="ss-head"><h1>{escape(title)}</h1>'
         "<p>Drop a binaural recording (two channels, for headphones): WAV, FLAC, AIFF, OGG or MP3, 32 kHz or more, "
         f"at most {escape(limits)}. "
-        f"The model tells apart {layouts}.</p>"
+        f"The model distinguishes {layouts}.</p>"
         f'<p class="ss-model">Model {escape(name)}, pictures of {predictor.image_size} × {predictor.image_size}. '
         "The file stays on the machine that serves this page, and is removed there once it is judged.</p></div>"
     )

@@ -40,7 +40,7 @@ class BadSound(AudioError):
 
 @dataclass(frozen=True)
 class Sound:
-    """An open file: sample_rate in Hz; frames as its header says, None where only decoding tells; blocks float32
+    """An open file: sample_rate in Hz; frames as its header says, None where only decoding shows them; blocks float32
     [frames, channels], to be read once."""
 
     where: str

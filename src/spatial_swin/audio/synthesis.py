@@ -69,7 +69,7 @@ def energy_shares(stems: tuple[Stem, ...] | list[Stem]) -> dict[str, float]:
 
 
 def _shared_out(draw: Draw, stems: list[Stem]) -> tuple[Stem, ...]:
-    """The stems with one gain a group, so that around and above have drawn shares of the energy."""
+    """The stems with one gain per group, so that around and above have drawn shares of the energy."""
     around, above = draw.uniform(0.13, 0.45), draw.uniform(0.13, 0.4)
     wanted = {FRONT: 1 - around - above, AROUND: around, ABOVE: above}
     drawn = energy_shares(stems)

@@ -129,7 +129,7 @@ def class_means(labels: np.ndarray, values: np.ndarray, classes: int) -> np.ndar
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> RankCorrelation:
-    """Spearman's rho of two values a region (scipy's, ties share their mean rank), with the number of regions."""
+    """Spearman's rho of two values per region (scipy's, ties share their mean rank), with the number of regions."""
     known = np.isfinite(first) & np.isfinite(second)
     n = int(known.sum())
     if n < 3:

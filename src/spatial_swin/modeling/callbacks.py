@@ -84,7 +84,7 @@ class PatienceCallback(TrainerBound):
 
 
 class DiaryCallback(TrainerBound):
-    """Writes history.csv, confusion/ and progress.json; tells each epoch to `console` in one line."""
+    """Writes history.csv, confusion/ and progress.json; has `console` print each epoch in one line."""
 
     def __init__(self, recipe: Recipe, run: RunFolder, metrics: LayoutMetrics, console: "ConsoleCallback") -> None:
         super().__init__(recipe)
@@ -209,7 +209,7 @@ class DiaryCallback(TrainerBound):
 
 
 class ConsoleCallback(TrainerBound):
-    """One line an epoch and, on a terminal, a bar within it."""
+    """One line per epoch and, on a terminal, a bar within it."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe)

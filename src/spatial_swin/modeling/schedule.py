@@ -1,4 +1,4 @@
-"""Named parameter groups, one learning-rate schedule a group, and the phase of an epoch.
+"""Named parameter groups, one learning-rate schedule per group, and the phase of an epoch.
 
 Pure functions and plain data: which parameters go together (head or backbone, with decay or without), and by what
 factor a group's peak rate is multiplied at a step. Nothing here steps an optimizer.
@@ -70,7 +70,7 @@ def cosine_factor(step: int, warmup_steps: int, total_steps: int, floor: float) 
 def cosine_schedule(
     optimizer: torch.optim.Optimizer, warmup_steps: int, total_steps: int, minimum_rate: float
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """One cosine a group, each with its own floor, so that every group ends at the same `minimum_rate`."""
+    """One cosine per group, each with its own floor, so that every group ends at the same `minimum_rate`."""
     factors: list[Callable[[int], float]] = [
         partial(cosine_factor, warmup_steps=warmup_steps, total_steps=total_steps, floor=minimum_rate / group["lr"])
         for group in optimizer.param_groups

@@ -1,6 +1,6 @@
 """Build a Swin for classification from a name or a folder, and tell its stages apart.
 
-In goes the recipe's Model part and the class names, out comes a model in float32 whose head fits the classes. The
+The recipe's Model part and the class names go in, a model in float32 whose head fits the classes comes out. The
 terms: stages 1 to 4 are the encoder's layers, the final layer norm belongs to stage 4, `TRUNK_ROOT` (stage 0) is the
 patch embedding, the head is the classifier. Nothing here trains or reads data.
 """

@@ -174,9 +174,7 @@ def _about(evidence: Evidence, base: str | None) -> str:
         f"{name} ({title})" if (title := title_of(name)) != name else name for name in evidence.class_names
     )
     begun = base or shown_value(evidence.key("Model", "model_name_or_path", "unknown weights"))
-    text = (
-        f"A Swin transformer for image classification, begun from {begun}, that tells these classes apart: {classes}."
-    )
+    text = f"A Swin transformer for image classification, begun from {begun}, to distinguish these classes: {classes}."
     if set(evidence.class_names) <= LAYOUTS.keys():
         text += " The classes are loudspeaker layouts that a binaural recording can have been mixed for."
     if size := evidence.key("Model", "image_size"):

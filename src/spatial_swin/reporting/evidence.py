@@ -228,7 +228,7 @@ def split_warnings(samples: list[Sample], examples: bool = True) -> list[str]:
 
 
 def confounds(samples: list[Sample]) -> list[str]:
-    """Factors whose value tells the class of most test items, so that a model need not listen to tell it too."""
+    """Factors whose value gives away the class of most test items, so that a model need not listen to know it."""
     warnings = []
     classes = {sample.label for sample in samples}
     for name in breakdown_factors(samples):

@@ -1,4 +1,4 @@
-"""Which classes are told apart: confusion matrix, per-class metrics with intervals, ROC and PR curves.
+"""Which classes are distinguished: confusion matrix, per-class metrics with intervals, ROC and PR curves.
 
 Predictions and the summary of `evaluation.metrics` go in, matplotlib figures come out. 2 to 100 classes.
 """

@@ -83,13 +83,13 @@ def find_pictures(data_dir: Path, samples: Sequence[Sample], wanted: Sequence[st
 
 
 def gallery_choice(rows: Sequence[Confused]) -> list[list[Confused]]:
-    """Up to PAIRS lists, one a pair of classes, of up to PER_PAIR wrong answers: what the gallery shows."""
+    """Up to PAIRS lists, one per pair of classes, of up to PER_PAIR wrong answers: what the gallery shows."""
     pairs = list(dict.fromkeys((row.true, row.predicted) for row in rows))[:PAIRS]
     return [[row for row in rows if (row.true, row.predicted) == pair][:PER_PAIR] for pair in pairs]
 
 
 def most_confused(chosen: Sequence[Sequence[Confused]], pictures: dict[str, Path]) -> Figure:
-    """One row of pictures a pair of classes, each with its file name and the probabilities."""
+    """One row of pictures per pair of classes, each with its file name and the probabilities."""
     side, title, caption = 1.46, 0.3, 0.62  # inches; laid out by hand, for captions belong to no axes
     row_height = title + side + caption
     width, height = style.PAGE_WIDTH, row_height * len(chosen)
@@ -163,7 +163,7 @@ def comparable(rows: Sequence[FactorRow]) -> list[str]:
 
 
 def factor_breakdown(rows: Sequence[FactorRow], overall: float) -> Figure:
-    """Accuracy by value, one panel a factor; long factors show their worst values only and say so.
+    """Accuracy by value, one panel per factor; long factors show their worst values only and say so.
 
     Factors with one value are left out; at least one must have more (`comparable`).
     """

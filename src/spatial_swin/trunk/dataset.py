@@ -1,8 +1,8 @@
 """Training data from the trunk cache: rows of stored trunk output, each asked for in the view that an epoch shows.
 
 The sampler (`data.views.ViewSampler`) runs in the training process and knows the epoch; the dataset runs on workers
-and knows nothing of time. So nothing has to be told to workers that live through many epochs, and a resumed run reads
-what the whole one would have read.
+and knows nothing of time. So workers that live through many epochs need no messages, and a resumed run reads what the
+whole one would have read.
 """
 
 from collections.abc import Mapping, Sequence

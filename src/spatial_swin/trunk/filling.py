@@ -1,7 +1,7 @@
 """Compute what the trunk cache lacks, and write it: each process its share, a picture's views together.
 
-In go jobs (a picture and its missing views), out come shards in the stores. SIGTERM ends it after the batch in hand,
-with everything computed so far on disk; after kill -9 at most the last minute's work is done again.
+It takes jobs (a picture and its missing views) and writes shards to the stores. SIGTERM ends it after the current
+batch, with everything computed so far on disk; after kill -9 at most the last minute's work is done again.
 """
 
 import signal
@@ -150,7 +150,7 @@ class _Pictures(Dataset[tuple[torch.Tensor, int]]):
 
 @contextmanager
 def _termination() -> Iterator[Callable[[], bool]]:
-    """Note SIGTERM instead of dying of it; yields a function that tells whether it came."""
+    """Note SIGTERM instead of dying of it; yields a function that says whether it came."""
     signalled: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

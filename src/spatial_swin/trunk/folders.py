@@ -107,15 +107,15 @@ def describe_store(folder: Path) -> StoreSummary:
 
 def store_table(stores: Sequence[Path]) -> str:
     """One line per store, and their sum."""
-    found = [describe_store(store) for store in stores]
+    summaries = [describe_store(store) for store in stores]
     rows = [("store", "model", "training begins at", "stored", "draws", "outputs", "GB", "last used")]
     rows += [
         (s.name[:12], s.model, s.cut, s.stored, s.draws, f"{s.entries:,}", f"{s.size / 1e9:.2f}", s.used)
-        for s in found
+        for s in summaries
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    total = sum(summary.size for summary in found) / 1e9
+    total = sum(summary.size for summary in summaries) / 1e9
     return "\n".join([*lines, f"\n{len(stores)} stores, {total:.2f} GB in {stores[0].parent}"])
 
 

@@ -1,8 +1,8 @@
 """The stores that one run needs: which trunk, which pictures, which draws, in which precision.
 
-In go a built Trainer and its recipe, out come the stores of the trunk cache that fit them, and which of their entries
-the run needs. All that the numbers depend on stands in a store's key, here and nowhere else: what differs in anything
-is another store. Nothing is computed here but the output of a few pictures, to choose the storage precision with.
+From a built Trainer and its recipe come the stores of the trunk cache that fit them, and which of their entries the
+run needs. All that the numbers depend on is in a store's key, here and nowhere else: any difference makes another
+store. Nothing is computed here but the output of a few pictures, to choose the storage precision.
 """
 
 import ast
@@ -69,7 +69,7 @@ class TrunkCache:
 def open_cache(
     trainer: TwoPhaseTrainer, recipe: Recipe, cut: int, members: Sequence[Sample], dataset: Any
 ) -> TrunkCache:
-    """The stores of this trunk, precision and augmentation; a few pictures tell the shape and the precision."""
+    """The stores of this trunk, precision and augmentation; a few pictures give the shape and the precision."""
     first = sorted(range(len(members)), key=lambda row: members[row].sha256)[:PROBED]
     pixels = torch.stack([dataset[row]["pixel_values"] for row in first]).to(trainer.args.device)
     output = compute(trainer, cut, pixels, [], None)

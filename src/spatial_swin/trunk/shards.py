@@ -1,8 +1,8 @@
 """One shard of the trunk cache: some arrays in one raw file that is mapped into memory, and an index beside it.
 
-In go entries (a picture's SHA-256 and a view) with their arrays, out come a `<name>.bin` and a `<name>.json`, each
-written under another name, synchronised and moved into place, the index last: a shard without an index was cut off
-and counts for nothing. The checksum covers the store's name, the entries and the numbers, so that neither a flipped
+Entries (a picture's SHA-256 and a view) with their arrays become a `<name>.bin` and a `<name>.json`, each written
+under another name, synchronised and moved into place, the index last: a shard without an index was cut off and counts
+for nothing. The checksum covers the store's name, the entries and the numbers, so that neither a flipped
 byte nor a shard from another store is ever taken for good. Nothing here knows models or pictures.
 """
 
@@ -32,7 +32,7 @@ class DamagedShard(Exception):
 
 @dataclass(frozen=True)
 class Shard:
-    """A whole shard, as its index tells: entry k is row k of the array [len(entries), *shape] in `file`."""
+    """A whole shard, as its index describes it: entry k is row k of the array [len(entries), *shape] in `file`."""
 
     file: Path
     store: str
@@ -56,7 +56,7 @@ class Shard:
 
 
 def write_shard(folder: Path, store: str, entries: Sequence[Entry], array: np.ndarray) -> Shard:
-    """Write `array` [N, ...], one row an entry, as a new shard. Raises OSError; nothing half-written stays."""
+    """Write `array` [N, ...], one row per entry, as a new shard. Raises OSError; nothing half-written stays."""
     assert len(entries) == len(array) > 0
     array = np.ascontiguousarray(array)
     file = folder / f"{uuid.uuid4().hex}.bin"
@@ -87,7 +87,7 @@ def _write_synchronised(path: Path, content: memoryview) -> None:
 
 
 def read_index(path: Path, store: str) -> Shard:
-    """The shard that the index at `path` tells of. Raises DamagedShard when it is not readable or of another store."""
+    """The shard that the index at `path` describes. Raises DamagedShard where it is unreadable or of another store."""
     try:
         index = json.loads(path.read_text())
         entries = tuple((str(sha256), int(view)) for sha256, view in index["entries"])

@@ -69,12 +69,12 @@ class TrunkStore:
         With `verify` every shard that holds one is read and compared with its checksum, and what is damaged or of
         another store is removed with a warning, so that it is computed again.
         """
-        found: dict[Entry, Place] = {}
+        places: dict[Entry, Place] = {}
         for shard in self._shards(set(wanted), verify):
             for row, entry in enumerate(shard.entries):
                 if entry in wanted:
-                    found.setdefault(entry, Place(shard, row))
-        return found
+                    places.setdefault(entry, Place(shard, row))
+        return places
 
     def _shards(self, wanted: set[Entry], verify: bool) -> Iterator[Shard]:
         needed = []

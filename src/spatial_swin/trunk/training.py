@@ -1,9 +1,9 @@
 """Let a Trainer train from the trunk cache: fill what is missing, then hand it stored output instead of pictures.
 
-In goes a built Trainer with its pictures, out comes the same Trainer with datasets of stored trunk output and a model
-that accepts it. Training pictures are stored in every view, validation pictures plain; predictions at the end of the
-run are made from pictures by the ordinary model, so no figure of a report rests on what is stored. A second run that
-needs the same waits until the first has computed it, and reuses it.
+A built Trainer comes with its pictures and leaves with datasets of stored trunk output and a model that accepts it.
+Training pictures are stored in every view, validation pictures plain; predictions at the end of the run are made from
+pictures by the ordinary model, so no figure of a report rests on what is stored. A second run that needs the same
+waits until the first has computed it, and reuses it.
 """
 
 import time
@@ -88,20 +88,20 @@ def _trunk_check(trainer: TwoPhaseTrainer, cut: int, fingerprint: str) -> Callab
 def _take_turn(trainer: TwoPhaseTrainer, store: TrunkStore) -> int | None:
     """Wait until no other run fills the store; the lock in the main process, None in the others once that has it.
 
-    They ask one another again and again, because no collective call may last as long as another run's filling.
+    They ask each other again and again, because no collective call may last as long as another run's filling.
     """
-    told, lock = False, None
+    announced, lock = False, None
     while True:
         if trainer.is_world_process_zero():
             lock = store.try_filling()
         mine = torch.tensor(float(lock is not None), device=trainer.args.device)
         if trainer.accelerator.reduce(mine, reduction="sum").item() > 0:
             return lock
-        if trainer.is_world_process_zero() and not told:
+        if trainer.is_world_process_zero() and not announced:
             print(
                 f"trunk cache: another run is filling {store.folder}; waiting, to reuse what it computes", flush=True
             )
-            told = True
+            announced = True
         time.sleep(WAIT)
 
 
@@ -181,13 +181,13 @@ def _use(
     """Replace the Trainer's pictures by stored output."""
     places: dict[Entry, Place] = {}
     for store, entries in wanted.items():
-        found = store.places(entries, verify=False)
-        if len(found) < len(entries):
+        present = store.places(entries, verify=False)
+        if len(present) < len(entries):
             raise RunError(
-                f"trunk cache: {len(entries) - len(found):,} of {len(entries):,} outputs are not in {store.folder}; "
+                f"trunk cache: {len(entries) - len(present):,} of {len(entries):,} outputs are not in {store.folder}; "
                 "if the processes run on several machines, choose a trunk_cache_dir that all of them see"
             )
-        places |= found
+        places |= present
     index = {name: number for number, name in enumerate(class_names)}
     made = [
         TrunkDataset(
