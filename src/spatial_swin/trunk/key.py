@@ -88,12 +88,7 @@ def open_cache(
         "computed": str(output.dtype),
         "stored": stored,
         "device": trainer.args.device.type,
-        "versions": {
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "kornia": kornia.__version__,
-            "pillow": PIL.__version__,
-        },
+        "versions": {m.__name__: m.__version__ for m in (torch, transformers, kornia)} | {"pillow": PIL.__version__},
         "code": _code(pictures, forward),
         "draws": None,
     }

@@ -11,7 +11,7 @@ import os
 import uuid
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,11 +49,6 @@ class Shard:
     def size(self) -> int:
         return len(self.entries) * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
-    def remove(self) -> None:
-        """Index first: without it the shard is gone."""
-        self.index.unlink(missing_ok=True)
-        self.file.unlink(missing_ok=True)
-
 
 def write_shard(folder: Path, store: str, entries: Sequence[Entry], array: np.ndarray) -> Shard:
     """Write `array` [N, ...], one row per entry, as a new shard. Raises OSError; nothing half-written stays."""
@@ -65,13 +60,13 @@ def write_shard(folder: Path, store: str, entries: Sequence[Entry], array: np.nd
     _write_synchronised(file, _bytes_of(array))
     index = {
         "store": store,
-        "entries": [list(entry) for entry in entries],
-        "shape": list(shard.shape),
+        "entries": shard.entries,
+        "shape": shard.shape,
         "dtype": shard.dtype,
         "checksum": checksum,
     }
     _write_synchronised(shard.index, memoryview(json.dumps(index).encode()))
-    return Shard(file, store, shard.entries, shard.shape, shard.dtype, checksum)
+    return replace(shard, checksum=checksum)
 
 
 def _write_synchronised(path: Path, content: memoryview) -> None:
@@ -108,9 +103,8 @@ def check(shard: Shard) -> None:
         raise DamagedShard(f"not readable ({error.strerror})") from None
     if size != shard.size or not shard.entries:
         raise DamagedShard(f"holds {size} bytes, {shard.size} were written")
-    if _checksum(shard, np.memmap(shard.file, shard.dtype, "r", shape=(len(shard.entries), *shard.shape))) != (
-        shard.checksum
-    ):
+    content = np.memmap(shard.file, shard.dtype, "r", shape=(len(shard.entries), *shard.shape))
+    if _checksum(shard, content) != shard.checksum:
         raise DamagedShard("the checksum is another")
 
 
@@ -120,7 +114,7 @@ def _bytes_of(array: np.ndarray) -> memoryview:
 
 def _checksum(shard: Shard, array: np.ndarray) -> int:
     """CRC-32 of the store's name, the entries, the shape and the numbers; it lets other threads run meanwhile."""
-    about = json.dumps([shard.store, [list(entry) for entry in shard.entries], list(shard.shape), shard.dtype])
+    about = json.dumps([shard.store, shard.entries, shard.shape, shard.dtype])
     checksum = zlib.crc32(about.encode())
     content = _bytes_of(array)
     for start in range(0, len(content), CHECKED_AT_ONCE):

@@ -193,11 +193,9 @@ def require_room(
     if new <= room:
         return
     fitting = max((v for v in range(views) if entry_bytes * sum(view < v for _, view in missing) <= room), default=0)
-    limit = (
-        f"only {free / 1e9:.2f} GB are free on its disk"
-        if free < max_gb * 1e9 - held
-        else f"trunk_cache_max_gb is {max_gb:g}"
-    )
+    limit = f"trunk_cache_max_gb is {max_gb:g}"
+    if free < max_gb * 1e9 - held:
+        limit = f"only {free / 1e9:.2f} GB are free on its disk"
     advice = f"{fitting} views would fit" if fitting else "not even one view would fit"
     raise RunError(
         f"trunk cache: {pictures} pictures in {views} views need {new / 1e9:.2f} GB more in {root}, which holds "

@@ -7,8 +7,9 @@ waits until the first has computed it, and reuses it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 
@@ -67,22 +68,18 @@ def train_from_cache(
                 trainer.accelerator.wait_for_everyone()
         _use(trainer, cache, parts, class_names, wanted)
         forward.accept_trunk(model, cut, cache.computed)
-        trainer.check_restored = _trunk_check(trainer, cut, cache.plain.key["trunk"])
+        trainer.check_restored = partial(_require_trunk, trainer, cut, cache.plain.key["trunk"])
         kept = using.pop_all()
     return kept
 
 
-def _trunk_check(trainer: TwoPhaseTrainer, cut: int, fingerprint: str) -> Callable[[str], None]:
-    """What refuses a checkpoint whose frozen stages are not those that were stored."""
-
-    def check(checkpoint: str) -> None:
-        if forward.trunk_fingerprint(trainer.model, cut) != fingerprint:
-            raise RunError(
-                f"{checkpoint}: its frozen stages are no longer those of {trainer.recipe.model.model_name_or_path}; "
-                "continue with the model the run began with, or choose a new --output_dir"
-            )
-
-    return check
+def _require_trunk(trainer: TwoPhaseTrainer, cut: int, fingerprint: str, checkpoint: str) -> None:
+    """Refuse a checkpoint, just loaded, whose frozen stages are not those that were stored."""
+    if forward.trunk_fingerprint(trainer.model, cut) != fingerprint:
+        raise RunError(
+            f"{checkpoint}: its frozen stages are no longer those of {trainer.recipe.model.model_name_or_path}; "
+            "continue with the model the run began with, or choose a new --output_dir"
+        )
 
 
 def _take_turn(trainer: TwoPhaseTrainer, store: TrunkStore) -> int | None:
@@ -115,18 +112,13 @@ def _announce(
     """Say in one line that all is there, or what computing the rest takes and saves, once there is room for it."""
     entries = sum(map(len, wanted.values()))
     missing = [(job.sha256, view) for job in jobs for view in job.views]
-    root = cache.plain.folder.parent
+    data, root = recipe.data, cache.plain.folder.parent
     if not missing:
-        print(
-            f"trunk cache: all {entries:,} outputs ({entries * cache.entry_bytes / 1e9:.2f} GB, {cache.stored}) are "
-            f"in {root}; no trunk is computed in training",
-            flush=True,
-        )
+        held = f"all {entries:,} outputs ({entries * cache.entry_bytes / 1e9:.2f} GB, {cache.stored}) are in {root}"
+        print(f"trunk cache: {held}; no trunk is computed in training", flush=True)
         return
     pictures = len({sha256 for sha256, _ in missing})
-    require_room(
-        root, cache.entry_bytes, missing, pictures, recipe.data.trunk_cache_views, recipe.data.trunk_cache_max_gb
-    )
+    require_room(root, cache.entry_bytes, missing, pictures, data.trunk_cache_views, data.trunk_cache_max_gb)
     print(_cost(trainer, cache, recipe, jobs), flush=True)
 
 
@@ -189,16 +181,9 @@ def _use(
             )
         places |= present
     index = {name: number for number, name in enumerate(class_names)}
-    made = [
-        TrunkDataset(
-            [sample.sha256 for sample in members],
-            [index[sample.label] for sample in members],
-            [sample_key(sample.sha256) for sample in members],
-            views,
-            places,
-            cache.stored,
-        )
-        for members, views in zip(parts, (cache.views, (PLAIN,)), strict=True)
-    ]
+    made = []
+    for members, views in zip(parts, (cache.views, (PLAIN,)), strict=True):
+        sha256, labels = [sample.sha256 for sample in members], [index[sample.label] for sample in members]
+        made.append(TrunkDataset(sha256, labels, list(map(sample_key, sha256)), views, places, cache.stored))
     trainer.train_dataset, trainer.eval_dataset = made
     trainer.view_keys = made[0].keys
