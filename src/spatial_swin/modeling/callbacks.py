@@ -50,14 +50,10 @@ class PhaseCallback(TrainerBound):
     """Freezes and unfreezes by the epoch; idempotent, so a run resumed past the boundary is in the right phase."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._set(state)
-
-    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._set(state)
-
-    def _set(self, state: TrainerState) -> None:
         assert self.trainer is not None
         swin.set_learning(self.trainer.model, swin.learning_stages(self.recipe.model, self.phase(self.epoch(state))))
+
+    on_epoch_begin = on_train_begin
 
 
 class PatienceCallback(TrainerBound):
@@ -109,17 +105,11 @@ class DiaryCallback(TrainerBound):
             torch.cuda.reset_peak_memory_stats()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._beat(state)
-
-    def on_prediction_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        self._beat(state)
-
-    def _beat(self, state: TrainerState) -> None:
         """Show that the run lives, in the steps of training, of evaluation and of the predictions at the end."""
         if self.running and time.monotonic() - self.last_written > PROGRESS_EVERY:
             self.write_progress(state, "running")
+
+    on_prediction_step = on_step_end
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.train_seconds = time.monotonic() - self.epoch_began
@@ -145,9 +135,9 @@ class DiaryCallback(TrainerBound):
         phase = self.phase(epoch - 1)
         rates = {group["name"].partition(".")[0]: group["lr"] for group in self.trainer.optimizer.param_groups}
         learning = phase == 2 or self.recipe.model.train_all_stages
-        pictures = (state.global_step - self.epoch_first_step) * self.trainer.get_total_train_batch_size(
-            self.trainer.args
-        )
+        steps = state.global_step - self.epoch_first_step
+        pictures = steps * self.trainer.get_total_train_batch_size(self.trainer.args)
+        of_classes = [f"{kind}_{label}" for label in self.metrics.class_names for kind in CLASS_METRICS]
         return {
             "epoch": epoch,
             "phase": phase,
@@ -155,11 +145,7 @@ class DiaryCallback(TrainerBound):
             "train_loss": train_loss,
             "validation_loss": metrics["eval_loss"],
             **{f"validation_{name}": metrics[f"eval_{name}"] for name in names(Shown.EPOCH)},
-            **{
-                f"{kind}_{label}": metrics[f"eval_{kind}_{label}"]
-                for label in self.metrics.class_names
-                for kind in CLASS_METRICS
-            },
+            **{name: metrics[f"eval_{name}"] for name in of_classes},
             "learning_rate_head": rates["head"],
             "learning_rate_backbone": rates.get("backbone", 0.0) if learning else 0.0,
             "seconds": round(time.monotonic() - self.epoch_began, 3),
@@ -196,9 +182,7 @@ class DiaryCallback(TrainerBound):
             "steps": state.max_steps,
             "phase": self.phase(self.epoch(state)) if self.trainer else 1,
             "eta_seconds": None if per_step is None else round(per_step * (state.max_steps - state.global_step), 1),
-            "best": None
-            if best is None
-            else {"epoch": best["epoch"], "validation_accuracy": best["validation_accuracy"]},
+            "best": best and {key: best[key] for key in ("epoch", "validation_accuracy")},
             "last": self.rows[-1] if self.rows else None,
             **more,
         }

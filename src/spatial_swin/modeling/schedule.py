@@ -33,24 +33,17 @@ def parameter_groups(
     decays = set(decays)
     groups: list[Group] = []
     for part, rate in (("head", head_rate), ("backbone", backbone_rate)):
-        for decay in (True, False):
+        for kind, decay in (("decay", weight_decay), ("no_decay", 0.0)):
             members = [
                 parameter
                 for name, parameter in model.named_parameters()
                 if parameter.requires_grad
-                and (name in decays) == decay
+                and (name in decays) == (kind == "decay")
                 and name.startswith("classifier") == (part == "head")
             ]
             if members:
-                suffix = "decay" if decay else "no_decay"
-                groups.append(
-                    {
-                        "name": f"{part}.{suffix}",
-                        "params": members,
-                        "lr": rate,
-                        "weight_decay": weight_decay if decay else 0.0,
-                    }
-                )
+                group = {"name": f"{part}.{kind}", "params": members, "lr": rate, "weight_decay": decay}
+                groups.append(group)
     return groups
 
 

@@ -175,29 +175,20 @@ def _unreachable(name: str, error: Exception) -> str:
 def check_geometry(config: SwinConfig, image_size: int) -> None:
     """Raise RecipeError unless the picture divides into patches and no stage is smaller than its window."""
     problems = []
-    step = config.patch_size * 2 ** (len(config.depths) - 1)
-    if len(config.depths) != 4:
-        problems.append(
-            Problem("depths", f"{list(config.depths)} has {len(config.depths)} stages", "use a Swin with 4")
-        )
-    if len(config.num_heads) != len(config.depths):
-        problems.append(Problem("num_heads", f"{list(config.num_heads)} does not match depths", "give one a stage"))
+    depths, heads, window = list(config.depths), list(config.num_heads), config.window_size
+    step = config.patch_size * 2 ** (len(depths) - 1)
+    last = image_size // step
+    if len(depths) != 4:
+        problems.append(Problem("depths", f"{depths} has {len(depths)} stages", "use a Swin with 4"))
+    if len(heads) != len(depths):
+        problems.append(Problem("num_heads", f"{heads} does not match depths", "give one a stage"))
     if image_size <= 0 or image_size % step:
-        fitting = max(step, round(image_size / step) * step)
-        problems.append(
-            Problem("image_size", f"{image_size} px is not a multiple of {step} (patch x 2^3)", f"use e.g. {fitting}")
-        )
-    else:
-        last = image_size // step
-        if last < config.window_size:
-            problems.append(
-                Problem(
-                    "image_size",
-                    f"at {image_size} px stage 4 is {last}x{last} tokens, less than the window of "
-                    f"{config.window_size}",
-                    f"use {config.window_size * step} px, or a model with a smaller window",
-                )
-            )
+        what = f"{image_size} px is not a multiple of {step} (patch x 2^3)"
+        problems.append(Problem("image_size", what, f"use e.g. {max(step, round(image_size / step) * step)}"))
+    elif last < window:
+        what = f"at {image_size} px stage 4 is {last}x{last} tokens, less than the window of {window}"
+        do = f"use {window * step} px, or a model with a smaller window"
+        problems.append(Problem("image_size", what, do))
     raise_problems(RecipeError, problems, "Image size, window and depths do not fit")
 
 

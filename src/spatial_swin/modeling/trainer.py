@@ -119,11 +119,9 @@ class TwoPhaseTrainer(Trainer):
             logits = model(trunk=inputs["trunk"]).logits
         else:
             logits = model(pixel_values=self.prepared_pixels(inputs, training)).logits
+        smoothing = self.args.label_smoothing_factor
         loss = functional.cross_entropy(
-            logits.float(),
-            inputs["labels"],
-            weight=self.class_weights,
-            label_smoothing=self.args.label_smoothing_factor,
+            logits.float(), inputs["labels"], self.class_weights, label_smoothing=smoothing
         )
         return (loss, {"logits": logits}) if return_outputs else loss
 

@@ -47,8 +47,7 @@ class TensorBoardTracker(Tracker):
     def log_confusion(self, step: int, counts: np.ndarray, class_names: Sequence[str], image: Image.Image) -> None:
         self.writer.add_image("confusion/image", np.asarray(image), step, dataformats="HWC")
 
-    def log_summary(self, step: int, values: Mapping[str, float]) -> None:
-        self.log(step, values)
+    log_summary = log
 
     def finish(self, exit_code: int) -> str:
         self.writer.close()
@@ -103,11 +102,9 @@ class TrackioTracker(Tracker):
         import trackio
 
         columns, rows = prediction_table(predictions)
-        table = trackio.Table(columns=columns, data=rows)
-        self.run.log({f"predictions/{part}": table}, step=step)
+        self.run.log({f"predictions/{part}": trackio.Table(columns=columns, data=rows)}, step=step)
 
-    def log_summary(self, step: int, values: Mapping[str, float]) -> None:
-        self.run.log(dict(values), step=step)
+    log_summary = log
 
     def finish(self, exit_code: int) -> str:
         with _without_words():

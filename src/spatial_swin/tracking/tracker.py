@@ -51,7 +51,7 @@ class Tracker:
 
     def log_predictions(self, step: int, part: str, predictions: Predictions) -> None: ...
 
-    def log_summary(self, step: int, values: Mapping[str, float]) -> None:
+    def log_summary(self, step: int, scalars: Mapping[str, float]) -> None:
         """The run's final figures."""
 
     def log_files(self, files: TrackedFiles) -> None: ...
@@ -97,8 +97,8 @@ class Trackers:
     def log_predictions(self, step: int, part: str, predictions: Predictions) -> None:
         self._each("log_predictions", step, part, predictions)
 
-    def log_summary(self, step: int, values: Mapping[str, float]) -> None:
-        self._each("log_summary", step, values)
+    def log_summary(self, step: int, scalars: Mapping[str, float]) -> None:
+        self._each("log_summary", step, scalars)
 
     def log_files(self, files: TrackedFiles) -> None:
         self._each("log_files", files)

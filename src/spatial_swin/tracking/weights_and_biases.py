@@ -141,11 +141,8 @@ class WandbTracker(Tracker):
     def log_confusion(self, step: int, counts: np.ndarray, class_names: Sequence[str], image: Image.Image) -> None:
         import wandb
 
-        cells = [
-            [true, predicted, int(counts[i, j])]
-            for i, true in enumerate(class_names)
-            for j, predicted in enumerate(class_names)
-        ]
+        by_class = zip(class_names, counts, strict=True)
+        cells = [[true, said, int(n)] for true, row in by_class for said, n in zip(class_names, row, strict=True)]
         names = ["Actual", "Predicted", "nPredictions"]
         plot = wandb.plot_table(  # what wandb.plot.confusion_matrix makes, from counts instead of every prediction
             vega_spec_name="wandb/confusion_matrix/v1",
@@ -161,8 +158,8 @@ class WandbTracker(Tracker):
         columns, rows = prediction_table(predictions)
         self.run.log({f"predictions/{part}": wandb.Table(columns=list(columns), data=rows)}, step=step)
 
-    def log_summary(self, step: int, values: Mapping[str, float]) -> None:
-        self.run.summary.update(dict(values))
+    def log_summary(self, step: int, scalars: Mapping[str, float]) -> None:
+        self.run.summary.update(dict(scalars))
 
     def log_files(self, files: TrackedFiles) -> None:
         import wandb
