@@ -55,12 +55,10 @@ def audit(data: Path, output: Path) -> None:
 def splits(rows: int) -> dict[str, tuple[list[str], list[str]]]:
     """Labels and groups in the shapes that data sets have."""
     generator = np.random.default_rng(0)
+    recordings = [row // 20 for row in range(rows)]
     mixed = [str(k) for k in generator.integers(0, 4, rows)]
     return {
-        "recordings of 20 chunks, one class each": (
-            [str(i // 20 % 4) for i in range(rows)],
-            [str(i // 20) for i in range(rows)],
-        ),
+        "recordings of 20 chunks, one class each": ([str(k % 4) for k in recordings], [str(k) for k in recordings]),
         "10,000 groups with all classes": (mixed, [str(k) for k in generator.integers(0, 10_000, rows)]),
         "every row its own group": (mixed, [str(k) for k in range(rows)]),
         "groups of very different size": (mixed, [str(min(k, 5000)) for k in generator.zipf(1.5, rows)]),

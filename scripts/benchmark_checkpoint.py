@@ -6,29 +6,28 @@ The files have the sizes of a real one in phase 2: all weights, and two moments 
 An epoch is 5,244 pictures (70 % of the 7,492 of the experiment of record) at `--rate` pictures/s.
 """
 
-import argparse
 import json
 import tempfile
 import time
 from pathlib import Path
 
 import torch
+from measuring import SWIN_BASE_384, parser_of
 from safetensors.torch import save_file
 from transformers import SwinConfig
 
 from spatial_swin.modeling import checkpoints, swin
 
 PICTURES = 5244
-SWIN_BASE = {"image_size": 384, "embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32]}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--folder", type=Path, default=None, help="where the checkpoint is written (TMPDIR)")
     parser.add_argument("--rate", type=float, default=1.8, help="pictures/s of training (1.8: recipes/README.md)")
     options = parser.parse_args()
     with torch.device("meta"):
-        model = swin.Swin(SwinConfig(**SWIN_BASE, window_size=12, num_labels=4))
+        model = swin.Swin(SwinConfig(**SWIN_BASE_384, num_labels=4))
     swin.set_learning(model, [4])
     total = model.num_parameters()
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -87,10 +87,8 @@ def make_run(folder: Path, model: SwinForImageClassification) -> RunFolder:
     run.write_recipe({"Model": {}, "Data": {"data_dir": str(folder / "data")}, "Trainer": {}})
     run.write_split(samples)
     test = samples[100:]
-    table = np.full((4, 4), 0.25)
-    run.write_predictions(
-        "test", Predictions([s.path for s in test], [s.group for s in test], CLASSES, np.arange(4), table)
-    )
+    paths, groups = [s.path for s in test], [s.group for s in test]
+    run.write_predictions("test", Predictions(paths, groups, CLASSES, np.arange(4), np.full((4, 4), 0.25)))
     return run
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measuring import DTYPES, ON, SWIN_BASE_384, device_name, now, parser_of, quartiles
+from measuring import DTYPES, ON, SWIN_BASE_384, device_name, model_parser, now, quartiles
 from torch.nn import functional
 from transformers import SwinConfig, SwinForImageClassification
 
@@ -85,21 +85,17 @@ def measure(options: argparse.Namespace, folds: int) -> dict[str, Any]:
                 seconds[name].append(now() - began)
         difference = max(difference, (losses[0] - losses[1]).abs().max().item())
     one_by_one, together = (np.array(seconds[name]) for name in sides)
+    pictures = folds * options.batch
     return {
         "folds": folds,
         "ratio_quartiles": quartiles(one_by_one / together),
-        "pictures_per_second": {
-            name: round(folds * options.batch / float(np.median(taken)), 1) for name, taken in seconds.items()
-        },
+        "pictures_per_second": {name: round(pictures / float(np.median(s)), 1) for name, s in seconds.items()},
         "largest_difference_of_losses": difference,
     }
 
 
 def main() -> None:
-    parser = parser_of(__doc__)
-    parser.add_argument("--model", default="swin-base-384", help="swin-base-384, or a model that ships")
-    parser.add_argument("--image_size", type=int, default=384)
-    parser.add_argument("--batch", type=int, default=16)
+    parser = model_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--folds", type=int, nargs="+", default=[2, 3, 4, 5])
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="bf16")

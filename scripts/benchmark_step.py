@@ -24,8 +24,8 @@ from measuring import (
     make_pictures,
     make_recipe,
     matrix_peak,
+    model_parser,
     now,
-    parser_of,
     quartiles,
 )
 from torch.nn import functional
@@ -39,12 +39,7 @@ from spatial_swin.training import build_trainer
 
 
 def main() -> None:
-    parser = parser_of(__doc__)
-    parser.add_argument(
-        "--model", default="swin-base-384", help="swin-base-384 (random weights) or what a recipe accepts"
-    )
-    parser.add_argument("--image_size", type=int, default=384)
-    parser.add_argument("--batch", type=int, default=16)
+    parser = model_parser(__doc__)
     parser.add_argument("--steps", type=int, default=15, help="pairs to count, after 3 that are not")
     parser.add_argument("--augmentation", choices=("true", "false"), default="true")
     parser.add_argument("--workers", type=int, default=0)

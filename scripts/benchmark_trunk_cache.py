@@ -31,8 +31,8 @@ from measuring import (
     make_pictures,
     make_recipe,
     matrix_peak,
+    model_parser,
     now,
-    parser_of,
     quartiles,
 )
 from torch.nn import functional
@@ -54,10 +54,7 @@ FOLDS, FOLD_EPOCHS = 5, 150
 
 
 def main() -> None:
-    parser = parser_of(__doc__)
-    parser.add_argument("--model", default="swin-base-384", help="swin-base-384 (random weights) or a recipe's model")
-    parser.add_argument("--image_size", type=int, default=384)
-    parser.add_argument("--batch", type=int, default=16)
+    parser = model_parser(__doc__)
     parser.add_argument("--full_batch", type=int, default=2, help="of full fine-tuning, which may not fit otherwise")
     parser.add_argument("--rounds", type=int, default=6, help="rounds to count, after one that is not")
     parser.add_argument("--steps_cached", type=int, default=4, help="cached steps per round, timed together")
@@ -86,27 +83,20 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "full_fp32": (FullFineTuning(cached_recipe, options.full_batch).step, options.full_batch, 1),
     }
     rates = in_turn(sides, options.rounds)
-    evaluating = in_turn(
-        {"cached": (evaluation(trainer), options.batch, 1), "uncached": (evaluation(uncached), options.batch, 1)},
-        options.rounds,
-    )
+    judged = {"cached": trainer, "uncached": uncached}
+    evaluating = in_turn({name: (evaluation(of), options.batch, 1) for name, of in judged.items()}, options.rounds)
     result: dict[str, Any] = {
         "device": device_name(),
         "precision": cached_recipe.precision,
-        "model": options.model,
-        "batch": options.batch,
-        "full_batch": options.full_batch,
-        "rounds": options.rounds,
+        **{name: getattr(options, name) for name in ("model", "batch", "full_batch", "rounds")},
         "filling": filling,
         "training_pictures_per_second": {name: quartiles(rate) for name, rate in rates.items()},
         "evaluating_pictures_per_second": {name: quartiles(rate) for name, rate in evaluating.items()},
     }
     train = {name: float(np.median(rate)) for name, rate in rates.items()}
     evaluate = {name: float(np.median(rate)) for name, rate in evaluating.items()}
-    result["step_times_faster"] = {
-        "than_uncached": quartiles(rates["cached"] / rates["uncached"]),
-        "than_full_fp32": quartiles(rates["cached"] / rates["full_fp32"]),
-    }
+    others = "uncached", "full_fp32"
+    result["step_times_faster"] = {f"than_{name}": quartiles(rates["cached"] / rates[name]) for name in others}
     result["share_of_matrix_peak"] = peak_shares(trainer, cached_recipe, options, train["cached"], filling)
     result["projected"] = project(train, evaluate, filling["pictures_per_second"])
     if options.tuning == "true":
@@ -135,13 +125,13 @@ def fill_cache(trainer: Any, recipe: Recipe, split: list[Sample]) -> dict[str, A
     began = now()
     fill(trainer, cache, jobs, datasets, lambda done, total: None)
     seconds = now() - began
-    pixels = torch.stack([datasets[0][row]["pixel_values"] for row in range(4)]).to(trainer.args.device)
+
+    def pixels(count: int) -> torch.Tensor:
+        return torch.stack([datasets[0][row]["pixel_values"] for row in range(count)]).to(trainer.args.device)
+
     with torch.no_grad(), torch.autocast(ON, enabled=False):
-        output = forward.trunk_output(trainer.model, trainer.shown(pixels, [], None), cut)
-    batch = torch.stack(
-        [datasets[0][row]["pixel_values"] for row in range(recipe.trainer.per_device_train_batch_size)]
-    )
-    batch = batch.to(trainer.args.device)
+        output = forward.trunk_output(trainer.model, trainer.shown(pixels(4), [], None), cut)
+    batch = pixels(recipe.trainer.per_device_train_batch_size)
     compute(trainer, cut, batch, [], None)
     began = now()
     compute(trainer, cut, batch, [], None)

@@ -56,6 +56,15 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
+def model_parser(description: str | None) -> argparse.ArgumentParser:
+    """With the model, its image size and the batch, as `make_recipe` reads them."""
+    parser = parser_of(description)
+    parser.add_argument("--model", default="swin-base-384", help="swin-base-384 (random weights) or a recipe's model")
+    parser.add_argument("--image_size", type=int, default=384)
+    parser.add_argument("--batch", type=int, default=16)
+    return parser
+
+
 def device_name() -> str:
     return torch.cuda.get_device_name() if ON == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 

@@ -3,8 +3,7 @@
     python scripts/ship_nano.py runs/whitened        # a model folder
 
 The weights are stored as fp16 (5 MB); config.json says float32, so that `from_pretrained` alone gives a model that
-trains on any device. It also keeps the labels of the pretraining, so that
-no head is mistaken for the task's.
+trains on any device. It also keeps the labels of the pretraining, so that no head is mistaken for the task's.
 """
 
 import sys

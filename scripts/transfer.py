@@ -11,7 +11,6 @@ programmes heard by listeners that no training had. Stopped, the same command co
 a Markdown table: mean and spread over seeds.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from measuring import parser_of
 
 from spatial_swin import files
 from spatial_swin.runs import RunFolder
@@ -29,17 +29,9 @@ from spatial_swin.runs import RunFolder
 RECIPE = Path(__file__).parents[1] / "recipes" / "swin-nano-192" / "demo.yaml"
 SILENT = ("--sound_ear_swap", "0", "--sound_time_shift", "0", "--sound_gain_db", "0", "--sound_mask", "0")
 RANDOM_TRUNK = ("--model_name_or_path", "swin-nano-192/config.json")
-RECIPE_FROM_SCRATCH = {
-    "train_all_stages": "true",
-    "head_only_epochs": 0,
-    "warmup_epochs": 1,
-    "learning_rate": 1e-3,
-    "backbone_learning_rate": 1e-3,
-    "drop_path_rate": 0.05,
-    "weight_decay": 0.05,
-    "trunk_cache_views": 0,
-}
-SCRATCH = (*RANDOM_TRUNK, *(word for key, value in RECIPE_FROM_SCRATCH.items() for word in (f"--{key}", str(value))))
+FROM_SCRATCH = {"train_all_stages": "true", "head_only_epochs": 0, "warmup_epochs": 1, "trunk_cache_views": 0}
+FROM_SCRATCH |= {"learning_rate": 1e-3, "backbone_learning_rate": 1e-3, "drop_path_rate": 0.05, "weight_decay": 0.05}
+SCRATCH = (*RANDOM_TRUNK, *(word for key, value in FROM_SCRATCH.items() for word in (f"--{key}", str(value))))
 MANY = ("--train_share", "0.65", "--validation_share", "0.1", "--test_share", "0.25", "--num_train_epochs", "14")
 TITLES = {
     "a": "(a) shipped checkpoint, two phases",
@@ -55,14 +47,12 @@ TITLES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
     parser.add_argument("--variants", nargs="+", choices=TITLES, default=list(TITLES))
     parser.add_argument("--programmes", type=int, default=300, help="per seed: the demo's (300)")
-    parser.add_argument(
-        "--many", type=int, default=600, help="programmes where there are many: 65 %% to train on (600)"
-    )
+    parser.add_argument("--many", type=int, default=600, help="where there are many: 65 %% to train on (600)")
     parser.add_argument("--scratch_epochs", type=int, default=9, help="epochs of (c) that take as long as (a)")
     parser.add_argument("--many_scratch_epochs", type=int, default=3, help="the same with many programmes")
     parser.add_argument("--hrtf", type=Path, help="folder of SOFA files of listeners that training never heard")

@@ -9,10 +9,12 @@ trunk_views.csv (one row per run), trunk_views.md (mean and spread by views) and
 """
 
 import argparse
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import parser_of
 
 from spatial_swin import files
 from spatial_swin.config import load_recipe
@@ -25,7 +27,7 @@ COLUMNS = ["views", "seed", "accuracy", "macro_f1", "nll", "validation_loss", "b
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("data_dir", help="the demo's pictures")
     parser.add_argument("--output_dir", type=Path, default=Path("views"))
     parser.add_argument("--views", type=int, nargs="+", default=[1, 2, 4, 8, 16, ANEW], help="0: a new draw per epoch")
@@ -33,11 +35,9 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=None, help="another recipe than the demo's")
     options, overrides = parser.parse_known_args()
     rows = []
-    for seed in options.seeds:
-        for views in options.views:
-            run = train(options, views, seed, overrides)
-            rows.append(figures(run, views, seed))
-            write(options.output_dir, rows)
+    for seed, views in product(options.seeds, options.views):
+        rows.append(figures(train(options, views, seed, overrides), views, seed))
+        write(options.output_dir, rows)
     print(f"open {options.output_dir / 'trunk_views.png'}")
 
 
@@ -47,41 +47,26 @@ def train(options: argparse.Namespace, views: int, seed: int, overrides: list[st
     run = RunFolder(folder)
     if run.state() == "finished":
         return run
-    given = [
-        "--data_dir",
-        str(options.data_dir),
-        "--output_dir",
-        str(folder),
-        "--seed",
-        str(seed),
-        "--split_seed",
-        "42",
-        "--trunk_cache_dir",
-        str(options.output_dir / "cache"),
-        "--trunk_cache_views",
-        str(views),
-    ]
+    given = ["--data_dir", options.data_dir, "--output_dir", folder, "--seed", seed, "--split_seed", 42]
+    given += ["--trunk_cache_dir", options.output_dir / "cache", "--trunk_cache_views", views]
     print(f"\n=== {views or 'a new draw every epoch'}{' views' if views else ''}, seed {seed}: {folder}", flush=True)
-    return fine_tune(load_recipe(options.config or find_recipe(), [*given, *overrides]))
+    return fine_tune(load_recipe(options.config or find_recipe(), [*map(str, given), *overrides]))
 
 
 def figures(run: RunFolder, views: int, seed: int) -> dict[str, Any]:
     metrics = run.read_metrics()
     test = metrics["test"]
+    nll = test.get("nll")
     return {
         "views": views or "new",
         "seed": seed,
         "accuracy": test["accuracy"]["value"],
         "macro_f1": test["macro_f1"]["value"],
-        "nll": value(test.get("nll")),
+        "nll": nll["value"] if isinstance(nll, dict) else nll,
         "validation_loss": min(row["validation_loss"] for row in run.read_history()),
         "best_epoch": metrics["best_epoch"],
         "seconds": run.read_environment()["seconds_total"],
     }
-
-
-def value(figure: Any) -> Any:
-    return figure["value"] if isinstance(figure, dict) else figure
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -90,14 +75,11 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     kinds = list(dict.fromkeys(row["views"] for row in sorted(rows, key=lambda r: (r["views"] == "new", r["views"]))))
     lines = ["| views | runs | accuracy, mean (least to greatest) | validation loss, mean |", "|---|---|---|---|"]
     for kind in kinds:
-        accuracy, loss = (
-            np.array([row[name] for row in rows if row["views"] == kind], dtype=float)
-            for name in ("accuracy", "validation_loss")
+        table = np.array(
+            [[row["accuracy"], row["validation_loss"]] for row in rows if row["views"] == kind], dtype=float
         )
-        lines.append(
-            f"| {kind} | {len(accuracy)} | {accuracy.mean():.3f} ({accuracy.min():.3f} to {accuracy.max():.3f}) | "
-            f"{loss.mean():.3f} |"
-        )
+        (mean, loss), (low, high) = table.mean(axis=0), (table[:, 0].min(), table[:, 0].max())
+        lines.append(f"| {kind} | {len(table)} | {mean:.3f} ({low:.3f} to {high:.3f}) | {loss:.3f} |")
     files.write_text(folder / "trunk_views.md", "\n".join(lines) + "\n")
     draw(folder / "trunk_views.png", rows, kinds)
 
@@ -110,9 +92,8 @@ def draw(path: Path, rows: list[dict[str, Any]], kinds: list[Any]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
-    for axis, name, title in zip(
-        axes, ("accuracy", "validation_loss"), ("Test accuracy", "Validation loss"), strict=True
-    ):
+    shown = {"accuracy": "Test accuracy", "validation_loss": "Validation loss"}
+    for axis, (name, title) in zip(axes, shown.items(), strict=True):
         values = [[row[name] for row in rows if row["views"] == kind] for kind in kinds]
         for place, group in enumerate(values):
             axis.plot([place] * len(group), group, "o", color="#0072b2", markersize=4, alpha=0.6, zorder=2)

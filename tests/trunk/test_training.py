@@ -320,7 +320,7 @@ def test_a_folder_that_cannot_be_written_is_said(bench: Bench, tmp_path: Path) -
         ({"unfreeze_stages": [1, 2, 3, 4]}, "reaches down to stage 1"),
         ({"augmentation_views": 5}, "augmentation_views: is 5, trunk_cache_views is 3"),
         ({"trunk_cache_precision": "fp8"}, "use auto, fp16, bf16 or fp32"),
-        ({"trunk_cache_views": -1}, "give a number of views"),
+        ({"trunk_cache_views": -1}, "is -1; give a number from 0"),
     ],
 )
 def test_a_recipe_that_leaves_no_trunk_to_store_is_refused(
