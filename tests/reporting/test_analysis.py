@@ -33,7 +33,8 @@ def analyse(run: RunFolder) -> tuple[Path, ThesisResultsAnalyzer, str]:
     return folder, analyzer, (folder / "thesis_report.md").read_text()
 
 
-def test_complete_run_gives_every_figure_table_and_report(made_run: MakeRun) -> None:
+def test_complete_run_gives_every_figure_table_and_report(made_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(style.RC, "savefig.dpi", 300)
     folder, analyzer, text = analyse(made_run(pictures=True, skill=2.0))
     for stem in FIGURES:
         with Image.open(folder / f"{stem}.png") as picture:
