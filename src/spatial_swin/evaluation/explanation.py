@@ -54,11 +54,9 @@ def grid_regions(size: int, cells: int = GRID) -> list[Region]:
     """`cells` x `cells` equal cells of a square picture, named by row and column from the upper left."""
     side = size / cells
     return [
-        Region(
-            f"r{row + 1}c{column + 1}", f"row {row + 1}, column {column + 1}", column * side, row * side, side, side
-        )
-        for row in range(cells)
-        for column in range(cells)
+        Region(f"r{y + 1}c{x + 1}", f"row {y + 1}, column {x + 1}", x * side, y * side, side, side)
+        for y in range(cells)
+        for x in range(cells)
     ]
 
 

@@ -72,18 +72,14 @@ def write(explanation: Explanation, folder: Path) -> None:
 
 def draw(explanation: Explanation, folder: Path) -> list[str]:
     """Write every figure as .png and .pdf; return their stems."""
-    e = explanation
+    e, regions, names = explanation, explanation.regions, explanation.class_names
     makers: dict[str, Callable[[], Figure]] = {
-        "relevance_per_tile": partial(
-            figures.relevance_per_tile, e.regions, e.areas, e.relevance[0], e.falls, e.rank()
-        ),
-        "relevance_per_class": partial(
-            figures.relevance_per_class, e.regions, e.class_names, e.items, e.relevance, e.falls
-        ),
-        "mean_maps": partial(figures.mean_maps, e.maps, e.class_names, e.items, e.mean_picture, e.regions),
+        "relevance_per_tile": lambda: figures.relevance_per_tile(regions, e.areas, e.relevance[0], e.falls, e.rank()),
+        "relevance_per_class": lambda: figures.relevance_per_class(regions, names, e.items, e.relevance, e.falls),
+        "mean_maps": lambda: figures.mean_maps(e.maps, names, e.items, e.mean_picture, regions),
     }
     for number, sample in enumerate(e.samples, start=1):
-        makers[sample_stem(number, sample)] = partial(figures.sample_overlay, sample, e.regions)
+        makers[sample_stem(number, sample)] = partial(figures.sample_overlay, sample, regions)
     with style.thesis_style():
         for stem, make in tqdm(makers.items(), desc="figures", unit="figure", disable=None):
             style.save(make(), folder / stem)
@@ -97,9 +93,8 @@ def sample_stem(number: int, sample: ShownSample) -> str:
 
 def tile_rows(explanation: Explanation) -> list[dict[str, Any]]:
     """One row per class (first: all) and region; a class without items has empty cells."""
-    likelihood, accuracy = (
-        (explanation.falls.likelihood, explanation.falls.accuracy) if explanation.falls else (None,) * 2
-    )
+    falls = explanation.falls
+    likelihood, accuracy = (falls.likelihood, falls.accuracy) if falls else (None, None)
     return [
         {
             "class": name,
@@ -153,9 +148,7 @@ def as_json(explanation: Explanation, figure_names: Sequence[str]) -> dict[str, 
         "rank_correlation": ranks.get(ALL),
         "rank_correlation_per_class": {name: rank for name, rank in ranks.items() if name != ALL},
         "tiles": [{key: row[key] for key in keep} for row in rows if row["class"] == ALL],
-        "samples": [
-            {"path": row["path"], "kind": row["kind"], "figure": row["figure"]} for row in sample_rows(explanation)
-        ],
+        "samples": [{key: row[key] for key in ("path", "kind", "figure")} for row in sample_rows(explanation)],
         "figures": list(figure_names),
     }
 

@@ -126,9 +126,8 @@ def _show_picture(axes: Any, file: Path | None) -> None:
     try:
         if file is not None:
             with Image.open(file) as picture:
-                axes.imshow(
-                    np.asarray(picture.convert("L" if picture.mode in ("L", "I;16", "1") else "RGB")), cmap="gray"
-                )
+                mode = "L" if picture.mode in ("L", "I;16", "1") else "RGB"
+                axes.imshow(np.asarray(picture.convert(mode)), cmap="gray")
             return
     except (OSError, UnidentifiedImageError):
         pass
@@ -179,9 +178,8 @@ def factor_breakdown(rows: Sequence[FactorRow], overall: float) -> Figure:
         for k, row in enumerate(part):
             style.interval_dot(axes, row.accuracy, row.low, row.high, k, style.BLUE)
         names = style.shorten([row.value for row in part], 26)
-        axes.set_yticks(
-            range(len(part)), [f"{name} (n={row.items})" for name, row in zip(names, part, strict=True)], fontsize=7
-        )
+        labels = [f"{name} (n={row.items})" for name, row in zip(names, part, strict=True)]
+        axes.set_yticks(range(len(part)), labels, fontsize=7)
         axes.set_ylim(len(part) - 0.4, -0.6)
         axes.set_title(factor if len(part) == total else f"{factor} (the {len(part)} worst of {total})")
         axes.axvline(overall, color=style.VERMILLION, linestyle="--", linewidth=0.9)

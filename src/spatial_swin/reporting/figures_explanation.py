@@ -42,17 +42,16 @@ def sample_overlay(sample: ShownSample, regions: Sequence[Region]) -> Figure:
     figure = style.new_figure(height=3.55)
     plain, covered = figure.subplots(1, 2)
     size = sample.picture.shape[0]
+    square = 0, size, size, 0
     for axes in (plain, covered):
-        axes.imshow(sample.picture, cmap="gray", vmin=0, vmax=255, extent=(0, size, size, 0))
+        axes.imshow(sample.picture, cmap="gray", vmin=0, vmax=255, extent=square)
         _bare(axes)
         _outline(axes, regions)
     _name_regions(plain, regions, size)
     multiple = sample.relevance * sample.relevance.size
     low, high = _limits(multiple)
-    strength = np.clip((multiple - low) / (high - low), 0, 1)
-    heat = covered.imshow(
-        multiple, cmap=HEAT, vmin=low, vmax=high, extent=(0, size, size, 0), alpha=0.3 + 0.55 * strength
-    )
+    opacity = 0.3 + 0.55 * np.clip((multiple - low) / (high - low), 0, 1)
+    heat = covered.imshow(multiple, cmap=HEAT, vmin=low, vmax=high, extent=square, alpha=opacity)
     plain.set_title("the picture")
     covered.set_title("relevance of its patches")
     bar = figure.colorbar(matplotlib.cm.ScalarMappable(heat.norm, HEAT), ax=covered, shrink=0.85)
@@ -148,6 +147,7 @@ def relevance_per_class(
     """Classes against regions, one panel per quantity: relevance [1 + K, R] and the falls by hiding [1 + K, R]."""
     shown = [k for k in range(1, len(items)) if items[k]][:SHOWN_CLASSES]
     names = style.shorten(["all", *class_names], 18)
+    labels = [f"{names[k]} ({items[k]})" for k in shown]
     panels = [("relevance, share", relevance, "Blues", False)]
     if falls:
         panels.append(("fall in log-likelihood when hidden, nats", falls.likelihood, "RdBu_r", True))
@@ -160,22 +160,13 @@ def relevance_per_class(
         top = float(np.nanmax(np.abs(values))) or 1.0
         cells = axes.imshow(values, cmap=colours, vmin=-top if signed else 0, vmax=top, aspect="auto")
         axes.set_title(title)
-        axes.set_yticks(
-            range(len(shown)),
-            [f"{names[k]} ({items[k]})" for k in shown],
-            fontsize=style.label_size(height / max(1, len(shown))),
-        )
+        axes.set_yticks(range(len(shown)), labels, fontsize=style.label_size(height / max(1, len(shown))))
         axes.grid(visible=False)
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.tick_params(length=0)
         figure.colorbar(cells, ax=axes, pad=0.01, aspect=12)
-    titles = [style.shorten([r.title], 34)[0] for r in regions]
-    rows[-1].set_xticks(
-        range(len(regions)),
-        titles,
-        rotation=90 if len(regions) > 6 else 0,
-        fontsize=style.label_size(5 / len(regions)),
-    )
+    count, titles = len(regions), [style.shorten([r.title], 34)[0] for r in regions]
+    rows[-1].set_xticks(range(count), titles, rotation=90 * (count > 6), fontsize=style.label_size(5 / count))
     return figure
 
 
@@ -205,17 +196,11 @@ def _name_regions(axes: Axes, regions: Sequence[Region], size: int, inches: floa
     if not named:
         return
     fitting = min(r.width / size * inches * 72 / (0.64 * max(4, len(_short(r.name)))) for r in named)
+    letters, margin = float(np.clip(fitting, 2.5, 6.5)), 0.012 * size
+    edge = [withStroke(linewidth=1.2, foreground="black")]
     for r in named:
-        axes.text(
-            r.x + 0.012 * size,
-            r.y + 0.012 * size,
-            _short(r.name),
-            ha="left",
-            va="top",
-            color="white",
-            fontsize=float(np.clip(fitting, 2.5, 6.5)),
-            path_effects=[withStroke(linewidth=1.2, foreground="black")],
-        )
+        text = axes.text(r.x + margin, r.y + margin, _short(r.name), va="top", color="white", fontsize=letters)
+        text.set_path_effects(edge)
 
 
 def _short(name: str) -> str:
