@@ -197,10 +197,9 @@ def _name_regions(axes: Axes, regions: Sequence[Region], size: int, inches: floa
         return
     fitting = min(r.width / size * inches * 72 / (0.64 * max(4, len(_short(r.name)))) for r in named)
     letters, margin = float(np.clip(fitting, 2.5, 6.5)), 0.012 * size
-    edge = [withStroke(linewidth=1.2, foreground="black")]
     for r in named:
         text = axes.text(r.x + margin, r.y + margin, _short(r.name), va="top", color="white", fontsize=letters)
-        text.set_path_effects(edge)
+        text.set_path_effects([withStroke(linewidth=1.2, foreground="black")])
 
 
 def _short(name: str) -> str:
