@@ -243,7 +243,7 @@ FAULTS: list[Fault | Proof] = [
             ("SIGTERM with an upload", "recovered", "test_uploads.py::test_sigterm_removes_the_folder"),
         )
     ),
-    Fault("12 others", "stop, and the process is not ours", "refused", "nothing ", run_fault(
+    Fault("12 others", "stop, and nothing of ours runs", "refused", "nothing ", run_fault(
         stop_foreign, "stop"
     )),
     Proof("12 others", "stop without a lock, a foreign process", "refused",
@@ -269,7 +269,7 @@ FAULTS: list[Fault | Proof] = [
     Proof("13 fuzz", "seeded mutations of four kinds", "refused", "test_mutations.py"),
     Fault("14 starts", "a start that was refused, then corrected", "recovered", "", refused_before),
     Fault("14 starts", "rendered pictures without manifest.csv", "recovered", "programme", without_manifest),
-    Proof("14 starts", "the shipped checkpoint in a plain loop", "recovered",
+    Proof("14 starts", "the shipped checkpoint learns in its own dtype", "recovered",
           "test_preparing.py::test_the_shipped_model_trains_as_from_pretrained_gives_it"),
     Fault("14 starts", "an unknown key", "refused", "learning_rate", key_fault(learning_rat=1), within=QUICK),
     Proof("14 starts", "an unknown key, before torch", "refused",

@@ -62,6 +62,8 @@ def judged(fault: Fault, bench: Bench) -> Verdict:
     said, seconds, trouble = io.StringIO(), 0.0, ""
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         command = fault.damage(bench)
+        said.seek(0)
+        said.truncate()  # what is said of the damage counts nothing
         began = time.monotonic()
         try:
             with fault.meanwhile():
