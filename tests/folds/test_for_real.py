@@ -72,10 +72,10 @@ def paired(pictures: Path) -> Path:
     rows = ["path,label,programme,listener,recording"]
     for path in sorted(pictures.rglob("*.png")):
         number = int(path.stem[5:7])
-        for listener in ("D1", "D2"):
+        for head, listener in enumerate(("D1", "D2")):
             target = path.with_name(f"{path.stem}_{listener}.png")
             shutil.copy(path, target)
-            noise = np.random.default_rng(number).integers(0, 20, (32, 32))
+            noise = np.random.default_rng([number, head]).integers(0, 20, (32, 32))
             Image.fromarray((np.asarray(Image.open(path)) + noise).clip(0, 255).astype(np.uint8)).save(target)
             name = target.relative_to(pictures).as_posix()
             rows.append(f"{name},{path.parent.name},p{number},{listener},{path.parent.name}/{number}_{listener}")
