@@ -47,7 +47,8 @@ def read_pixels(path: str | os.PathLike[str], image_size: int) -> torch.Tensor:
 
     The same three steps, in the same order, as `transformers.pipeline` and the saved processor take.
     """
-    with Image.open(path) as picture:
+    # from an open file, as preflight decodes it: by name, Pillow maps some files and fails where it had passed them
+    with open(path, "rb") as file, Image.open(file) as picture:
         return as_pixels(picture, image_size)
 
 
