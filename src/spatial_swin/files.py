@@ -24,7 +24,8 @@ from spatial_swin.errors import DataError, WriteError
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 STEM = 50  # letters of a name that its temporary file has
 TEMPORARY = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]{8}(?P<suffix>\.[^.]+)?", re.DOTALL)
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}  # the disk, or one's share of it, is full
+FULL = NO_ROOM | {errno.EFBIG}
 # what a spreadsheet computes instead of showing it (OWASP, CSV injection)
 FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

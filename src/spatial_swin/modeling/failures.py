@@ -6,10 +6,10 @@ from pathlib import Path
 
 from accelerate.utils.memory import should_reduce_batch_size
 
+from spatial_swin import files
 from spatial_swin.config import Recipe
 from spatial_swin.errors import RunError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 LEAST_FREE = 1 << 20  # bytes: below this, what torch says of its archives is the disk's fault
 
 
@@ -49,7 +49,7 @@ def _out_of_memory(error: BaseException, recipe: Recipe, *, evaluating: bool) ->
 
 def _disk_is_full(error: BaseException, folder: Path) -> bool:
     """safetensors and torch wrap what the disk says, torch without saying why."""
-    if getattr(error, "errno", None) in FULL or os.strerror(errno.ENOSPC) in str(error):
+    if getattr(error, "errno", None) in files.NO_ROOM or os.strerror(errno.ENOSPC) in str(error):
         return True
     if isinstance(error, RuntimeError) and ("file write failed" in str(error) or "PytorchStreamWriter" in str(error)):
         disk = os.statvfs(folder)

@@ -5,7 +5,6 @@ sentence here, for all who write there.
 """
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -17,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from spatial_swin import files
 from spatial_swin.errors import RunError, UsageError
 from spatial_swin.trunk.shards import DamagedShard, read_index
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 STORE_FILE = "store.json"
 
 
@@ -37,7 +36,7 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in files.NO_ROOM:
             raise RunError(
                 f"trunk cache: the disk of {folder} is full; what was finished before is kept. Make room "
                 "(`spatial-swin cache ls` shows what is there) and give the same command again, "
