@@ -1,0 +1,144 @@
+"""Conditions under which a model is judged: one thing different from the clean rendering each, in one table.
+
+In goes a `Condition`, out come the listener, the layout and the sound as this condition has them: `listener_of` and
+`layout_of` before rendering, `spoil` after the loudness was matched. Whatever is drawn depends on a key alone, never
+on what was judged before. What this machine cannot make is said by `unavailable`. It judges nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spatial_swin.audio import spoiling
+from spatial_swin.audio.hrtf import Listener, expand_listeners, load_listener
+from spatial_swin.errors import AudioError
+from spatial_swin.keyed_random import Key
+from spatial_swin.layouts import Layout
+
+BRIR = "brir"  # a factor without values of its own: each is a file that the user gives
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One row of the table. title: of a condition, with {} for its value; what: is done to the sound, for people."""
+
+    name: str
+    values: tuple[str, ...]
+    title: str
+    what: str
+
+
+TABLE = (
+    Factor(
+        "noise", ("30", "20", "10"), "noise {} dB below", "diffuse pink noise, so many dB (BS.1770) below the clip"
+    ),
+    Factor("seconds", ("1", "3", "10", "30"), "{} s", "clips of this length; windows of the model's length averaged"),
+    Factor("rate", ("44100",), "{} Hz", "a file of this sample rate"),
+    Factor("bits", ("16",), "{} bit", "a file of so many bits, rounded without dither"),
+    Factor("level", ("-12", "+6"), "level {} dB", "louder or quieter; what exceeds full scale is clipped"),
+    Factor("tilt", ("-6", "-3", "+3", "+6"), "tilt {} dB", "a headphone's spectrum: so many dB from 100 Hz to 10 kHz"),
+    Factor("lfe", ("off",), "LFE {}", "the LFE channel is not heard; layouts without one stay as they are"),
+    Factor("ears", ("exchanged",), "ears {}", "left and right exchanged"),
+)
+FACTORS = {factor.name: factor for factor in TABLE}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """factor: `clean`, `brir`, or a name of FACTORS; value: one of its values, or the path of a BRIR file."""
+
+    factor: str
+    value: str = ""
+
+    @property
+    def name(self) -> str:
+        """What results call it: `clean`, `noise 20`, `brir studio`."""
+        return f"{self.factor} {Path(self.value).stem if self.factor == BRIR else self.value}".strip()
+
+    @property
+    def title(self) -> str:
+        """What figures and tables call it."""
+        return FACTORS[self.factor].title.format(self.value) if self.factor in FACTORS else self.name
+
+    @property
+    def has_own_listener(self) -> bool:
+        """Whether `listener_of` gives the same listener whoever listens: the head with which a room was measured."""
+        return self.factor == BRIR
+
+
+CLEAN = Condition("clean")
+
+
+def conditions(factors: Sequence[str] | None = None, brirs: Sequence[str] = ()) -> tuple[Condition, ...]:
+    """The clean condition, then one condition for every value of `factors` (None: all) and every BRIR file.
+
+    factors: names of FACTORS; brirs: SOFA files, or folders of them. Raises AudioError for a factor that there is
+    not, and for two BRIR files of one name.
+    """
+    wanted = list(FACTORS) if factors is None else list(dict.fromkeys(factors))
+    unknown = [name for name in wanted if name not in FACTORS and name != CLEAN.factor]
+    if unknown:
+        raise AudioError(f"there is no factor {', '.join(map(repr, unknown))}; the factors are {', '.join(FACTORS)}")
+    chosen = [Condition(name, value) for name in FACTORS if name in wanted for value in FACTORS[name].values]
+    rooms = [Condition(BRIR, path) for path in expand_listeners(brirs)]
+    by_name: dict[str, Condition] = {}
+    for room in rooms:
+        if (twin := by_name.setdefault(room.name, room)) is not room:
+            raise AudioError(f"{room.value} would be called {room.name!r}, as {twin.value} is; rename one of the two")
+    return CLEAN, *chosen, *rooms
+
+
+def unavailable(condition: Condition) -> str | None:
+    """Why this machine cannot make a condition, for people; None when it can."""
+    return None
+
+
+def seconds(condition: Condition) -> float | None:
+    """The length of the clips in s; None: as the model was trained."""
+    return float(condition.value) if condition.factor == "seconds" else None
+
+
+def listener_of(condition: Condition, listener: Listener, layouts: Sequence[Layout], seed: int = 0) -> Listener:
+    """Who listens: `listener`, or what its ears receive in the room or from the places that the condition has.
+
+    The same arguments give the same object, so that `render` transforms its responses once. Raises AudioError when
+    a loudspeaker of `layouts` has no direction.
+    """
+    if condition.factor == BRIR:
+        room = load_listener(condition.value, listener.sample_rate)
+        for layout in layouts:
+            room.check(layout)
+        return room
+    return listener
+
+
+def layout_of(condition: Condition, layout: Layout) -> Layout:
+    """The loudspeakers that are heard; code and order stay."""
+    if condition.factor != "lfe":
+        return layout
+    return replace(layout, loudspeakers=layout.placed)
+
+
+def spoil(condition: Condition, ears: np.ndarray, sample_rate: int, key: Sequence[Key]) -> tuple[np.ndarray, int]:
+    """Sound [2, N] at the level of a file, and its rate, as they are after the condition: float32 [2, N], Hz.
+
+    key: of the item; without the layout in it, all layouts of a programme get the same noise. Conditions that are of
+    the listener, the layout or the length leave the sound as it is.
+    """
+    change = _CHANGES.get(condition.factor)
+    return change(condition.value, ears, sample_rate, key) if change else (ears, sample_rate)
+
+
+Change = Callable[[str, np.ndarray, int, Sequence[Key]], tuple[np.ndarray, int]]
+
+
+_CHANGES: dict[str, Change] = {
+    "noise": lambda value, ears, rate, key: (spoiling.with_noise(ears, rate, float(value), key), rate),
+    "rate": lambda value, ears, rate, key: (spoiling.resampled(ears, rate, int(value)), int(value)),
+    "bits": lambda value, ears, rate, key: (spoiling.rounded(ears, int(value)), rate),
+    "level": lambda value, ears, rate, key: (spoiling.at_level(ears, float(value)), rate),
+    "tilt": lambda value, ears, rate, key: (spoiling.tilted(ears, rate, float(value)), rate),
+    "ears": lambda value, ears, rate, key: (np.ascontiguousarray(ears[::-1]), rate),
+}
