@@ -8,7 +8,8 @@ import pytest
 import soundfile
 import soxr
 
-from spatial_swin.audio.clips import Cut, Recording, bad_names, clips, find_recordings, judge, overdriven
+from spatial_swin.audio.clips import Cut, Recording, bad_names, clips, clips_of, find_recordings, judge, overdriven
+from spatial_swin.audio.sound_files import in_memory
 from spatial_swin.errors import AudioError
 
 RATE = 48_000
@@ -181,3 +182,15 @@ def test_streamed_resampling_equals_resampling_at_once(tmp_path):
 def test_impossible_cuts_are_refused(values):
     with pytest.raises(AudioError, match=f"--{next(iter(values))}"):
         Cut(**values)
+
+
+@pytest.mark.parametrize("rate", [RATE, 44_100])
+def test_sound_in_memory_is_cut_as_its_file_is(tmp_path, rate):
+    sound = noise(2.6, rate)
+    cut = Cut(seconds=1.0, hop_seconds=0.7, minimum_seconds=0.3)
+    from_file = list(clips(recording(tmp_path / "510" / "a.wav", sound, rate), cut))
+    from_memory = list(clips_of(in_memory(sound.T, rate), cut))
+    assert len(from_file) == len(from_memory) == 4
+    for one, other in zip(from_file, from_memory, strict=True):
+        assert np.array_equal(one.sound, other.sound)
+        assert (one.start, one.short) == (other.start, other.short)

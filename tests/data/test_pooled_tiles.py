@@ -8,7 +8,7 @@ from PIL import Image
 
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.audio.tiles import tile_map
-from spatial_swin.data.pooled_tiles import BANDS, pool_tile, pooled_tiles
+from spatial_swin.data.pooled_tiles import BANDS, pool_tile, pooled_picture, pooled_tiles
 
 
 def test_bands_of_a_tile_by_hand() -> None:
@@ -30,3 +30,12 @@ def test_a_bright_tile_is_bright_in_its_own_features_only(tmp_path: Path, with_m
     means = pooled_tiles(tmp_path, ["x.png"]).reshape(16, BANDS, 4)[:, :, 0]
     assert (means[6] == 200).all()
     assert means.sum() == 200 * BANDS
+
+
+def test_a_picture_in_memory_gives_the_numbers_of_its_file(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (192, 192), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    tiles = tile_map("4x4", 192, 48_000, 3.0)
+    tiles.write(tmp_path / TILES)
+    assert np.array_equal(pooled_picture(pixels, tiles), pooled_tiles(tmp_path, ["x.png"])[0])
+    assert not np.array_equal(pooled_picture(pixels[:160, :160], tiles), pooled_picture(pixels, tiles))

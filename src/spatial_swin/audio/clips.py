@@ -160,21 +160,26 @@ def _resampled(sound: Sound, sample_rate: int) -> Iterator[np.ndarray]:
 
 def clips(recording: Recording, cut: Cut) -> Iterator[Clip]:
     """The chunks of a recording in order, streamed. Raises AudioError when the file cannot be read to its end."""
+    with open_sound(recording.path, str(recording)) as sound:
+        yield from clips_of(sound, cut)
+
+
+def clips_of(sound: Sound, cut: Cut) -> Iterator[Clip]:
+    """The chunks of an open sound in order, streamed, brought to the rate of `cut`."""
     hop, minimum = round(cut.hop_seconds * cut.sample_rate), round(cut.minimum_seconds * cut.sample_rate)
     index, held, skip = 0, np.empty((0, 2), np.float32), 0
 
     def clip(samples: np.ndarray, short: bool) -> Clip:
-        sound = np.zeros((2, cut.frames), np.float32)
-        sound[:, : len(samples)] = samples.T
-        return Clip(sound, index, index * hop / cut.sample_rate, short)
+        piece = np.zeros((2, cut.frames), np.float32)
+        piece[:, : len(samples)] = samples.T
+        return Clip(piece, index, index * hop / cut.sample_rate, short)
 
-    with open_sound(recording.path, str(recording)) as sound:
-        for block in _resampled(sound, cut.sample_rate):
-            dropped = min(skip, len(block))
-            held, skip = np.concatenate([held, block[dropped:]]), skip - dropped
-            while len(held) >= cut.frames:
-                yield clip(held[: cut.frames], False)
-                index, skip, held = index + 1, max(0, hop - len(held)), held[hop:]
+    for block in _resampled(sound, cut.sample_rate):
+        dropped = min(skip, len(block))
+        held, skip = np.concatenate([held, block[dropped:]]), skip - dropped
+        while len(held) >= cut.frames:
+            yield clip(held[: cut.frames], False)
+            index, skip, held = index + 1, max(0, hop - len(held)), held[hop:]
     covered = index > 0 and len(held) <= cut.frames - hop  # overlapping clips: the last full one reached the end
     if minimum <= len(held) < cut.frames and not covered:
         yield clip(held, True)

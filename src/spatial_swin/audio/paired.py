@@ -7,12 +7,7 @@ neither workers nor shards nor a restart change a byte.
 """
 
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import BytesIO
@@ -29,6 +24,7 @@ from spatial_swin.audio.manifest import PICTURES, SOUND, Row, lufs
 from spatial_swin.audio.programme import Programme, chunk_starts
 from spatial_swin.audio.render import Scene, render_layouts
 from spatial_swin.audio.synthesis import synthetic_name, synthetic_scene
+from spatial_swin.audio.workers import in_processes
 from spatial_swin.errors import AudioError, Problem, WriteError
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import find_layouts
@@ -183,38 +179,12 @@ def _write_sound(path: Path, ears: np.ndarray, sample_rate: int) -> None:
     files.write_bytes(path, content.getvalue())
 
 
-def _begin_worker() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "only for worker processes"
-    parent.join()
-    os._exit(1)
-
-
 def run_jobs(
     jobs: Sequence[Job], output: Path, layouts: Sequence[str], settings: Settings, sound: bool, workers: int
 ) -> Iterator[list[Row] | Problem]:
     """Results in the order of `jobs`, from `workers` processes (1: this one). Raises AudioError when one dies."""
     work = partial(run_job, output=output, layouts=tuple(layouts), settings=settings, sound=sound)
-    if workers == 1 or len(jobs) <= 1:
-        yield from map(work, jobs)
-        return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when a spawned process loads its libraries
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin_worker) as pool:
-        try:
-            yield from pool.map(work, jobs)
-        except BrokenProcessPool:
-            raise AudioError("a process that rendered was ended, likely for memory; use fewer --workers") from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    return in_processes(work, jobs, workers)
 
 
 def begin(output: Path, settings: Settings) -> None:

@@ -69,6 +69,13 @@ class Sound:
         return peak, count
 
 
+def in_memory(sound: np.ndarray, sample_rate: int, where: str = "") -> Sound:
+    """Sound float32 [channels, N] as an open file would give it, in the same blocks."""
+    channels, frames = sound.shape
+    blocks = (np.ascontiguousarray(sound[:, start : start + BLOCK].T) for start in range(0, frames, BLOCK))
+    return Sound(where, channels, sample_rate, frames, blocks)
+
+
 def silence(peak: float) -> str | None:
     """What a sound with this peak is called when nothing can be heard in it."""
     if peak >= SILENT_PEAK:

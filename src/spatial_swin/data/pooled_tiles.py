@@ -1,7 +1,8 @@
 """Pictures pooled to a few hundred numbers: what a simple model needs to know of a mosaic of cues.
 
-In go pictures and, when known, where their tiles are; out comes mean, spread and two percentiles of every band of
-every tile. Bands are equal parts of a tile's height (frequency or lag), pooled over time. Nothing is learned here.
+In go pictures, from a folder or as arrays, and, when known, where their tiles are; out comes mean, spread and two
+percentiles of every band of every tile. Bands are equal parts of a tile's height (frequency or lag), pooled over time.
+Nothing is learned here.
 """
 
 import os
@@ -24,18 +25,22 @@ PERCENTILES = (10, 90)
 def pooled_tiles(root: str | os.PathLike[str], paths: Sequence[str], workers: int | None = None) -> np.ndarray:
     """Features of every picture below `root`: float32 [N, tiles * BANDS * 4], on the scale of grey levels."""
     tiles = TileMap.beside(root)
-    boxes = [(t.x, t.y, t.width, t.height) for t in tiles.tiles] if tiles else None
-    size = (tiles.size[1], tiles.size[0]) if tiles else None
 
     def pool(path: str) -> np.ndarray:
         with Image.open(Path(root) / path) as image:
-            pixels = np.asarray(image.convert("L"), dtype=np.float32)
-        known = boxes if boxes and size == pixels.shape[::-1] else grid(*pixels.shape)
-        return np.concatenate([pool_tile(pixels[y : y + h, x : x + w]) for x, y, w, h in known])
+            return pooled_picture(np.asarray(image.convert("L")), tiles)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool_of_threads:
         pooled = pool_of_threads.map(pool, paths)
         return np.stack(list(tqdm(pooled, total=len(paths), desc="pooled cues", disable=None)))
+
+
+def pooled_picture(picture: np.ndarray, tiles: TileMap | None) -> np.ndarray:
+    """Features of grey pixels [H, W]: float32 [tiles * BANDS * 4]; of a grid when `tiles` is not of that size."""
+    pixels = picture.astype(np.float32)
+    fits = tiles is not None and tiles.size == pixels.shape
+    boxes = [(t.x, t.y, t.width, t.height) for t in tiles] if tiles is not None and fits else grid(*pixels.shape)
+    return np.concatenate([pool_tile(pixels[y : y + h, x : x + w]) for x, y, w, h in boxes])
 
 
 def pool_tile(pixels: np.ndarray) -> np.ndarray:

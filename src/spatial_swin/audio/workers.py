@@ -1,0 +1,49 @@
+"""Work shared out over processes: a function and its jobs in, results in the order of the jobs out.
+
+Processes are spawned (torch does not survive a fork) and have one torch thread each, so that what a job gives does not
+depend on how many there are. They end with the process that began them, however that ends.
+"""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from spatial_swin.errors import AudioError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+    """work(job) of every job, in order, from `workers` processes (1: this one). Raises AudioError when one dies."""
+    if workers == 1 or len(jobs) <= 1:
+        yield from map(work, jobs)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when a spawned process loads its libraries
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin_worker) as pool:
+        try:
+            yield from pool.map(work, jobs)
+        except BrokenProcessPool:
+            raise AudioError("a process that rendered was ended, likely for memory; use fewer --workers") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only for worker processes"
+    parent.join()
+    os._exit(1)
