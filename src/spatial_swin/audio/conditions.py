@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spatial_swin.audio import spoiling
+from spatial_swin.audio import codecs, spoiling
 from spatial_swin.audio.hrtf import Listener, expand_listeners, load_listener
 from spatial_swin.errors import AudioError
 from spatial_swin.keyed_random import Key
@@ -31,6 +31,12 @@ class Factor:
 
 
 TABLE = (
+    Factor(
+        "codec",
+        tuple(f"{codec}-{bit_rate}" for codec in codecs.CODECS for bit_rate in codecs.BIT_RATES),
+        "codec {} kbit/s",
+        "encoded and decoded: MP3, Opus and Vorbis by libsndfile, AAC by ffmpeg; kbit/s of both channels",
+    ),
     Factor(
         "noise", ("30", "20", "10"), "noise {} dB below", "diffuse pink noise, so many dB (BS.1770) below the clip"
     ),
@@ -92,7 +98,7 @@ def conditions(factors: Sequence[str] | None = None, brirs: Sequence[str] = ()) 
 
 def unavailable(condition: Condition) -> str | None:
     """Why this machine cannot make a condition, for people; None when it can."""
-    return None
+    return codecs.missing(condition.value.partition("-")[0]) if condition.factor == "codec" else None
 
 
 def seconds(condition: Condition) -> float | None:
@@ -131,10 +137,16 @@ def spoil(condition: Condition, ears: np.ndarray, sample_rate: int, key: Sequenc
     return change(condition.value, ears, sample_rate, key) if change else (ears, sample_rate)
 
 
+def _through_codec(value: str, ears: np.ndarray, rate: int, key: Sequence[Key]) -> tuple[np.ndarray, int]:
+    codec, _, bit_rate = value.partition("-")
+    return codecs.through_codec(ears, rate, codec, int(bit_rate))
+
+
 Change = Callable[[str, np.ndarray, int, Sequence[Key]], tuple[np.ndarray, int]]
 
 
 _CHANGES: dict[str, Change] = {
+    "codec": _through_codec,
     "noise": lambda value, ears, rate, key: (spoiling.with_noise(ears, rate, float(value), key), rate),
     "rate": lambda value, ears, rate, key: (spoiling.resampled(ears, rate, int(value)), int(value)),
     "bits": lambda value, ears, rate, key: (spoiling.rounded(ears, int(value)), rate),

@@ -1,0 +1,86 @@
+"""Codecs: as long as before, in time to the sample, near the rate asked for; what is missing is said."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from spatial_swin.audio import codecs
+from spatial_swin.audio.codecs import BIT_RATES, CODECS, encode, missing, through_codec
+from spatial_swin.errors import AudioError
+
+RATE = 48_000
+
+
+@pytest.fixture(scope="module")
+def ears() -> np.ndarray:
+    """A second of pink noise, differing between the ears, with pulses in it."""
+    generator = np.random.default_rng(0)
+    spectrum = np.fft.rfft(generator.standard_normal((2, RATE))) / np.sqrt(np.arange(1, RATE // 2 + 2))
+    sound = np.fft.irfft(spectrum, RATE)
+    sound[:, ::6_000] += 20 * np.abs(sound).std()
+    return (0.05 * sound / sound.std()).astype(np.float32)
+
+
+def lag(sound: np.ndarray, other: np.ndarray) -> int:
+    """By how many samples `other` comes later."""
+    size = 2 * len(sound)
+    correlation = np.fft.irfft(np.fft.rfft(other, size) * np.fft.rfft(sound, size).conj())
+    return int((correlation.argmax() + len(sound)) % size - len(sound))
+
+
+@pytest.mark.parametrize("bit_rate", [BIT_RATES[0], BIT_RATES[-1]])
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_codec_keeps_length_and_time(codec: str, bit_rate: int, ears: np.ndarray) -> None:
+    if reason := missing(codec):
+        pytest.skip(reason)
+    decoded, rate = through_codec(ears, RATE, codec, bit_rate)
+    assert rate == RATE
+    assert decoded.shape == ears.shape
+    assert decoded.dtype == np.float32
+    for before, after in zip(ears, decoded, strict=True):
+        assert lag(before, after) == 0
+        assert np.corrcoef(before, after)[0, 1] > 0.8
+    assert np.std(decoded - ears) > 1e-3 * np.std(ears)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_more_bits_are_a_larger_file_and_a_smaller_error(codec: str, ears: np.ndarray) -> None:
+    if reason := missing(codec):
+        pytest.skip(reason)
+    long = np.tile(ears.T, (3, 1))
+    rates = [len(encode(long, RATE, codec, bit_rate)) * 8 / 3_000 for bit_rate in (64, 192)]
+    np.testing.assert_allclose(rates, (64, 192), rtol=0.35 if codec == "vorbis" else 0.15)  # Vorbis has no rate
+    coarse, fine = (through_codec(ears, RATE, codec, bit_rate)[0] - ears for bit_rate in (64, 192))
+    assert np.std(fine) < np.std(coarse)
+
+
+@pytest.mark.parametrize(("codec", "rate", "expected"), [("opus", 44_100, 48_000), ("mp3", 44_100, 44_100)])
+def test_a_rate_that_a_codec_does_not_take_becomes_one_that_it_does(
+    codec: str, rate: int, expected: int, ears: np.ndarray
+) -> None:
+    decoded, found = through_codec(ears[:, :44_100], rate, codec, 128)
+    assert found == expected
+    assert decoded.shape == (2, expected)
+
+
+@pytest.fixture
+def forgetful() -> object:
+    """What was found missing in this test is forgotten after it."""
+    missing.cache_clear()
+    yield
+    missing.cache_clear()
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_codec_that_libsndfile_does_not_have_is_named(monkeypatch: pytest.MonkeyPatch, ears: np.ndarray) -> None:
+    monkeypatch.setitem(codecs.FORMATS, "mp3", ("WAV", "G721_32"))  # of one channel only
+    assert f"libsndfile {soundfile.__libsndfile_version__} has no mp3" in str(missing("mp3"))
+    assert missing("vorbis") is None
+    with pytest.raises(AudioError, match="has no mp3"):
+        through_codec(ears, RATE, "mp3", 64)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_without_ffmpeg_there_is_no_aac(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert missing("aac") == "there is no ffmpeg for AAC"
