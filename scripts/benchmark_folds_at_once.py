@@ -22,6 +22,7 @@ from transformers import SwinConfig, SwinForImageClassification
 
 from spatial_swin.folds.at_once import FoldsAtOnce
 from spatial_swin.modeling import schedule, swin
+from spatial_swin.shipped import locate_model
 from spatial_swin.trunk.forward import from_trunk, grid_at
 
 RATES, DECAY, CLIP, SMOOTHING, CUT = (1e-3, 1e-4), 0.05, 1.0, 0.1, 4  # the experiment of record
@@ -56,7 +57,7 @@ class FoldByFold:
 
 def make_models(name: str, image_size: int, folds: int) -> list[SwinForImageClassification]:
     """Random weights (timings do not depend on them), without stochastic depth, so that losses can be compared."""
-    source = SWIN_BASE_384 if name == "swin-base-384" else SwinConfig.from_pretrained(swin.locate(name)).to_dict()
+    source = SWIN_BASE_384 if name == "swin-base-384" else SwinConfig.from_pretrained(locate_model(name)).to_dict()
     source = {key: value for key, value in source.items() if key not in ("id2label", "label2id")}
     config = SwinConfig(**{**source, "image_size": image_size, "num_labels": 4, "drop_path_rate": 0.0})
     torch.manual_seed(0)

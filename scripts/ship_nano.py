@@ -12,7 +12,7 @@ import torch
 from transformers import SwinForImageClassification
 
 from spatial_swin.data.pictures import build_processor
-from spatial_swin.modeling.swin import ASSETS
+from spatial_swin.shipped import ASSETS
 
 
 def main(folder: str) -> None:

@@ -26,7 +26,7 @@ from measuring import parser_of
 from spatial_swin import files
 from spatial_swin.runs import RunFolder
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "swin-nano-192" / "demo.yaml"
+RECIPE = "swin-nano-192/demo"
 SILENT = ("--sound_ear_swap", "0", "--sound_time_shift", "0", "--sound_gain_db", "0", "--sound_mask", "0")
 RANDOM_TRUNK = ("--model_name_or_path", "swin-nano-192/config.json")
 FROM_SCRATCH = {"train_all_stages": "true", "head_only_epochs": 0, "warmup_epochs": 1, "trunk_cache_views": 0}

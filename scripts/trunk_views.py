@@ -18,7 +18,6 @@ from measuring import parser_of
 
 from spatial_swin import files
 from spatial_swin.config import load_recipe
-from spatial_swin.demonstration import find_recipe
 from spatial_swin.runs import RunFolder
 from spatial_swin.training import fine_tune
 
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("--output_dir", type=Path, default=Path("views"))
     parser.add_argument("--views", type=int, nargs="+", default=[1, 2, 4, 8, 16, ANEW], help="0: a new draw per epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--config", type=Path, default=None, help="another recipe than the demo's")
+    parser.add_argument("--config", default="swin-nano-192/demo", help="the recipe")
     options, overrides = parser.parse_known_args()
     rows = []
     for seed, views in product(options.seeds, options.views):
@@ -50,7 +49,7 @@ def train(options: argparse.Namespace, views: int, seed: int, overrides: list[st
     given = ["--data_dir", options.data_dir, "--output_dir", folder, "--seed", seed, "--split_seed", 42]
     given += ["--trunk_cache_dir", options.output_dir / "cache", "--trunk_cache_views", views]
     print(f"\n=== {views or 'a new draw every epoch'}{' views' if views else ''}, seed {seed}: {folder}", flush=True)
-    return fine_tune(load_recipe(options.config or find_recipe(), [*map(str, given), *overrides]))
+    return fine_tune(load_recipe(options.config, [*map(str, given), *overrides]))
 
 
 def figures(run: RunFolder, views: int, seed: int) -> dict[str, Any]:

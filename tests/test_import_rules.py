@@ -18,11 +18,12 @@ ROWS = """
     runs          |
     audio         |
     data          | runs audio
-    recipe_keys   |
+    shipped       |
+    recipe_keys   | shipped
     recipe_values | data
     config        | data recipe_keys recipe_values
     evaluation    |
-    modeling      | runs config data evaluation
+    modeling      | runs config data evaluation shipped
     trunk         | runs config data evaluation modeling
     reporting     | runs audio evaluation finished
     tracking      | runs config evaluation modeling
@@ -37,7 +38,7 @@ ROWS = """
     explaining    | runs audio data evaluation modeling reporting finished
     exporting     | runs data modeling finished prediction
     publishing    | runs audio reporting finished
-    demonstration | runs
+    demonstration | runs shipped
     app           | audio data evaluation modeling reporting prediction finished
     __init__      | reporting
 """

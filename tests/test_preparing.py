@@ -11,9 +11,10 @@ import torch._dynamo
 from spatial_swin import preparing
 from spatial_swin.config import load_recipe
 from spatial_swin.errors import SpatialSwinError
-from spatial_swin.modeling.swin import ASSETS, Swin
+from spatial_swin.modeling.swin import Swin
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
 from spatial_swin.runs import RunFolder
+from spatial_swin.shipped import ASSETS
 from spatial_swin.training import fine_tune
 
 Write = Callable[..., Path]

@@ -233,7 +233,9 @@ ARGUMENT_CLASSES = dict(zip(HEADINGS, (ModelArguments, DataArguments, TwoPhaseTr
 
 
 def load_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
-    """Read the recipe at `path`, let `overrides` (["--key", "value", ...]) win, check, and resolve the precision.
+    """Read the recipe at `path` (or of that name), let `overrides` (["--key", "value", ...]) win, check everything.
+
+    The precision is resolved to what this machine has.
 
     Raises:
         RecipeError: unknown or misplaced keys; wrong values, and values that do not fit together; all at once.

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatial_swin import files
-from spatial_swin.errors import RecipeError, RunError
+from spatial_swin.errors import RunError
 from spatial_swin.runs import RunFolder
+from spatial_swin.shipped import recipes
 
 NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take less; a disk full in the middle costs more than asking
 SHORT = (
     "--num_train_epochs 6 --warmup_epochs 1 --head_only_epochs 1 "
     "--train_share 0.6 --validation_share 0.2 --test_share 0.2"
 )
-RECIPE = Path("recipes") / "swin-nano-192" / "demo.yaml"
+RECIPE = "swin-nano-192/demo"
 Call = Callable[[list[str]], int]  # a verb with its options -> exit code
 
 
@@ -69,11 +70,12 @@ class Demonstration:
             f"1/3  {self.programmes} programmes in mono, stereo, 5.1 and 5.1.4\n",
             [*render.split(), "--sound", "false", "--output_dir", str(data), *threads],
         )
-        train = ["train", "--config", str(find_recipe()), "--data_dir", str(data / "pictures"), "--output_dir", run]
+        recipe = recipes()[RECIPE]  # by its path: a file of that name in the working folder is not meant
+        train = ["train", "--config", str(recipe), "--data_dir", str(data / "pictures"), "--output_dir", run]
         train += ["--seed", str(self.seed), "--trunk_cache_dir", str(self.output / "trunk_cache")]
         yield (
             "\n2/3  fine-tune the shipped Swin in two phases, programmes kept apart\n"
-            f"     ears exchanged and time shifted at random; why, and what it is worth: {RECIPE}\n",
+            f"     ears exchanged and time shifted at random; why, and what it is worth: {recipe}\n",
             [] if self.run.state() == "finished" else [*train, *(SHORT.split() if self.short else [])],
         )
         yield "\n3/3  evaluate and report\n", ["evaluate", run]
@@ -112,14 +114,6 @@ def show_result(run: RunFolder, seconds: float | None = None) -> None:
         print(f"  {name:<16}" + "".join(f"{count:>7}" for count in row))
     took = "" if seconds is None else f"{seconds:.0f} s; "
     print(f"\n{took}report: {run.thesis_results / 'report.html'}")
-
-
-def find_recipe() -> Path:
-    """recipes/ in the working folder, else in the checkout this package is installed from."""
-    for root in (Path.cwd(), Path(__file__).parents[2]):
-        if (root / RECIPE).is_file():
-            return root / RECIPE
-    raise RecipeError(f"{RECIPE} is neither here nor beside the package; run `make demo` in a clone of the repository")
 
 
 def require_space(output: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from spatial_swin.errors import Problem, RecipeError, UsageError, printable, raise_problems
+from spatial_swin.shipped import find_recipe
 
 HEADINGS = ("Model", "Data", "Trainer")
 RENAMED = {"train_from_scratch": "train_all_stages"}  # keys of older recipes and runs
@@ -72,13 +73,13 @@ def _fields(source: Path, name: str) -> dict[str, str]:
 
 
 def read_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Given:
-    """The recipe at `path`, with the `overrides` (["--key", "value", ...]) in place of its own values.
+    """The recipe at `path` (or of that name), with `overrides` (["--key", "value", ...]) in place of its own values.
 
     Raises:
         RecipeError: not a recipe, or unknown, repeated or misplaced keys; all at once.
         UsageError: an override that is not `--key value`.
     """
-    given = read_yaml(Path(path))
+    given = read_yaml(find_recipe(path))
     for key, value in read_overrides(overrides).items():
         given[heading_of(key)][key] = value
     return given
@@ -136,8 +137,6 @@ def _checked_text(path: Path) -> str:
             if status.st_size > LONGEST:
                 raise RecipeError(f"{path}: {status.st_size / 1e6:.1f} MB are no recipe; give a YAML file of a page")
             text = file.read().decode("utf-8")
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe; the recipes are in the folder recipes/") from None
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from None
     depth = 0

@@ -14,8 +14,8 @@ from spatial_swin import exporting
 from spatial_swin.cli import main
 from spatial_swin.commands import export
 from spatial_swin.data.pictures import build_processor, normalise
-from spatial_swin.modeling.swin import ASSETS
 from spatial_swin.prediction.predictor import load_predictor
+from spatial_swin.shipped import ASSETS
 
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in export.NEEDED), reason="the extra [export] is not installed"

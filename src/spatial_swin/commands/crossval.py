@@ -27,7 +27,7 @@ def add_arguments(parser: values.Parser) -> None:
 
 def add_fold_options(parser: values.Parser, folds: int, verb: str) -> None:
     """What `crossval` and `generalise` share."""
-    parser.add_argument("--config", required=True, metavar="RECIPE", help="the recipe, a YAML file")
+    parser.add_argument("--config", required=True, metavar="RECIPE", help=values.RECIPE)
     parser.add_argument("--folds", type=values.folds, default=folds, help="folds; fewer where values are few")
     parser.add_argument("--jobs", type=values.workers, default=1, help="folds side by side, each in its own process")
     parser.add_argument("--output_dir", type=Path, help=f"folder to write (default: runs/<recipe's name>_{verb})")

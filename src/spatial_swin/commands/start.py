@@ -22,7 +22,7 @@ TAKES_RECIPE_KEYS = True
 
 
 def add_arguments(parser: values.Parser) -> None:
-    parser.add_argument("config", metavar="RECIPE", help="the recipe, a YAML file")
+    parser.add_argument("config", metavar="RECIPE", help=values.RECIPE)
     parser.add_argument(
         "--processes", type=values.workers, metavar="N", help="to train with (default: one per GPU; 1 on a CPU)"
     )

@@ -29,7 +29,7 @@ class HelpWithKeys(argparse.Action):
 
 def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("-h", "--help", action=HelpWithKeys, nargs=0, help="show this and every key of a recipe")
-    parser.add_argument("--config", required=True, metavar="RECIPE", help="the recipe, a YAML file")
+    parser.add_argument("--config", required=True, metavar="RECIPE", help=values.RECIPE)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from spatial_swin.errors import UsageError, printable
 from spatial_swin.files import lies_in
 from spatial_swin.recipe_keys import written
 
+RECIPE = "the recipe: a YAML file, or one that ships by name, such as demo or swin-base-384/spatial_audio"
 TRUTHS = {"true": True, "false": False}
 
 

@@ -18,12 +18,11 @@ from transformers.utils import logging
 
 from spatial_swin.config import ModelArguments
 from spatial_swin.errors import Problem, RecipeError, RunError, SpatialSwinError, raise_problems
+from spatial_swin.shipped import locate_model
 
 Swin = SwinForImageClassification
 logger = logging.get_logger("spatial_swin")
 
-ASSETS = Path(__file__).parents[1] / "assets"
-SHIPPED = ("swin-nano-192",)  # models that the package carries, by the name a recipe uses
 TRUNK_ROOT = 0
 SHOWN = 5  # damaged tensors that a sentence names
 
@@ -34,7 +33,7 @@ def build_model(arguments: ModelArguments, class_names: Sequence[str]) -> Swin:
     Raises:
         RecipeError: no such model, the Hub cannot be reached, not a Swin, or image size, window and depths do not fit.
     """
-    source = locate(arguments.model_name_or_path)
+    source = locate_model(arguments.model_name_or_path)
     config = read_config(source, arguments)
     check_geometry(config, arguments.image_size)
     labels = dict(config.id2label or {})
@@ -127,12 +126,6 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bar:
             logging.enable_progress_bar()
-
-
-def locate(name_or_path: str) -> str:
-    """A shipped model's name becomes its folder; everything else stays as it is."""
-    first, _, rest = name_or_path.partition("/")
-    return str(ASSETS / first / rest) if first in SHIPPED and not Path(name_or_path).exists() else name_or_path
 
 
 def is_config_only(source: str) -> bool:
