@@ -146,6 +146,22 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path, capsys: p
     assert "was begun with seed 0, now 1" in capsys.readouterr().err
 
 
+def test_heads_of_an_earlier_version_are_not_mixed_with_todays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--layouts", "100", "--sound", "false", "--listeners"]
+    assert render(tmp_path, *options, "kemar", synthetic=1) == 0
+    assert "parametric_listeners" not in json.loads((tmp_path / "render.json").read_text())
+    assert render(tmp_path, *options, "parametric:1", synthetic=1) == 0  # added to a folder that had none
+    assert render(tmp_path, *options, "kemar", synthetic=2) == 0
+    settings = json.loads((tmp_path / "render.json").read_text())
+    assert settings.pop("parametric_listeners") == 2
+    (tmp_path / "render.json").write_text(json.dumps(settings))  # as folders of before have it
+    assert render(tmp_path, *options, "kemar", synthetic=3) == 0
+    assert render(tmp_path, *options, "parametric:1", synthetic=3) == 1
+    assert "was begun with parametric_listeners 1, now 2" in capsys.readouterr().err
+
+
 def test_a_population_of_listeners_can_be_drawn_from(tmp_path: Path) -> None:
     options = ["--listeners", "parametric:1-40", "--listeners_each", "1", "--layouts", "100", "--sound", "false"]
     assert render(tmp_path, *options, "--first_programme", "5", synthetic=4) == 0

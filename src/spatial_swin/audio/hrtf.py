@@ -121,8 +121,8 @@ def load_listener(name: str, sample_rate: int) -> Listener:
     if name == KEMAR:
         with resources.as_file(resources.files("spatial_swin") / "assets" / KEMAR_ASSET) as path:
             return _listener_of(read_here(path), path, sample_rate, KEMAR)
-    kind, _, seed = name.partition(":")
-    if kind == "parametric":
+    if is_parametric(name):
+        seed = name.partition(":")[2]
         if not seed.isdigit():
             raise AudioError(f"listener {name!r}: a parametric listener needs a number, as in parametric:7")
         azimuths, elevations = np.array(all_directions()).T
@@ -132,6 +132,11 @@ def load_listener(name: str, sample_rate: int) -> Listener:
     if not path.is_file():
         raise AudioError(f"there is no listener {name!r}; say kemar, parametric:SEED, or the path of a SOFA file")
     return _listener_of(read_measured(path), path, sample_rate, re.sub(r"[^A-Za-z0-9-]+", "-", path.stem).strip("-"))
+
+
+def is_parametric(name: str) -> bool:
+    """Whether a name that `load_listener` takes is that of a modelled listener."""
+    return name.partition(":")[0] == "parametric"
 
 
 def expand_listeners(names: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ neither workers nor shards nor a restart change a byte.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import BytesIO
@@ -17,8 +17,9 @@ import numpy as np
 import soundfile
 
 from spatial_swin import files
+from spatial_swin.audio import parametric
 from spatial_swin.audio.clips import Cut
-from spatial_swin.audio.hrtf import load_listener
+from spatial_swin.audio.hrtf import is_parametric, load_listener
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.manifest import PICTURES, SOUND, Row, lufs
 from spatial_swin.audio.programme import Programme, chunk_starts
@@ -30,6 +31,7 @@ from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import find_layouts
 
 SETTINGS = "render.json"
+MODELLED = "parametric_listeners"  # in it: their version
 PREROLL = 1.0  # s rendered before a chunk and dropped, so that what rings on from the chunk before is heard
 
 
@@ -187,18 +189,27 @@ def run_jobs(
     return in_processes(work, jobs, workers)
 
 
-def begin(output: Path, settings: Settings) -> None:
-    """Keep the settings at OUTPUT/render.json. Raises AudioError when it cannot be, or was begun with others."""
+def begin(output: Path, settings: Settings, listeners: Iterable[str] = ()) -> None:
+    """Keep the settings at OUTPUT/render.json. Raises AudioError when it cannot be, or was begun with others.
+
+    With parametric ones among the `listeners` (names to load), their version is kept too: a seed of another version
+    is another head under the same name.
+    """
     path = output / SETTINGS
     wanted = {**asdict(settings), **asdict(settings.cut)}
     del wanted["cut"]
+    if any(is_parametric(name) for name in listeners):
+        wanted[MODELLED] = parametric.VERSION
     begun = wanted
     if path.is_file():
         try:
             begun = dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             raise AudioError(f"{path}: is damaged; remove it to go on, with the options it was begun with") from None
+        if MODELLED in wanted and MODELLED not in begun:  # begun without such listeners, or before they had a version
+            old = any((output / PICTURES).glob("*/*_parametric[0-9]*_chunk*.png"))
+            begun[MODELLED] = 1 if old else parametric.VERSION
     other = [f"{key} {begun.get(key)!r}, now {value!r}" for key, value in wanted.items() if begun.get(key) != value]
     if other:
         raise AudioError(f"{output} was begun with {'; '.join(other)}; use the same options or another --output_dir")
-    files.write_json(path, wanted)
+    files.write_json(path, begun | wanted)

@@ -78,7 +78,7 @@ def fill(order: Order) -> Filled:
     if not order.skip_bad or not listeners or not programmes:
         raise_problems(AudioError, problems, "Nothing was rendered")
     jobs = paired.make_jobs(programmes, listeners, order.listeners_each, order.settings)
-    paired.begin(order.output, order.settings)
+    paired.begin(order.output, order.settings, usable)
     tiles.write(order.pictures / manifest.TILES)
     done = Filled(len(programmes), len(listeners), problems=problems)
     _render(order, jobs, [layout.code for layout in layouts], done)
