@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import signal
+from threadpoolctl import threadpool_limits
 
 from spatial_swin.audio import render as rendering
 from spatial_swin.audio.hrtf import Listener, load_listener
@@ -125,3 +126,11 @@ def test_the_spectra_of_many_listeners_are_made_once(monkeypatch: pytest.MonkeyP
     assert len(asked) == len(set(asked)) == len(listeners)  # smaller layouts find their directions among those of 514
     for key, ears in first.items():
         np.testing.assert_array_equal(ears, second[key])
+
+
+def test_the_threads_of_a_process_change_no_sample() -> None:
+    programme = synthetic_scene(0, 0, 0.5, 32_000)
+    with threadpool_limits(1, "blas"):
+        alone = loudspeaker_signals(programme, LAYOUTS["514"])
+    with threadpool_limits(2, "blas"):
+        assert np.array_equal(loudspeaker_signals(programme, LAYOUTS["514"]), alone)

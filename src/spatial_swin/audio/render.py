@@ -9,9 +9,11 @@ listeners. Levels are matched afterwards (`loudness`), by one gain for both ears
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import fft, signal
+from threadpoolctl import ThreadpoolController
 
 from spatial_swin.audio.hrtf import NEAREST, Listener
 from spatial_swin.audio.panning import gains
@@ -62,11 +64,17 @@ def loudspeaker_signals(scene: Scene, layout: Layout) -> np.ndarray:
     signals = np.zeros((len(layout.placed), len(scene.stems[0].signal)), np.float32)
     if still:
         matrix = gains(layout, np.array([s.azimuth[0] for s in still]), np.array([s.elevation[0] for s in still]))
-        signals += matrix.T.astype(np.float32) @ np.stack([stem.signal for stem in still])
+        with _blas().limit(limits=1, user_api="blas"):  # how a product is shared out among threads changes its bits
+            signals += matrix.T.astype(np.float32) @ np.stack([stem.signal for stem in still])
     for stem in scene.stems:
         if stem.moves:
             _add_moving(signals, stem, layout)
     return signals
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _add_moving(signals: np.ndarray, stem: Stem, layout: Layout) -> None:
