@@ -1,7 +1,11 @@
 """Conditions: one table, one thing changed at a time, the same whatever was judged before."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+import sofar
 
 from spatial_swin.audio.conditions import (
     CLEAN,
@@ -16,7 +20,7 @@ from spatial_swin.audio.conditions import (
 )
 from spatial_swin.audio.hrtf import load_listener
 from spatial_swin.errors import AudioError
-from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS, find_layouts
+from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS, all_directions, find_layouts
 
 RATE = 48_000
 
@@ -79,6 +83,49 @@ def test_without_lfe_the_other_loudspeakers_stay() -> None:
     assert layout_of(CLEAN, LAYOUTS["510"]) is LAYOUTS["510"]
 
 
-def test_the_clean_listener_is_the_listener() -> None:
-    kemar = load_listener("kemar", RATE)
-    assert listener_of(CLEAN, kemar, find_layouts(DEFAULT_LAYOUTS)) is kemar
+def test_the_listener_is_replaced_by_rooms_and_moved_loudspeakers_alone() -> None:
+    kemar, layouts = load_listener("kemar", RATE), find_layouts(["200"])
+    for condition in conditions():
+        heard = listener_of(condition, kemar, layouts)
+        assert (heard is not kemar) == (condition.factor in ("room", "moved"))
+        assert heard is listener_of(condition, kemar, layouts)
+        assert heard.name == kemar.name
+        heard.check(layouts[0])
+        assert not condition.has_own_listener
+
+
+@pytest.fixture
+def brir(tmp_path: Path) -> Path:
+    """A measured room at 44.1 kHz: pulses at ear level, and one reflection."""
+    places = np.array([(a, e) for a, e in all_directions() if e == 0])
+    sofa = sofar.Sofa("SimpleFreeFieldHRIR")
+    sofa.Data_IR = np.zeros((len(places), 2, 1_000))
+    sofa.Data_IR[..., 30], sofa.Data_IR[..., 900] = 1, 0.1
+    sofa.Data_SamplingRate = 44_100.0
+    sofa.SourcePosition = np.column_stack([places % 360, np.full(len(places), 1.5)])
+    (tmp_path / "rooms").mkdir()
+    sofar.write_sofa(str(tmp_path / "rooms" / "studio.sofa"), sofa)
+    return tmp_path / "rooms" / "studio.sofa"
+
+
+def test_a_measured_room_is_heard_by_its_own_head_at_the_rate_of_the_listener(brir: Path) -> None:
+    _, condition = conditions([], [str(brir.parent)])
+    assert (condition.name, condition.value, condition.has_own_listener) == ("brir studio", str(brir), True)
+    for name in ("kemar", "parametric:1"):
+        heard = listener_of(condition, load_listener(name, RATE), find_layouts(["510"]))
+        assert heard.name == "studio"
+        assert heard.sample_rate == RATE
+        peak, echo = np.sort(np.argsort(np.abs(heard.nearest(0, 0)[0]))[-1:]), 870 * RATE / 44_100
+        assert abs(heard.nearest(0, 0)[0, round(peak[0] + echo)]) > 0.05
+
+
+def test_a_measured_room_without_a_direction_is_refused(brir: Path) -> None:
+    with pytest.raises(AudioError, match=r"studio\.sofa: no direction for U\+030"):
+        listener_of(Condition("brir", str(brir)), load_listener("kemar", RATE), find_layouts(["514"]))
+
+
+def test_two_measured_rooms_of_one_name_are_refused(brir: Path) -> None:
+    (brir.parent / "b").mkdir()
+    twin = shutil.copy(brir, brir.parent / "b" / "studio.sofa")
+    with pytest.raises(AudioError, match="would be called 'brir studio', as"):
+        conditions([], [str(brir), str(twin)])

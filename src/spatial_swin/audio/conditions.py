@@ -7,12 +7,15 @@ on what was judged before. What this machine cannot make is said by `unavailable
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from spatial_swin.audio import codecs, spoiling
 from spatial_swin.audio.hrtf import Listener, expand_listeners, load_listener
+from spatial_swin.audio.placement import moved
+from spatial_swin.audio.rooms import draw_room, in_room
 from spatial_swin.errors import AudioError
 from spatial_swin.keyed_random import Key
 from spatial_swin.layouts import Layout
@@ -31,6 +34,7 @@ class Factor:
 
 
 TABLE = (
+    Factor("room", ("0.15", "0.3", "0.6"), "room, RT60 {} s", "heard in a shoebox room of this reverberation time"),
     Factor(
         "codec",
         tuple(f"{codec}-{bit_rate}" for codec in codecs.CODECS for bit_rate in codecs.BIT_RATES),
@@ -45,6 +49,7 @@ TABLE = (
     Factor("bits", ("16",), "{} bit", "a file of so many bits, rounded without dither"),
     Factor("level", ("-12", "+6"), "level {} dB", "louder or quieter; what exceeds full scale is clipped"),
     Factor("tilt", ("-6", "-3", "+3", "+6"), "tilt {} dB", "a headphone's spectrum: so many dB from 100 Hz to 10 kHz"),
+    Factor("moved", ("bs2051",), "loudspeakers moved", "loudspeakers where BS.2051 still allows them"),
     Factor("lfe", ("off",), "LFE {}", "the LFE channel is not heard; layouts without one stay as they are"),
     Factor("ears", ("exchanged",), "ears {}", "left and right exchanged"),
 )
@@ -109,15 +114,26 @@ def seconds(condition: Condition) -> float | None:
 def listener_of(condition: Condition, listener: Listener, layouts: Sequence[Layout], seed: int = 0) -> Listener:
     """Who listens: `listener`, or what its ears receive in the room or from the places that the condition has.
 
-    The same arguments give the same object, so that `render` transforms its responses once. Raises AudioError when
-    a loudspeaker of `layouts` has no direction.
+    The seed and the listener's name draw the room, or the places of the loudspeakers. The same arguments give the
+    same object, so that `render` transforms its responses once. Raises AudioError when a loudspeaker of `layouts` has
+    no direction.
     """
-    if condition.factor == BRIR:
-        room = load_listener(condition.value, listener.sample_rate)
-        for layout in layouts:
-            room.check(layout)
-        return room
-    return listener
+    if condition.factor not in ("room", "moved", BRIR):
+        return listener
+    return _elsewhere(condition, listener, tuple(layouts), seed)
+
+
+@lru_cache(maxsize=64)
+def _elsewhere(condition: Condition, listener: Listener, layouts: tuple[Layout, ...], seed: int) -> Listener:
+    if condition.factor == "moved":
+        return moved(listener, layouts, seed)
+    if condition.factor == "room":
+        key = (seed, listener.name)
+        return in_room(listener, draw_room(float(condition.value), key), layouts, key)
+    measured = load_listener(condition.value, listener.sample_rate)
+    for layout in layouts:
+        measured.check(layout)
+    return measured
 
 
 def layout_of(condition: Condition, layout: Layout) -> Layout:
