@@ -119,6 +119,11 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
     train_share: float = option(0.7, "Share of the pictures to train on.")
     validation_share: float = option(0.2, "Share of the pictures to choose the best epoch with.")
     test_share: float = option(0.1, "Share of the pictures that is opened once, at the end.")
+    split_file: str | None = option(
+        None,
+        "CSV with the part of every picture (columns path, label, split, and group; the split.csv of a run is one), "
+        "in place of split_by, the shares and split_seed.",
+    )
     split_seed: int | None = option(None, "Seed of the split; the training's seed when not given.")
     factors: str | None = option(
         None, "Regular expression with named groups, read from each path: recording, listener, ..."

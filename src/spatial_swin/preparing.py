@@ -17,9 +17,10 @@ from accelerate import PartialState
 from transformers import TrainingArguments, set_seed
 
 from spatial_swin.config import Recipe
-from spatial_swin.data.factors import factor_table, find_factors
-from spatial_swin.data.folder import scan_folder
+from spatial_swin.data.factors import WITHOUT, factor_table, find_factors
+from spatial_swin.data.folder import PictureFolder, scan_folder
 from spatial_swin.data.preflight import require_same_pictures, usable_pictures
+from spatial_swin.data.split_file import given_split, gives_other_parts
 from spatial_swin.data.splits import describe_split, split_samples
 from spatial_swin.errors import DataError, Problem, RecipeError, RunError, raise_problems
 from spatial_swin.modeling import checkpoints, swin
@@ -206,22 +207,35 @@ def _decide_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | No
     folder, sha256 = usable_pictures(folder, data.preflight_workers, skip_bad=data.skip_bad)
     if keep and run.split_file.is_file():
         samples = run.read_split()
+        if data.split_file is not None and gives_other_parts(data.split_file, samples):
+            raise RunError(
+                f"{data.split_file}: it gives other parts than {run.split_file}, with which this run began; put the "
+                "first one back, or choose another --output_dir"
+            )
     if samples is not None:
         split = list(samples)
         require_same_pictures(folder.root, split, sha256, "or choose a new --output_dir")
     else:
-        factors = find_factors(folder.root, [picture.path for picture in folder.pictures], data.factors, data.manifest)
-        print(factor_table(factors), flush=True)
-        shares = (data.train_share, data.validation_share, data.test_share)
-        seed = recipe.trainer.seed if data.split_seed is None else data.split_seed
-        by = None if data.split_by == "none" else data.split_by
-        split = split_samples(folder, sha256, factors, shares, seed, by)
+        split = make_split(recipe, folder, sha256)
     for part in SPLITS[:2]:
         if not any(sample.split == part for sample in split):
             raise DataError(f"{data.data_dir}: the split has no {part} pictures; add some or change the shares")
     counted = f"{len(split)} pictures of {len(class_names_of(split))} classes in {folder.root}"
     print(f"\n{counted}\n{describe_split(split)}\n", flush=True)
     return split
+
+
+def make_split(recipe: Recipe, folder: PictureFolder, sha256: Mapping[str, str]) -> list[Sample]:
+    """The split that the recipe asks for, of pictures that were checked; the factors are shown."""
+    data = recipe.data
+    factors = find_factors(folder.root, [picture.path for picture in folder.pictures], data.factors, data.manifest)
+    print(factor_table(factors), flush=True)
+    by = None if data.split_by.lower() in WITHOUT else data.split_by
+    if data.split_file is not None:
+        return given_split(data.split_file, folder, sha256, factors, by)
+    shares = (data.train_share, data.validation_share, data.test_share)
+    seed = recipe.trainer.seed if data.split_seed is None else data.split_seed
+    return split_samples(folder, sha256, factors, shares, seed, by)
 
 
 # -- the machine --

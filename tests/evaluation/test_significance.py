@@ -23,7 +23,9 @@ def test_mcnemar_agrees_with_statsmodels(only_first: int, only_second: int) -> N
 def test_different_items_are_refused_and_another_order_is_not() -> None:
     order = significance.matching_order(["a", "b", "c"], ["1", "2", "3"], ["c", "a", "b"], ["3", "1", "2"])
     assert order.tolist() == [1, 2, 0]
-    with pytest.raises(DataError, match=r"different items.*for example c"):
+    with pytest.raises(
+        DataError, match=r"different items.*for example c.*--split_file and the split.csv of the other"
+    ):
         significance.matching_order(["a", "c"], ["1", "1"], ["a", "b"], ["1", "1"])
     with pytest.raises(DataError, match="another true class"):
         significance.matching_order(["a", "b"], ["1", "1"], ["a", "b"], ["1", "2"])

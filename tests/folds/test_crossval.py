@@ -237,7 +237,7 @@ def test_the_worker_gets_the_split_that_the_plan_wrote(tmp_path: Path) -> None:
     open_plan(tmp_path, {"verb": "test"}, [fold])
     words = Work.of(tmp_path, "recipe.yaml", ["--seed", "3"], 1, False).command(fold)
     assert words[-2:] == ["--seed", "3"]
-    assert words[words.index("--split_file") + 1] == str(split_file(tmp_path, fold))
+    assert words[words.index("--fold_split") + 1] == str(split_file(tmp_path, fold))
     assert read_samples(split_file(tmp_path, fold)) == fold.samples
 
 

@@ -116,12 +116,17 @@ def copies_across(samples: Sequence[Sample]) -> list[tuple[Sample, Sample]]:
     return [(one, other) for other in known if (one := seen.setdefault(other.sha256, other)).split != other.split]
 
 
-def shared_groups(samples: Sequence[Sample]) -> list[str]:
-    """The groups that are in more than one part, sorted: a leak."""
+def parts_of_groups(samples: Sequence[Sample]) -> dict[str, set[str]]:
+    """{group: the parts it is in}, sorted; more than one is a leak."""
     parts: dict[str, set[str]] = {}
     for sample in samples:
         parts.setdefault(sample.group, set()).add(sample.split)
-    return sorted(group for group, seen in parts.items() if len(seen) > 1)
+    return dict(sorted(parts.items()))
+
+
+def shared_groups(samples: Sequence[Sample]) -> list[str]:
+    """The groups that are in more than one part, sorted: a leak."""
+    return [group for group, parts in parts_of_groups(samples).items() if len(parts) > 1]
 
 
 def describe_split(samples: Sequence[Sample], tolerance: float = TOLERANCE) -> str:

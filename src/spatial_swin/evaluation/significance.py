@@ -67,7 +67,7 @@ def matching_order(
         raise DataError(
             f"the two models were tested on different items ({len(missing)} of the first are not in the second"
             f"{example}; {extra} of the second are not in the first); a paired test needs the same test set: "
-            "train both with the same split.csv"
+            "train one of them again with --split_file and the split.csv of the other"
         )
     order = np.array([place[item] for item in first_items])
     differ = [k for k, at in enumerate(order) if first_labels[k] != second_labels[at]]

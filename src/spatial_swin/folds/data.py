@@ -8,9 +8,18 @@ from spatial_swin.data.factors import Factors, factor_table, find_factors
 from spatial_swin.data.folder import PictureFolder, scan_folder
 from spatial_swin.data.preflight import usable_pictures
 from spatial_swin.data.splits import describe_split, split_samples
-from spatial_swin.errors import UsageError
+from spatial_swin.errors import RecipeError, UsageError
 from spatial_swin.folds.runs import seed_of
 from spatial_swin.runs import Sample
+
+
+def require_no_split_file(recipe: Recipe) -> None:
+    """Raise RecipeError for a recipe that asks for a split of its own where folds are made."""
+    if recipe.data.split_file is not None:
+        raise RecipeError(
+            f"split_file: is {recipe.data.split_file}, but folds divide the pictures themselves; leave it out here "
+            "(--split_file none)"
+        )
 
 
 def require_one_process() -> None:
@@ -41,6 +50,7 @@ def load_undivided(recipe: Recipe, factor_names: Sequence[str]) -> tuple[list[Sa
 
 
 def _checked(recipe: Recipe, needed: Sequence[str]) -> tuple[PictureFolder, Factors, dict[str, str]]:
+    require_no_split_file(recipe)
     data = recipe.data
     folder = scan_folder(data.data_dir)
     factors = find_factors(folder.root, [picture.path for picture in folder.pictures], data.factors, data.manifest)

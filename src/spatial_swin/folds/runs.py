@@ -66,7 +66,7 @@ class Work:
 
         def command(fold: FoldRun) -> list[str]:
             worker = [sys.executable, "-m", "spatial_swin.folds.runs", "--config", config]
-            places = ["--split_file", str(split_file(output, fold)), "--fold_dir", str(fold.output_dir)]
+            places = ["--fold_split", str(split_file(output, fold)), "--fold_dir", str(fold.output_dir)]
             return [*worker, *places, *overrides]
 
         return cls(output, train, command, jobs, overwrite)
@@ -189,11 +189,11 @@ def _identity(samples: Sequence[Sample]) -> list[tuple[str, str, str, str, str]]
 def main() -> int:
     parser = argparse.ArgumentParser(description="Train one fold.", allow_abbrev=False)
     parser.add_argument("--config", required=True)
-    parser.add_argument("--split_file", required=True, type=Path)
+    parser.add_argument("--fold_split", required=True, type=Path)  # not --split_file, which is a key of recipes
     parser.add_argument("--fold_dir", required=True, type=Path)
     given, overrides = parser.parse_known_args()
     try:
-        fold = FoldRun(given.fold_dir.name, given.fold_dir, read_samples(given.split_file))
+        fold = FoldRun(given.fold_dir.name, given.fold_dir, read_samples(given.fold_split))
         Work.of(given.fold_dir.parent, given.config, overrides, jobs=1, overwrite=False).train(fold)
     except SpatialSwinError as error:
         print(f"spatial-swin fold: {error}", file=sys.stderr)

@@ -23,7 +23,16 @@ RECIPE_KEYS = {
         "drop_path_rate",
         "train_all_stages",
     ),
-    "Data": ("data_dir", "split_by", "train_share", "validation_share", "test_share", "split_seed", "class_weights"),
+    "Data": (
+        "data_dir",
+        "split_file",
+        "split_by",
+        "train_share",
+        "validation_share",
+        "test_share",
+        "split_seed",
+        "class_weights",
+    ),
     "Trainer": (
         "num_train_epochs",
         "per_device_train_batch_size",
@@ -60,9 +69,11 @@ def data_section(evidence: Evidence, _: Findings, subject: str | None = None) ->
         if split_by not in (None, "none")
         else "by picture, stratified by class"
     )
-    shared = any("more than one part" in note for note in evidence.notes)
     seed = evidence.key("Data", "split_seed")
     seed = evidence.key("Trainer", "seed") if seed is None else seed
+    if file := evidence.key("Data", "split_file"):
+        how, seed = f"as the file {PurePath(str(file)).name} says", None
+    shared = any("more than one part" in note for note in evidence.notes)
     if subject is None:
         subject = f"The data folder {PurePath(str(evidence.key('Data', 'data_dir', '?'))).name!r}"
     text = (
