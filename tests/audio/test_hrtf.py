@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sofar
 
-from spatial_swin.audio.hrtf import Listener, expand_listeners, load_listener, usable_listeners
+from spatial_swin.audio.hrtf import Listener, everywhere, expand_listeners, load_listener, usable_listeners
 from spatial_swin.audio.panning import unit_vectors
 from spatial_swin.errors import AudioError
 from spatial_swin.layouts import LAYOUTS, all_directions, find_layouts
@@ -60,6 +60,15 @@ def test_kemar_ships_small_and_with_its_citation() -> None:
     assets = Path(__file__).parents[2] / "src" / "spatial_swin" / "assets"
     assert (assets / "kemar_layouts.sofa").stat().st_size < 300_000
     assert "Gardner" in (assets / "kemar_layouts.md").read_text()
+
+
+def test_a_modelled_listener_hears_from_everywhere_when_asked_and_a_measured_one_as_measured() -> None:
+    few, kemar = load_listener("parametric:3", RATE), load_listener("kemar", RATE)
+    heard = everywhere(few)
+    for azimuth, elevation in ((17, -70), (-95, 12), (0, 90), (180, 50)):
+        assert few.angles_to(azimuth, elevation).min() > 6 > heard.angles_to(azimuth, elevation).min()
+    np.testing.assert_allclose(heard.nearest(110, 30), few.nearest(110, 30), atol=1e-6)
+    assert everywhere(kemar) is kemar
 
 
 def test_a_sofa_file_is_read_as_it_is(write: Callable[..., Path]) -> None:

@@ -8,7 +8,7 @@ claims: in many files those are wrong. A response is resampled once, here. It re
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 
 from spatial_swin.audio import parametric
-from spatial_swin.audio.panning import unit_vectors
+from spatial_swin.audio.panning import all_around, unit_vectors
 from spatial_swin.audio.sofa import Measured, read_here
 from spatial_swin.audio.sofa_process import read_measured
 from spatial_swin.errors import AudioError, Problem
@@ -29,6 +29,7 @@ KEMAR_ASSET = "kemar_layouts.sofa"
 FARTHEST = 15.0  # degrees; the coarsest grids measured are that wide
 LATERAL = (50.0, 130.0)  # degrees of azimuth between which the near ear is clearly the louder one
 SAMPLE_RATES = (32_000, 192_000)
+EVERYWHERE = 500  # directions of a modelled listener who is asked for all: no place is 6 degrees from the nearest
 ONSET = 0.1  # share of the peak at which a response is taken to begin
 NEAREST, INTERPOLATED = DIRECTION_MODES = ("nearest", "interpolated")
 
@@ -137,6 +138,18 @@ def load_listener(name: str, sample_rate: int) -> Listener:
 def is_parametric(name: str) -> bool:
     """Whether a name that `load_listener` takes is that of a modelled listener."""
     return name.partition(":")[0] == "parametric"
+
+
+def everywhere(listener: Listener) -> Listener:
+    """A modelled listener with directions all around beside those of the layouts; a measured one as it is."""
+    if not is_parametric(listener.source):
+        return listener
+    x, y, z = all_around(EVERYWHERE).T
+    azimuths = np.concatenate([listener.azimuths, np.degrees(np.arctan2(y, x))])
+    elevations = np.concatenate([listener.elevations, np.degrees(np.arcsin(z))])
+    seed, taps = int(listener.source.partition(":")[2]), listener.impulse_responses.shape[-1]
+    responses = parametric.impulse_responses(seed, azimuths, elevations, listener.sample_rate, taps)
+    return replace(listener, azimuths=azimuths, elevations=elevations, impulse_responses=responses)
 
 
 def expand_listeners(names: Iterable[str]) -> list[str]:

@@ -33,6 +33,14 @@ def unit_vectors(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)], axis=-1)
 
 
+def all_around(count: int) -> np.ndarray:
+    """Unit vectors [count, 3] evenly over the sphere, on a spiral that turns by the golden angle."""
+    height = 1 - (2 * np.arange(count) + 1) / count
+    turn = np.pi * (3 - np.sqrt(5)) * np.arange(count)
+    flat = np.sqrt(1 - height**2)
+    return np.stack([flat * np.cos(turn), flat * np.sin(turn), height], axis=1)
+
+
 @lru_cache(maxsize=32)
 def _triangles(layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Triangles [T, 3] over real and imagined points, inverse bases [T, 3, 3], folding [points, loudspeakers]."""

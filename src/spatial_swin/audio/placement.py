@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spatial_swin.audio.hrtf import Listener
+from spatial_swin.audio.hrtf import Listener, everywhere
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import Layout, Loudspeaker
 
@@ -40,7 +40,8 @@ def place_of(speaker: Loudspeaker, listener: Listener, seed: int) -> tuple[float
         return speaker.azimuth, speaker.elevation
     generator = keyed_generator(seed, "moved loudspeakers", listener.name, speaker.name)
     side = np.sign(speaker.azimuth)
-    for azimuth, elevation in generator.uniform(*zip(allowed.azimuth, allowed.elevation, strict=True), (DRAWS, 2)):
+    low, high = np.array([allowed.azimuth, allowed.elevation]).T
+    for azimuth, elevation in generator.uniform(low, high, (DRAWS, 2)):
         if listener.angles_to(side * azimuth, elevation).min() <= NEAR:
             return float(side * azimuth), float(elevation)
     return speaker.azimuth, speaker.elevation
@@ -53,6 +54,7 @@ def moved(listener: Listener, layouts: Sequence[Layout], seed: int) -> Listener:
     """
     for layout in layouts:
         listener.check(layout)
+    listener = everywhere(listener)
     speakers = list({(s.azimuth, s.elevation): s for layout in layouts for s in layout.placed}.values())
     return replace(
         listener,

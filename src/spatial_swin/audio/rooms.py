@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import fft
 
-from spatial_swin.audio.hrtf import Listener
-from spatial_swin.audio.panning import unit_vectors
+from spatial_swin.audio.hrtf import Listener, everywhere
+from spatial_swin.audio.panning import all_around, unit_vectors
 from spatial_swin.audio.parametric import SPEED_OF_SOUND
 from spatial_swin.keyed_random import Key, keyed_generator
 from spatial_swin.layouts import Layout, Loudspeaker
@@ -22,7 +22,7 @@ from spatial_swin.layouts import Layout, Loudspeaker
 SIZE = (6.3, 5.4, 2.8)  # m, a listening room of 34 square metres (BS.1116 wants 30 to 70)
 PLACE = (0.46, 0.48, 1.2 / 2.8)  # of the ears, as shares of SIZE: not in the middle, 1.2 m high
 SPREAD = 0.08  # by which share rooms differ in each of both
-DISTANCE = 2.0  # m of the loudspeakers, the least that BS.1116 allows; smaller than any wall is far in a drawn room
+DISTANCE = 2.0  # m of the loudspeakers: a stereo base of 2 m, where the range of BS.1116 begins
 EARLY = 0.05  # s after the direct sound that are image sources: Lindau's mixing time of such rooms (JAES 60, 2012)
 CROSSFADE = 0.01  # s in which the noise takes over
 AROUND = 32  # directions from which the tail comes
@@ -71,6 +71,7 @@ def in_room(listener: Listener, room: Room, layouts: Sequence[Layout], key: Sequ
     """
     for layout in layouts:
         listener.check(layout)
+    listener = everywhere(listener)
     speakers = list({(s.azimuth, s.elevation): s for layout in layouts for s in layout.placed}.values())
     tails = late(listener, room, speakers, key)
     responses = np.stack([early(listener, room, s) + tail for s, tail in zip(speakers, tails, strict=True)])
@@ -118,7 +119,7 @@ def late(listener: Listener, room: Room, speakers: Sequence[Loudspeaker], key: S
     )
     envelope = np.sqrt(energy * _late_share(time) / listener.sample_rate / AROUND).astype(np.float32)
     size = fft.next_fast_len(taps, real=True)
-    heard = fft.rfft(listener.impulse_responses[_nearest(listener, _all_around(AROUND))], size)
+    heard = fft.rfft(listener.impulse_responses[_nearest(listener, all_around(AROUND))], size)
     spectra = np.zeros((len(speakers), 2, size // 2 + 1), np.complex128)
     for spectrum, speaker in zip(spectra, speakers, strict=True):
         generator = keyed_generator(*key, "tail", speaker.name)
@@ -158,12 +159,5 @@ def _images(room: Room, speaker: Loudspeaker) -> tuple[np.ndarray, np.ndarray]:
 
 def _nearest(listener: Listener, directions: np.ndarray) -> np.ndarray:
     """Numbers [M] of the listener's directions nearest to unit vectors [M, 3]."""
-    return (directions @ unit_vectors(listener.azimuths, listener.elevations).T).argmax(axis=1)
-
-
-def _all_around(count: int) -> np.ndarray:
-    """Unit vectors [count, 3] evenly over the sphere, on a spiral by the golden angle."""
-    height = 1 - (2 * np.arange(count) + 1) / count
-    turn = np.pi * (3 - np.sqrt(5)) * np.arange(count)
-    flat = np.sqrt(1 - height**2)
-    return np.stack([flat * np.cos(turn), flat * np.sin(turn), height], axis=1)
+    known = unit_vectors(listener.azimuths, listener.elevations)
+    return np.einsum("mc,dc->md", directions, known).argmax(axis=1)  # not BLAS: its bits depend on the threads
