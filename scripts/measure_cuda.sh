@@ -2,7 +2,7 @@
 # Every CUDA figure of this repository, measured in one command; needs no network and no installation:
 #
 #   bash scripts/measure_cuda.sh OUT                            all parts, in under 9 minutes on one GPU
-#   bash scripts/measure_cuda.sh OUT --parts step cache         some of them
+#   bash scripts/measure_cuda.sh OUT --parts steps cache        some of them
 #   bash scripts/measure_cuda.sh OUT --device cpu --tiny true   the same code in a minute without a GPU, as CI runs it
 #
 # Writes OUT/cuda.json and OUT/cuda.md (the tables of recipes/README.md). The same command continues: a part that is
