@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -14,9 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from tiny_songs import notes, song, write_soundfont
 
 from spatial_swin.audio import paired
-from spatial_swin.audio.manifest import read_rows
+from spatial_swin.audio.manifest import pictures_folder, read_rows
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.cli import main
 from spatial_swin.data.folder import scan_folder
@@ -52,6 +54,7 @@ def test_every_programme_is_there_in_every_layout_for_every_listener(rendered: P
     assert heard_by == {("kemar", "MIT"), ("parametric0001", "parametric")}
     assert {row.recording for row in rows} == {row.programme for row in rows}
     assert {row.source for row in rows} == {"synthetic, nearest direction"}
+    assert {row.kind for row in rows} == {"scene"}
     assert all(float(row.loudness_after) == pytest.approx(-23, abs=0.5) or "clipped" in row.flags for row in rows)
     assert rows[0].path == "100/synthetic0-000000_kemar_100_chunk0000.png"
     folder = scan_folder(rendered)
@@ -144,6 +147,56 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path, capsys: p
     assert json.loads((tmp_path / "render.json").read_text())["seed"] == 0
     assert render(tmp_path, "--layouts", "100", "200", "--seed", "1", synthetic=1) == 1
     assert "was begun with seed 0, now 1" in capsys.readouterr().err
+
+
+def test_songs_need_a_soundfont_and_a_soundfont_songs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert render(tmp_path / "out", "--midi", str(tmp_path / "songs"), synthetic=None) == 2
+    assert render(tmp_path / "out", "--soundfont", "font.sf2") == 2
+    assert capsys.readouterr().err.count("--midi and --soundfont belong together") == 2
+
+
+def test_what_is_wrong_with_songs_and_listeners_is_said_at_once_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "songs").mkdir()
+    (tmp_path / "songs" / "bad.mid").write_bytes(b"MThd, or is it?")
+    (tmp_path / "songs" / "good.mid").write_bytes(song(notes([60, 64])))
+    monkeypatch.setenv("PATH", "")
+    options = ["--midi", str(tmp_path / "songs"), "--soundfont", "no.sf2", "--listeners", "kemar", "nobody"]
+    assert render(tmp_path / "out", *options, synthetic=None) == 1
+    said = capsys.readouterr().err
+    assert "Nothing was rendered (4 problems)" in said
+    for what in (
+        "listener nobody",
+        "fluidsynth: this program is not installed",
+        "no.sf2: there is no",
+        "bad.mid: is of",
+    ):
+        assert what in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(shutil.which("fluidsynth") is None, reason="fluidsynth is not installed")
+def test_songs_are_played_once_and_rendered_as_programmes_of_their_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "songs").mkdir()
+    (tmp_path / "songs" / "good.mid").write_bytes(song(notes([60, 64]), notes([48], channel=1)))
+    (tmp_path / "songs" / "bad.mid").write_bytes(b"")
+    font = write_soundfont(tmp_path / "tone.sf2")
+    given = ["--midi", str(tmp_path / "songs"), "--soundfont", str(font), "--song_seconds", "1.2"]
+    options = [*given, "--skip_bad", "true"]
+    assert render(tmp_path / "out", *options, synthetic=None) == 0
+    assert "left out (1)" in capsys.readouterr().err
+    rows = read_rows(tmp_path / "out" / "pictures" / "manifest.csv")
+    assert {(row.programme, row.kind, row.source) for row in rows} == {("good", "midi", "midi, nearest direction")}
+    assert {row.chunk for row in rows} == {"0", "1"}
+    before = contents(tmp_path / "out")
+    assert render(tmp_path / "out", *options, synthetic=None) == 0
+    assert contents(tmp_path / "out") == before
+    assert pictures_folder(tmp_path / "out") == tmp_path / "out" / "pictures"
+    assert render(tmp_path / "out", *options, "--song_seconds", "1", synthetic=None) == 1
+    assert "was made with another song_seconds" in capsys.readouterr().err
 
 
 def test_heads_of_an_earlier_version_are_not_mixed_with_todays(

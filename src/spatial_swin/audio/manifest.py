@@ -19,13 +19,15 @@ MANIFEST = "manifest.csv"
 TILES = "tiles.json"
 PICTURES = "pictures"
 SOUND = "sound"
+STEMS = "stems"  # of songs, which `render --midi` plays
 
 
 @dataclass(frozen=True)
 class Row:
     """One picture. Levels in LUFS (BS.1770-4), empty for silence; flags joined by `+`: silent, clipped, short.
 
-    laboratory: who measured the listener, as far as the SOFA file says. Columns with a default may be missing.
+    laboratory: who measured the listener, as far as the SOFA file says. kind: of the programme: master, stems,
+    midi, or that of a synthetic one. Columns with a default may be missing.
     """
 
     path: str
@@ -40,6 +42,7 @@ class Row:
     loudness_after: str
     flags: str = ""
     laboratory: str = ""
+    kind: str = ""
 
 
 def lufs(level: float) -> str:
@@ -56,7 +59,7 @@ def pictures_folder(path: str | os.PathLike[str]) -> Path:
     inner = folder / PICTURES
     if not inner.is_dir():
         return folder
-    beside = {p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")} - {PICTURES, SOUND}
+    beside = {p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")} - {PICTURES, SOUND, STEMS}
     return folder if beside else inner
 
 

@@ -52,6 +52,7 @@ class Synthetic:
 
     number: int
     seed: int
+    kind: str = "scene"
 
     @property
     def name(self) -> str:
@@ -144,7 +145,7 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
     scene, before = _scene(job, settings)
     listeners = [load_listener(spec, rate) for spec, _ in job.listeners]
     rendered = render_layouts(scene, find_layouts(layouts), listeners, settings.directions)
-    kind = "synthetic" if isinstance(job.programme, Synthetic) else job.programme.kind
+    origin = "synthetic" if isinstance(job.programme, Synthetic) else job.programme.kind
     rows = []
     for listener in listeners:
         matched = [match_loudness(rendered[code, listener.name][:, before:], rate) for code in layouts]
@@ -162,7 +163,7 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
                     label=label,
                     programme=job.programme.name,
                     listener=listener.name,
-                    source=f"{kind}, {settings.directions} direction",
+                    source=f"{origin}, {settings.directions} direction",
                     chunk=str(job.chunk),
                     recording=job.programme.name,
                     seed=str(settings.seed),
@@ -170,6 +171,7 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
                     loudness_after=lufs(level.after),
                     flags=flags,
                     laboratory=listener.laboratory,
+                    kind=job.programme.kind,
                 )
             )
     return rows

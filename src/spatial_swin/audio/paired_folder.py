@@ -17,7 +17,8 @@ from spatial_swin import files
 from spatial_swin.audio import manifest, paired
 from spatial_swin.audio.hrtf import expand_listeners, usable_listeners
 from spatial_swin.audio.paired import Job, Settings, Synthetic
-from spatial_swin.audio.programme import Programme, find_programmes, judge
+from spatial_swin.audio.programme import Programme, find_programmes, judge, programme_at
+from spatial_swin.audio.songs import Songbook, find_songs, make_stems
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.errors import AudioError, Problem, raise_problems
 from spatial_swin.layouts import Layout, find_layouts
@@ -30,8 +31,8 @@ class Order:
     """What to render and where.
 
     layouts: codes. listeners: names, files or folders, as `expand_listeners` takes them; listeners_each: how many are
-    drawn for each programme, all when None. programmes: a folder of them, or None for the numbers in `synthetic`.
-    workers: processes, one per core when None. shard: do the i-th of n parts.
+    drawn for each programme, all when None. programmes: a folder of them, or None for `songs`, or where these are None
+    too, for the numbers in `synthetic`. workers: processes, one per core when None. shard: do the i-th of n parts.
     """
 
     output: Path
@@ -40,6 +41,7 @@ class Order:
     listeners: Sequence[str]
     listeners_each: int | None = None
     programmes: Path | None = None
+    songs: Songbook | None = None
     synthetic: range = range(0)
     sound: bool = True
     skip_bad: bool = False
@@ -49,6 +51,10 @@ class Order:
     @property
     def pictures(self) -> Path:
         return self.output / manifest.PICTURES
+
+    @property
+    def processes(self) -> int:
+        return self.workers or len(os.sched_getaffinity(0))
 
 
 @dataclass
@@ -73,10 +79,8 @@ def fill(order: Order) -> Filled:
     tiles = tile_map(order.settings.arrangement, order.settings.size, cut.sample_rate, cut.seconds)
     usable, problems = usable_listeners(expand_listeners(order.listeners), cut.sample_rate, layouts)
     listeners = [(spec, listener.name) for spec, listener in usable.items()]
-    programmes, bad = _programmes(order, layouts)
-    problems += bad
-    if not order.skip_bad or not listeners or not programmes:
-        raise_problems(AudioError, problems, "Nothing was rendered")
+    programmes = _programmes(order, layouts, list(usable), problems)
+    _refuse(order, problems, bool(listeners and programmes))
     jobs = paired.make_jobs(programmes, listeners, order.listeners_each, order.settings)
     paired.begin(order.output, order.settings, usable)
     tiles.write(order.pictures / manifest.TILES)
@@ -85,18 +89,41 @@ def fill(order: Order) -> Filled:
     return done
 
 
-def _programmes(order: Order, layouts: tuple[Layout, ...]) -> tuple[list[Programme] | list[Synthetic], list[Problem]]:
-    """The programmes that can be rendered, and why the others cannot."""
-    if order.programmes is None:
-        return [Synthetic(number, order.settings.seed) for number in order.synthetic], []
-    programmes, problems = find_programmes(order.programmes, order.settings.seed)
+def _refuse(order: Order, problems: list[Problem], something: bool) -> None:
+    """Raise AudioError for `problems` unless they may be left out and something remains."""
+    if not order.skip_bad or not something:
+        raise_problems(AudioError, problems, "Nothing was rendered")
+
+
+def _programmes(
+    order: Order, layouts: tuple[Layout, ...], listeners: list[str], problems: list[Problem]
+) -> list[Programme] | list[Synthetic]:
+    """The programmes that can be rendered; why others cannot is added to `problems`."""
+    if order.songs is not None:
+        found = _played(order, order.songs, listeners, problems)
+    elif order.programmes is not None:
+        found, wrong = find_programmes(order.programmes, order.settings.seed)
+        problems += wrong
+    else:
+        return [Synthetic(number, order.settings.seed) for number in order.synthetic]
     good = []
-    for programme in tqdm(programmes, desc="checking", unit="programme", disable=None):
+    for programme in tqdm(found, desc="checking", unit="programme", disable=None):
         wrong = list(judge(programme, layouts, order.settings.cut))
         problems += wrong
         if not wrong:
             good.append(programme)
-    return good, problems
+    return good
+
+
+def _played(order: Order, book: Songbook, listeners: list[str], problems: list[Problem]) -> list[Programme]:
+    """The songs as programmes, below OUTPUT/stems. Playing takes long: what is wrong so far is said before it."""
+    songs, wrong = find_songs(book)
+    problems += wrong
+    _refuse(order, problems, bool(listeners and songs))
+    paired.begin(order.output, order.settings, listeners)
+    seed, rate = order.settings.seed, order.settings.cut.sample_rate
+    folders = make_stems(songs, book, order.output / manifest.STEMS, seed, rate, order.processes)
+    return [programme_at(folder, seed) for folder in folders]
 
 
 def _render(order: Order, jobs: list[Job], codes: list[str], done: Filled) -> None:
@@ -107,7 +134,7 @@ def _render(order: Order, jobs: list[Job], codes: list[str], done: Filled) -> No
     jobs = jobs[part - 1 :: parts]
     todo = [job for job in jobs if not paired.is_done(job, order.output, codes, rows.keys(), order.sound)]
     _sweep(order, todo, codes, growing)
-    saved, workers = time.monotonic(), order.workers or len(os.sched_getaffinity(0))
+    saved, workers = time.monotonic(), order.processes
     already = len(jobs) - len(todo)
     try:
         with tqdm(total=len(jobs), initial=already, desc="rendering", unit="programme", disable=None) as bar:

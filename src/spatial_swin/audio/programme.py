@@ -34,6 +34,7 @@ from spatial_swin.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspea
 
 MASTER_LAYOUTS = {len(LAYOUTS[code].loudspeakers): code for code in ("100", "200", "510", "710", "514", "714")}
 STEMS_TABLE = "stems.csv"
+SONG = "song.json"  # in a folder of stems that were played from a MIDI file (`audio.songs`)
 PLACE_IN_NAME = re.compile(r"_az(?P<azimuth>[+-]?\d+(?:\.\d+)?)(?:_el(?P<elevation>[+-]?\d+(?:\.\d+)?))?$")
 MARGIN = 4096  # output samples of context on either side of a piece that is resampled
 SPEAKERS_BY_ALIAS = {alias.lower(): name for alias, name in ALIASES.items()}
@@ -53,7 +54,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Programme:
-    """kind: master or stems; layout: of the master, None for stems; frames and sample_rate as in the files."""
+    """kind: master, stems or midi; layout: of the master, None for stems; frames and sample_rate as in the files."""
 
     name: str
     kind: str
@@ -128,7 +129,7 @@ def find_programmes(root: Path, seed: int) -> tuple[list[Programme], list[Proble
         if not entry.is_dir() and entry.suffix.lower() not in SOUND_ENDINGS:
             continue
         try:
-            programme = _folder(entry, seed) if entry.is_dir() else _master_file(entry)
+            programme = programme_at(entry, seed)
         except SpatialSwinError as error:
             where, _, what = str(error).partition(": ")
             what, _, do = what.rpartition("; ")
@@ -145,7 +146,12 @@ def find_programmes(root: Path, seed: int) -> tuple[list[Programme], list[Proble
     return programmes, problems
 
 
-def _name(path: Path) -> str:
+def programme_at(path: Path, seed: int) -> Programme:
+    """The programme that a folder or a sound file is. Raises AudioError for one that is none."""
+    return _folder(path, seed) if path.is_dir() else _master_file(path)
+
+
+def name_of(path: Path) -> str:
     """The name of a programme: what a file name and the pattern of ours can carry (no `_`, which parts the name)."""
     stem = path.name if path.is_dir() else path.stem
     return re.sub(r"[^A-Za-z0-9.+-]+", "-", stem).strip("-.") or "programme"
@@ -167,7 +173,7 @@ def _master_file(path: Path) -> Programme:
         raise AudioError(f"{path}: has {channels} channels; a master has one of {known}")
     layout = LAYOUTS[MASTER_LAYOUTS[channels]]
     tracks = tuple(_channel(path, index, speaker) for index, speaker in enumerate(layout.loudspeakers))
-    return Programme(_name(path), "master", tracks, frames, rate, layout.code)
+    return Programme(name_of(path), "master", tracks, frames, rate, layout.code)
 
 
 def _channel(path: Path, index: int, speaker: Loudspeaker) -> Track:
@@ -191,7 +197,8 @@ def _folder(folder: Path, seed: int) -> Programme:
         return _mono_master(folder, {path: name for path, name in speakers.items() if name}, opened)
     places = _given_places(folder, sounds)
     tracks = tuple(Track(path, 0, *(places.get(path.name) or _place(path, folder, seed))) for path in sounds)
-    return Programme(_name(folder), "stems", tracks, max(frames for _, frames, _ in opened.values()), rates[0])
+    kind = "midi" if (folder / SONG).is_file() else "stems"
+    return Programme(name_of(folder), kind, tracks, max(frames for _, frames, _ in opened.values()), rates[0])
 
 
 def _speaker_of(path: Path) -> str | None:
@@ -218,7 +225,7 @@ def _mono_master(folder: Path, speakers: dict[Path, str], opened: dict[Path, tup
     if len(lengths) > 1:
         raise AudioError(f"{folder}: channels of {lengths[0]} to {lengths[-1]} samples; export all at one length")
     tracks = tuple(_channel(path, 0, loudspeaker(name)) for path, name in speakers.items())
-    return Programme(_name(folder), "master", tracks, lengths[0], next(iter(opened.values()))[2], match.code)
+    return Programme(name_of(folder), "master", tracks, lengths[0], next(iter(opened.values()))[2], match.code)
 
 
 def _given_places(folder: Path, sounds: Sequence[Path]) -> dict[str, tuple[float, float, bool, float]]:

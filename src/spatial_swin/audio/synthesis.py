@@ -52,7 +52,7 @@ def synthetic_scene(seed: int, number: int, seconds: float, sample_rate: int) ->
     return Scene(synthetic_name(seed, number), sample_rate, _shared_out(draw, stems), lfe)
 
 
-def _group(stem: Stem) -> str:
+def group_of(stem: Stem) -> str:
     """Where a stem mostly is; the front is 60 degrees to either side."""
     centre = unit_vectors(stem.azimuth, stem.elevation).mean(axis=0)
     if centre[2] > 0.3:
@@ -64,17 +64,21 @@ def energy_shares(stems: tuple[Stem, ...] | list[Stem]) -> dict[str, float]:
     """Share of the energy of stems by group, adding up to 1."""
     energy = dict.fromkeys(GROUPS, 0.0)
     for stem in stems:
-        energy[_group(stem)] += float(np.dot(stem.signal, stem.signal))
+        energy[group_of(stem)] += float(np.dot(stem.signal, stem.signal))
     return {group: value / sum(energy.values()) for group, value in energy.items()}
 
 
-def _shared_out(draw: Draw, stems: list[Stem]) -> tuple[Stem, ...]:
-    """The stems with one gain per group, so that around and above have drawn shares of the energy."""
+def group_gains(draw: Draw, stems: list[Stem]) -> dict[str, np.float32]:
+    """One gain per group, so that around and above have drawn shares of the energy, none below an eighth."""
     around, above = draw.uniform(0.13, 0.45), draw.uniform(0.13, 0.4)
     wanted = {FRONT: 1 - around - above, AROUND: around, ABOVE: above}
     drawn = energy_shares(stems)
-    gain = {group: np.float32(np.sqrt(wanted[group] / drawn[group])) for group in GROUPS}
-    return tuple(replace(stem, signal=gain[_group(stem)] * stem.signal) for stem in stems)
+    return {group: np.float32(np.sqrt(wanted[group] / drawn[group])) for group in GROUPS}
+
+
+def _shared_out(draw: Draw, stems: list[Stem]) -> tuple[Stem, ...]:
+    gain = group_gains(draw, stems)
+    return tuple(replace(stem, signal=gain[group_of(stem)] * stem.signal) for stem in stems)
 
 
 def _path(draw: Draw, group: str, seconds: float, on_loudspeakers: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
     spatial-swin render --synthetic 300 --output_dir data                       # without material of your own
     spatial-swin render --programmes masters --hrtf sofa --output_dir data      # 5.1.4 masters or folders of stems
     spatial-swin render --synthetic 2000 --listeners parametric:1-200 --listeners_each 1 --output_dir data
+    spatial-swin render --midi songs --soundfont FluidR3_GM.sf2 --output_dir data   # songs as MIDI files
     spatial-swin render --synthetic 300 --output_dir data --shard 3/8           # the third of eight jobs
 
 The renderings of a programme share everything but the layout and have one loudness, -23 LUFS, with one gain for both
@@ -26,7 +27,12 @@ from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS
 def add_arguments(parser: values.Parser) -> None:
     given = parser.add_argument_group("programmes").add_mutually_exclusive_group(required=True)
     given.add_argument("--programmes", type=Path, metavar="DIR", help="folder of channel masters and folders of stems")
+    given.add_argument("--midi", type=Path, metavar="DIR", help="folder of MIDI files, which fluidsynth plays")
     given.add_argument("--synthetic", type=values.count, metavar="N", help="number of synthetic programmes")
+    parser.add_argument("--soundfont", type=Path, metavar="FILE", help="instruments for --midi (.sf2 or .sf3)")
+    parser.add_argument(
+        "--song_seconds", type=values.seconds, default=60.0, help="of each song of --midi, from its first note"
+    )
     parser.add_argument(
         "--first_programme", type=values.whole_number, default=0, metavar="K", help="number of the first synthetic one"
     )
@@ -68,15 +74,18 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio.clips import Cut
     from spatial_swin.audio.paired import Settings
     from spatial_swin.audio.paired_folder import Order, fill
+    from spatial_swin.audio.songs import Songbook
 
     began = time.monotonic()
-    if arguments.programmes:
-        values.require_outside(arguments.output_dir, arguments.programmes)
+    for given in filter(None, (arguments.programmes, arguments.midi)):
+        values.require_outside(arguments.output_dir, given)
+    if bool(arguments.midi) != bool(arguments.soundfont):
+        raise UsageError("--midi and --soundfont belong together: songs need the instruments that play them")
     seconds = arguments.seconds or (3.0 if arguments.synthetic else 10.0)
     cut = Cut.of(seconds, arguments.hop_seconds, arguments.minimum_seconds, arguments.sample_rate)
     if arguments.synthetic and (cut.hop_seconds, cut.minimum_seconds) != (seconds, seconds):
         raise UsageError(
-            "a synthetic programme is one chunk: --hop_seconds and --minimum_seconds are for --programmes"
+            "a synthetic programme is one chunk: --hop_seconds and --minimum_seconds are for --programmes and --midi"
         )
     order = Order(
         output=arguments.output_dir,
@@ -85,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         listeners=[*arguments.listeners, *arguments.hrtf] or ["kemar"],
         listeners_each=arguments.listeners_each,
         programmes=arguments.programmes,
+        songs=Songbook(arguments.midi, arguments.soundfont, arguments.song_seconds) if arguments.midi else None,
         synthetic=range(arguments.first_programme, arguments.first_programme + (arguments.synthetic or 0)),
         sound=arguments.sound,
         skip_bad=arguments.skip_bad,

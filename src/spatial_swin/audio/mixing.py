@@ -1,0 +1,98 @@
+"""Parts of a song become stems, placed as an engineer mixes for loudspeakers around and above.
+
+In go what every part plays and a generator, out come stems: drums, the bass and the melody stand in front, the other
+parts in front, around or above, and a room returns from around and above. It plays nothing and writes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spatial_swin.audio.midi import Part
+from spatial_swin.audio.render import Stem
+from spatial_swin.audio.room import Room, returns
+from spatial_swin.audio.sounds import Draw
+from spatial_swin.audio.synthesis import ABOVE, AROUND, FRONT
+
+RETURNS = ((110, 0), (-110, 0), (40, 35), (-40, 35), (130, 40), (-130, 40))  # of the room, in degrees
+MONO = 0.02  # of the energy; a part with less of it at its sides is one stem
+QUIET = 1e-6  # peak of full scale; a part below it is not there
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a part stands, in degrees; `width` lies between its left and its right stem."""
+
+    azimuth: float
+    elevation: float
+    width: float
+
+
+def mixed(draw: Draw, parts: Sequence[Part], played: Sequence[np.ndarray], sample_rate: int) -> list[Stem]:
+    """Stems of parts, played as float32 [2, N] each, and returns of a room; nothing when no part sounds.
+
+    The `kind` of a stem is its name: number and instrument, and the side where a wide part is two stems.
+    """
+    stems = _dry(draw, parts, played)
+    return stems + _room(draw, np.sum([stem.signal for stem in stems], axis=0), sample_rate) if stems else []
+
+
+def _dry(draw: Draw, parts: Sequence[Part], played: Sequence[np.ndarray]) -> list[Stem]:
+    stems = []
+    for number, (part, sound, place) in enumerate(zip(parts, played, place_parts(draw, parts), strict=True), start=1):
+        level = np.float32(10 ** (draw.uniform(-4, 4) / 20))
+        if np.abs(sound).max() < QUIET:
+            continue
+        name = f"{number:02d}-{part.family}"
+        middle = level * sound.mean(axis=0)
+        if np.sum((sound[0] - sound[1]) ** 2) < 4 * MONO * np.sum(sound**2):
+            stems.append(_resting(middle, place.azimuth, place.elevation, name))
+            continue
+        for side, ear in zip(("left", "right"), level * sound / np.float32(np.sqrt(2)), strict=True):
+            azimuth = place.azimuth + (place.width / 2 if side == "left" else -place.width / 2)
+            stems.append(_resting(ear, azimuth, place.elevation, f"{name}-{side}"))
+    return stems
+
+
+def place_parts(draw: Draw, parts: Sequence[Part]) -> list[Place]:
+    """A place for every part: rhythm, bass and the highest melody in front, half of the others around and above."""
+    tuned = [part for part in parts if part.family != "drums"]
+    lead = max(tuned, key=lambda part: part.mean_pitch, default=None)
+    bass = min(tuned, key=lambda part: part.mean_pitch, default=None)
+    places = []
+    for part in parts:
+        if part.family == "drums":
+            place = Place(draw.uniform(-10, 10), 0.0, draw.uniform(30, 60))
+        elif part is lead or part is bass:
+            place = Place(draw.uniform(-20, 20), 0.0, draw.uniform(0, 30))
+        else:
+            place = _drawn_place(draw)
+        places.append(place)
+    return places
+
+
+def _drawn_place(draw: Draw) -> Place:
+    where, side, width = draw.choice([FRONT, AROUND, ABOVE], p=[0.4, 0.35, 0.25]), draw.choice([-1, 1]), 0.0
+    if draw.random() < 0.7:
+        width = draw.uniform(10, 50)
+    if where == FRONT:
+        return Place(side * draw.uniform(15, 50), 0.0, width)
+    if where == AROUND:
+        return Place(side * draw.uniform(85, 150), 0.0, width)
+    return Place(side * draw.uniform(0, 140), draw.uniform(30, 60), width)
+
+
+def _room(draw: Draw, dry: np.ndarray, sample_rate: int) -> list[Stem]:
+    """Returns of a drawn room from around and above, 6 to 14 dB below the dry sound before shares are dealt out."""
+    room = Room.draw(draw)
+    level = np.float32(10 ** (-draw.uniform(6, 14) / 20) * np.sqrt(np.mean(dry**2) / len(RETURNS)))
+    wet = returns(draw, room, dry, sample_rate, len(RETURNS))
+    return [
+        _resting(level * one, *place, f"room{place[0]:+04d}{place[1]:+03d}")
+        for one, place in zip(wet, RETURNS, strict=True)
+    ]
+
+
+def _resting(sound: np.ndarray, azimuth: float, elevation: float, name: str) -> Stem:
+    return Stem(sound.astype(np.float32), np.array([float(azimuth)]), np.array([float(elevation)]), name)
