@@ -129,3 +129,9 @@ def test_two_measured_rooms_of_one_name_are_refused(brir: Path) -> None:
     twin = shutil.copy(brir, brir.parent / "b" / "studio.sofa")
     with pytest.raises(AudioError, match="would be called 'brir studio', as"):
         conditions([], [str(brir), str(twin)])
+
+
+def test_the_page_has_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conditions.md").read_text(encoding="utf-8")
+    for factor in FACTORS.values():
+        assert f"| `{factor.name}` | {', '.join(factor.values)} | {factor.what} |" in page

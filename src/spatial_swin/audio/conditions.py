@@ -34,7 +34,7 @@ class Factor:
 
 
 TABLE = (
-    Factor("room", ("0.15", "0.3", "0.6"), "room, RT60 {} s", "heard in a shoebox room of this reverberation time"),
+    Factor("room", ("0.15", "0.3", "0.6"), "room, RT60 {} s", "heard in a shoebox room of this RT60 in s"),
     Factor(
         "codec",
         tuple(f"{codec}-{bit_rate}" for codec in codecs.CODECS for bit_rate in codecs.BIT_RATES),
