@@ -24,13 +24,13 @@ from spatial_swin.training import Stopped, build_trainer, fine_tune
 OVERFLOWS = (1, 2, 9)  # updates, from 0, whose gradients are made infinite
 
 
-def tiny_recipe(folder: Path, name: str, **changes: Any) -> Recipe:
-    """Four epochs, two of them head-only, of 8 updates each."""
+def tiny_recipe(folder: Path, name: str, epochs: int = 4, **changes: Any) -> Recipe:
+    """Half of the epochs head-only, of 8 updates each."""
     (folder / "tiny.json").write_text(json.dumps(TINY))
-    trainer = {"num_train_epochs": 4, "per_device_train_batch_size": 4, "warmup_epochs": 1, "seed": 7}
+    trainer = {"num_train_epochs": epochs, "per_device_train_batch_size": 4, "warmup_epochs": 1, "seed": 7}
     trainer |= {"output_dir": str(folder / name), "report_to": "none", "dataloader_num_workers": 0, "fp16": True}
     settings = {
-        "Model": {"model_name_or_path": str(folder / "tiny.json"), "image_size": 32, "head_only_epochs": 2},
+        "Model": {"model_name_or_path": str(folder / "tiny.json"), "image_size": 32, "head_only_epochs": epochs // 2},
         "Data": {"data_dir": str(folder / "data"), "train_share": 0.7, "validation_share": 0.2, "test_share": 0.1},
         "Trainer": {**trainer, **changes},
     }
@@ -87,7 +87,7 @@ def resume(size: Size) -> tuple[list[dict[str, Any]], list[str]]:
         make_pictures(folder / "data", 32, 44, validation=0)
         for deterministic in (True, False) if ON == "cuda" else (False,):
             label = f"deterministic_{deterministic}".lower()
-            keys = {"full_determinism": deterministic}
+            keys = {"full_determinism": deterministic, "epochs": 2 if size.tiny else 4}
             whole = fine_tune(tiny_recipe(folder, f"whole_{label}", **keys))
             again = stopped_and_continued(tiny_recipe(folder, f"again_{label}", **keys))
             one, two = (load_file(run.model / "model.safetensors") for run in (whole, again))

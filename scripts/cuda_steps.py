@@ -5,9 +5,11 @@ normalised batch that is on the device already, with random weights: the loader 
 """
 
 import gc
+import itertools
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -142,29 +144,31 @@ def steps(size: Size) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def memory(size: Size) -> tuple[list[dict[str, Any]], list[str]]:
-    """The largest batch of each phase that fits, and its speed."""
+    """The largest batch of each phase and precision that fits, and its speed."""
     rows = []
-    for name, learning in PHASES.items():
-        held = {batch: held_by(size, learning, batch) for batch in (size.batch // 2, size.batch)}
+    for (name, learning), precision in itertools.product(PHASES.items(), size.precisions):
+        measured = partial(held_by, size, learning, precision)
+        held = {batch: measured(batch) for batch in (size.batch // 2, size.batch)}
         for limit in GIGABYTES[:1] if size.tiny else GIGABYTES:
-            batch = largest_batch(lambda n, stages=learning: held_by(size, stages, n), held, limit)  # type: ignore[misc]
-            row: dict[str, Any] = {"step": name, "GPU memory, GB": limit, "largest batch": batch}
+            batch = largest_batch(measured, held, limit)
+            row: dict[str, Any] = {"step": name, "precision": precision, "GPU memory, GB": limit}
+            row["largest batch"] = batch
             if batch:
-                step = Step(size, learning, size.precisions[0], batch)
+                step = Step(size, learning, precision, batch)
                 row["pictures/s"] = quartiles(batch / seconds_of(step, 3, warm_up=1))
                 del step
                 forget()
             rows.append(row)
     what = "reserved by torch" if ON == "cuda" else "modelled: memory is measured on CUDA alone"
-    return rows, [f"{size.precisions[0]}; memory is what was {what}, without the 0.3 to 0.5 GB of the CUDA context."]
+    return rows, [f"Eager; memory is what was {what}, without the 0.3 to 0.5 GB of the CUDA context."]
 
 
-def held_by(size: Size, learning: tuple[int, ...], batch: int) -> float:
+def held_by(size: Size, learning: tuple[int, ...], precision: str, batch: int) -> float:
     """Gigabytes of a step; on a CPU a straight line, so that the search can be rehearsed."""
     if ON != "cuda":
         return 0.5 + 0.2 * batch
     try:
-        step = Step(size, learning, "fp16", batch)
+        step = Step(size, learning, precision, batch)
         held = peak_gigabytes(step)
     except torch.OutOfMemoryError:
         held = float("inf")
@@ -232,6 +236,7 @@ def compiled(size: Size) -> tuple[list[dict[str, Any]], list[str]]:
             row: dict[str, Any] = {"step": phase, "precision": precision}
             try:
                 row["compiling, s"] = round(float(seconds_of(fast, 1, warm_up=0)[0]), 1)
+                row |= {"eager, GB": peak_gigabytes(eager), "compiled, GB": peak_gigabytes(fast)}
                 rates = in_turn({"eager": (eager, size.batch, 1), "compiled": (fast, size.batch, 1)}, size.repeats)
                 row |= {f"{side}, pictures/s": quartiles(rate) for side, rate in rates.items()}
                 row["times faster"] = quartiles(rates["compiled"] / rates["eager"])

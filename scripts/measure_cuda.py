@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 PARTS = {  # title and limit in seconds on one GPU; `--minutes` limits their sum, so the longest come last
     "machine": ("The machine", 30),
     "steps": ("Training steps, eager", 60),
-    "memory": ("Largest batch that fits", 40),
+    "memory": ("Largest batch that fits", 70),
     "overhead": ("Our step against the bare loop", 40),
     "loader": ("Loader", 40),
     "cache": ("The trunk cache", 70),
