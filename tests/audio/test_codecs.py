@@ -1,5 +1,7 @@
 """Codecs: as long as before, in time to the sample, near the rate asked for; what is missing is said."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -84,3 +86,14 @@ def test_a_codec_that_libsndfile_does_not_have_is_named(monkeypatch: pytest.Monk
 def test_without_ffmpeg_there_is_no_aac(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert missing("aac") == "there is no ffmpeg for AAC"
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_an_ffmpeg_without_the_encoder_is_named_with_its_complaint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text("#!/bin/sh\necho 'Unknown encoder aac' >&2\nexit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    assert missing("aac") == "this ffmpeg has no aac (ffmpeg failed (Unknown encoder aac))"

@@ -5,6 +5,7 @@ alone. It knows nothing of listeners, layouts or codecs.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import soxr
@@ -50,9 +51,15 @@ def with_noise(ears: np.ndarray, sample_rate: int, below: float, key: Sequence[K
     level = loudness(ears, sample_rate)
     if not np.isfinite(level):
         return ears
-    noise = diffuse_noise(ears.shape[1], sample_rate, key)
-    gain = 10 ** ((level - below - loudness(noise, sample_rate)) / 20)
-    return _in_file(ears + gain * noise)
+    noise, loud = _measured_noise(ears.shape[1], sample_rate, tuple(key))
+    return _in_file(ears + 10 ** ((level - below - loud) / 20) * noise)
+
+
+@lru_cache(maxsize=2)  # the layouts of a programme come one after the other, with one key
+def _measured_noise(count: int, sample_rate: int, key: tuple[Key, ...]) -> tuple[np.ndarray, float]:
+    """Diffuse noise and its loudness in LUFS."""
+    noise = diffuse_noise(count, sample_rate, key)
+    return noise, loudness(noise, sample_rate)
 
 
 def resampled(ears: np.ndarray, sample_rate: int, wanted: int) -> np.ndarray:
@@ -74,7 +81,7 @@ def at_level(ears: np.ndarray, decibels: float) -> np.ndarray:
 def tilted(ears: np.ndarray, sample_rate: int, decibels: float) -> np.ndarray:
     """`ears` through a zero-phase filter: a line of `decibels` over the logarithm of TILT_BAND, 0 dB at TILT_PIVOT."""
     count = ears.shape[1]
-    size = fft.next_fast_len(2 * count, real=True)
+    size = fft.next_fast_len(count + sample_rate, real=True)  # a second is long after the filter has ended
     low, high = TILT_BAND
     frequency = np.clip(fft.rfftfreq(size, 1 / sample_rate), low, high)
     gain = 10 ** (decibels * np.log10(frequency / TILT_PIVOT) / np.log10(high / low) / 20)
