@@ -32,7 +32,7 @@ ROWS = """
     prediction    | runs audio data evaluation modeling finished
     preparing     | runs audio config data modeling trunk tracking
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
-    folds         | runs audio config data evaluation modeling trunk reporting training
+    folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training
     evaluating    | runs data evaluation modeling reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished

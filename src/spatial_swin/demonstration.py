@@ -105,9 +105,10 @@ def show_result(run: RunFolder, seconds: float | None = None) -> None:
     metrics = run.read_metrics()
     test, names = metrics["test"], metrics["class_names"]
     accuracy = test["accuracy"]
+    seed = run.read_recipe()["Trainer"].get("seed")
     print(
         f"\naccuracy on {test['items']} clips of {test['groups']} programmes never heard: {accuracy['value']:.3f}"
-        f"  [{accuracy['low']:.3f}, {accuracy['high']:.3f}]\n"
+        f"  [{accuracy['low']:.3f}, {accuracy['high']:.3f}]  (one seed, {seed})\n"
     )
     print("  true, predicted:" + "".join(f"{name:>7}" for name in names))
     for name, row in zip(names, test["confusion"], strict=True):

@@ -3,6 +3,7 @@ report.html.
 
     spatial-swin report runs/first                # runs/first/thesis_results/
     spatial-swin report runs/a runs/b             # comparison on the same test items, with tests
+    spatial-swin report runs/first_seeds          # of `train --seeds`: mean, SD, every seed
     spatial-swin report runs/a_crossval runs/b_crossval    # comparison fold by fold, with the corrected t
 
 No model is loaded. What is missing or damaged in a run folder is named, and the rest of the report is made; the exit
@@ -32,7 +33,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output_dir and arguments.data_dir:
         values.require_outside(arguments.output_dir, arguments.data_dir)
     from spatial_swin.reporting.fold_comparison import compare_crossvals, is_crossval
+    from spatial_swin.reporting.seeds import in_short, is_seeds
+    from spatial_swin.reporting.seeds_page import report_seeds
 
+    seeded = [path for path in arguments.runs if is_seeds(path)]
+    if seeded and len(arguments.runs) > 1:
+        raise UsageError(
+            f"{seeded[0]} is a folder of several seeds: give it alone; runs within it can be compared like all runs "
+            f"({seeded[0]}/seed_...)"
+        )
+    if seeded:
+        output = arguments.output_dir or seeded[0] / "thesis_results"
+        report = report_seeds(seeded[0], output, arguments.resamples, arguments.seed)
+        lines = [f"missing: {problem}" for problem in report.problems] + ["", f"open {output / 'report.html'}"]
+        print("\n".join([in_short(report), *map(printable, lines)]))
+        return 1 if report.problems else 0
     folded = [path for path in arguments.runs if is_crossval(path)]
     if folded:
         if len(folded) < len(arguments.runs) or len(folded) == 1:

@@ -2,6 +2,7 @@
 
     spatial-swin train --config recipes/swin-base-384/spatial_audio.yaml --data_dir data --output_dir runs/first
     accelerate launch --config_file accelerate_config.yaml scripts/train.py --config ... --data_dir ...
+    spatial-swin train --config demo --data_dir data --seeds 42 43 44        # a run for each, on one split
 
 Any key of the recipe can be overridden: --learning_rate 1e-4 --unfreeze_stages 3 4. The same command on an unfinished
 run continues it; a finished one is refused unless --overwrite true. Every TrainingArguments key of transformers is
@@ -12,6 +13,7 @@ import argparse
 from typing import Any
 
 from spatial_swin.commands import values
+from spatial_swin.errors import UsageError
 
 TAKES_RECIPE_KEYS = True
 
@@ -30,12 +32,27 @@ class HelpWithKeys(argparse.Action):
 def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("-h", "--help", action=HelpWithKeys, nargs=0, help="show this and every key of a recipe")
     parser.add_argument("--config", required=True, metavar="RECIPE", help=values.RECIPE)
+    parser.add_argument(
+        "--seeds",
+        type=values.seed,
+        nargs="+",
+        metavar="SEED",
+        help="train a run for each seed into --output_dir (runs/<recipe's name>_seeds), and pool them",
+    )
+    parser.add_argument("--jobs", type=values.workers, help="of --seeds, so many side by side (default: 1)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.background.output import make_output_lasting
 
     make_output_lasting()  # before the imports: libraries print too
+    if arguments.seeds:
+        from spatial_swin.folds.seeds import train_seeds
+
+        train_seeds(arguments.config, arguments.overrides, arguments.seeds, arguments.jobs or 1)
+        return 0
+    if arguments.jobs:
+        raise UsageError("--jobs trains several seeds side by side; give them with --seeds")
     from accelerate import PartialState
 
     from spatial_swin import files

@@ -29,11 +29,15 @@ FIGURES = names(Shown.FOLDS)
 
 @dataclass(frozen=True)
 class FoldRun:
-    """One training to do: `name` for people and files, the run folder, and the split to take as it is."""
+    """One training to do: `name` for people and files, the run folder, and the split to take as it is.
+
+    overrides: recipe keys that this one has to itself, as on the command line.
+    """
 
     name: str
     output_dir: Path
     samples: list[Sample]
+    overrides: tuple[str, ...] = ()
 
     @property
     def run(self) -> RunFolder:
@@ -45,16 +49,22 @@ class FoldRun:
 
 @dataclass(frozen=True)
 class Work:
-    """Where and how folds are trained: with `train` in this process, or `jobs` side by side, each by `command`."""
+    """Where and how folds are trained: with `train` in this process, or `jobs` side by side, each by `command`.
+
+    noun: what one of them is called, where they are not folds.
+    """
 
     output: Path
     train: Callable[[FoldRun], Any]
     command: Callable[[FoldRun], list[str]]
     jobs: int = 1
     overwrite: bool = False
+    noun: str = "fold"
 
     @classmethod
-    def of(cls, output: Path, config: str, overrides: Sequence[str], jobs: int, overwrite: bool) -> "Work":
+    def of(
+        cls, output: Path, config: str, overrides: Sequence[str], jobs: int, overwrite: bool, noun: str = "fold"
+    ) -> "Work":
         """Train the recipe at `config` with the `overrides` of the command line."""
         overrides = [*overrides, *(["--overwrite", "true"] if overwrite else [])]
 
@@ -62,14 +72,15 @@ class Work:
             from spatial_swin.config import load_recipe
             from spatial_swin.training import fine_tune
 
-            fine_tune(load_recipe(config, [*overrides, "--output_dir", str(fold.output_dir)]), fold.samples)
+            given = [*overrides, *fold.overrides, "--output_dir", str(fold.output_dir)]
+            fine_tune(load_recipe(config, given), fold.samples)
 
         def command(fold: FoldRun) -> list[str]:
             worker = [sys.executable, "-m", "spatial_swin.folds.runs", "--config", config]
             places = ["--fold_split", str(split_file(output, fold)), "--fold_dir", str(fold.output_dir)]
-            return [*worker, *places, *overrides]
+            return [*worker, *places, *overrides, *fold.overrides]
 
-        return cls(output, train, command, jobs, overwrite)
+        return cls(output, train, command, jobs, overwrite, noun)
 
 
 def open_plan(output: Path, plan: Mapping[str, Any], folds: Sequence[FoldRun], overwrite: bool = False) -> None:
@@ -137,10 +148,11 @@ def run_folds(work: Work, folds: Sequence[FoldRun]) -> None:
     Raises what `train` raises; RunError naming every fold that failed side by side; Stopped on SIGTERM.
     """
     if work.jobs < 1:
-        raise UsageError(f"--jobs {work.jobs}: how many folds run side by side, 1 or more")
+        raise UsageError(f"--jobs {work.jobs}: how many {work.noun}s run side by side, 1 or more")
     waiting = [fold for fold in folds if work.overwrite or not fold.finished()]
     if len(waiting) < len(folds):
-        print(f"{len(folds) - len(waiting)} of {len(folds)} folds are finished and are not trained again", flush=True)
+        done = f"{len(folds) - len(waiting)} of {len(folds)} {work.noun}s"
+        print(f"{done} are finished and are not trained again", flush=True)
     if work.jobs == 1 or len(waiting) < 2:
         for number, fold in enumerate(waiting, start=1):
             print(f"\n=== {fold.name} ({number} of {len(waiting)} to do): {fold.output_dir}", flush=True)

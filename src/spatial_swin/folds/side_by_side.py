@@ -78,9 +78,9 @@ def train_side_by_side(output: Path, folds: Sequence[Fold], command: Callable[[A
         for job in running.values():
             job.process.wait()
         signal.signal(signal.SIGTERM, before)
-    raise_problems(RunError, problems, "Folds that failed (the others are kept; the same command continues)")
+    raise_problems(RunError, problems, "Trainings that failed (the others are kept; the same command continues)")
     if stopped:
-        raise Stopped("stopped by SIGTERM; the same command continues the folds")
+        raise Stopped("stopped by SIGTERM; the same command continues them")
 
 
 def _start(output: Path, fold: Fold, slot: int, jobs: int, gpus: int, command: Callable[[Any], list[str]]) -> _Job:

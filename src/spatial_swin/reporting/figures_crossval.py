@@ -3,10 +3,10 @@
 In go the figures of every fold; out come files and a few lines of text. Nothing is trained or predicted here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -62,8 +62,9 @@ def crossval_figure(rows: Sequence[dict[str, Any]], scores: dict[str, FoldScores
     """Every fold as a dot, mean and corrected interval beside them: headline figures left, F1 by class right."""
     figure = style.new_figure(height=2.8)
     left, right = figure.subplots(1, 2, width_ratios=[len(HEADLINE) + 1, len(labels) + 1], sharey=True)
-    _dots(left, rows, [(in_words(name).replace(" ", "\n", 1), name) for name in HEADLINE], scores)
-    _dots(right, rows, [(label, f"f1_{label}") for label in labels], scores)
+    legend = "a fold", "mean, corrected 95 % interval"
+    dots(left, rows, [(in_words(name).replace(" ", "\n", 1), name) for name in HEADLINE], scores, legend)
+    dots(right, rows, [(label, f"f1_{label}") for label in labels], scores, legend)
     left.set_ylabel("score of a fold")
     left.set_title(f"{len(rows)} folds")
     right.set_title("F1 by class")
@@ -73,28 +74,35 @@ def crossval_figure(rows: Sequence[dict[str, Any]], scores: dict[str, FoldScores
     return figure
 
 
-def _dots(
-    axes: Axes, rows: Sequence[dict[str, Any]], columns: Sequence[tuple[str, str]], scores: dict[str, FoldScores]
+class Summary(Protocol):
+    """What `dots` draws beside the single scores: their mean, and its limits where they are known."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
+def dots(
+    axes: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[tuple[str, str]],
+    scores: Mapping[str, Summary],
+    legend: tuple[str, str],
 ) -> None:
+    """The scores of `rows` as dots, mean and interval beside them, one column for each (title, key)."""
     for place, (_, key) in enumerate(columns):
         values = [row[key] for row in rows if row[key] is not None]
         spread = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(len(values))
-        axes.plot(
-            place - 0.12 + spread, values, "o", color=style.SKY, markersize=3, label="a fold" if not place else None
-        )
+        single, mean = legend if not place else (None, None)
+        axes.plot(place - 0.12 + spread, values, "o", color=style.SKY, markersize=3, label=single)
         summary = scores[key]
         known = summary.low is not None and summary.high is not None
         error = [[summary.mean - summary.low], [summary.high - summary.mean]] if known else None  # type: ignore[operator]
-        label = "mean, corrected 95 % interval" if not place else None
         axes.errorbar(
-            place + 0.25,
-            summary.mean,
-            yerr=error,
-            fmt="D",
-            color=style.BLACK,
-            markersize=3.5,
-            capsize=2.5,
-            label=label,
+            place + 0.25, summary.mean, yerr=error, fmt="D", color=style.BLACK, markersize=3.5, capsize=2.5, label=mean
         )
     axes.set_xticks(range(len(columns)), [name for name, _ in columns])
     axes.set_xlim(-0.6, len(columns) - 0.4)
