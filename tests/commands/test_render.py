@@ -18,9 +18,11 @@ from PIL import Image
 from tiny_songs import notes, song, write_soundfont
 
 from spatial_swin.audio import paired
+from spatial_swin.audio.kinds import KINDS
 from spatial_swin.audio.manifest import pictures_folder, read_rows
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.cli import main
+from spatial_swin.data.factors import find_factors
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.errors import Problem
 
@@ -147,6 +149,26 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path, capsys: p
     assert json.loads((tmp_path / "render.json").read_text())["seed"] == 0
     assert render(tmp_path, "--layouts", "100", "200", "--seed", "1", synthetic=1) == 1
     assert "was begun with seed 0, now 1" in capsys.readouterr().err
+
+
+def test_kinds_are_dealt_out_in_turn_and_are_a_factor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--layouts", "100", "--sound", "false"]
+    assert render(tmp_path, *options, "--kinds", "scene", "speech", synthetic=3) == 0
+    rows = read_rows(tmp_path / "pictures" / "manifest.csv")
+    assert {(row.programme, row.kind) for row in rows} == {
+        ("synthetic0-000000", "scene"),
+        ("speech0-000001", "speech"),
+        ("synthetic0-000002", "scene"),
+    }
+    paths = [row.path for row in rows]
+    kinds = find_factors(tmp_path / "pictures", paths).groups("kind")
+    assert Counter(kinds.values()) == {"scene": 2, "speech": 1}
+    assert render(tmp_path, *options, "--kinds", "jazz") == 1
+    assert "there is no kind 'jazz'; the kinds are scene, instruments, speech, stems, upmix" in capsys.readouterr().err
+    assert render(tmp_path / "other", "--programmes", str(tmp_path), "--kinds", "speech", synthetic=None) == 2
+    with pytest.raises(SystemExit):
+        main(["render", "--help"])
+    assert ", ".join(KINDS) in " ".join(capsys.readouterr().out.split())
 
 
 def test_songs_need_a_soundfont_and_a_soundfont_songs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from spatial_swin.audio.midi import Part
 from spatial_swin.audio.render import Stem
 from spatial_swin.audio.room import Room, returns
 from spatial_swin.audio.sounds import Draw
-from spatial_swin.audio.synthesis import ABOVE, AROUND, FRONT
+from spatial_swin.audio.synthesis import ABOVE, AROUND, FRONT, resting
 
 RETURNS = ((110, 0), (-110, 0), (40, 35), (-40, 35), (130, 40), (-130, 40))  # of the room, in degrees
 MONO = 0.02  # of the energy; a part with less of it at its sides is one stem
@@ -47,11 +47,11 @@ def _dry(draw: Draw, parts: Sequence[Part], played: Sequence[np.ndarray]) -> lis
         name = f"{number:02d}-{part.family}"
         middle = level * sound.mean(axis=0)
         if np.sum((sound[0] - sound[1]) ** 2) < 4 * MONO * np.sum(sound**2):
-            stems.append(_resting(middle, place.azimuth, place.elevation, name))
+            stems.append(resting(middle, (place.azimuth, place.elevation), name))
             continue
         for side, ear in zip(("left", "right"), level * sound / np.float32(np.sqrt(2)), strict=True):
             azimuth = place.azimuth + (place.width / 2 if side == "left" else -place.width / 2)
-            stems.append(_resting(ear, azimuth, place.elevation, f"{name}-{side}"))
+            stems.append(resting(ear, (azimuth, place.elevation), f"{name}-{side}"))
     return stems
 
 
@@ -67,12 +67,13 @@ def place_parts(draw: Draw, parts: Sequence[Part]) -> list[Place]:
         elif part is lead or part is bass:
             place = Place(draw.uniform(-20, 20), 0.0, draw.uniform(0, 30))
         else:
-            place = _drawn_place(draw)
+            place = drawn_place(draw)
         places.append(place)
     return places
 
 
-def _drawn_place(draw: Draw) -> Place:
+def drawn_place(draw: Draw) -> Place:
+    """Where a part stands that is neither rhythm nor melody: in front, around or above."""
     where, side, width = draw.choice([FRONT, AROUND, ABOVE], p=[0.4, 0.35, 0.25]), draw.choice([-1, 1]), 0.0
     if draw.random() < 0.7:
         width = draw.uniform(10, 50)
@@ -89,10 +90,6 @@ def _room(draw: Draw, dry: np.ndarray, sample_rate: int) -> list[Stem]:
     level = np.float32(10 ** (-draw.uniform(6, 14) / 20) * np.sqrt(np.mean(dry**2) / len(RETURNS)))
     wet = returns(draw, room, dry, sample_rate, len(RETURNS))
     return [
-        _resting(level * one, *place, f"room{place[0]:+04d}{place[1]:+03d}")
+        resting(level * one, place, f"room{place[0]:+04d}{place[1]:+03d}")
         for one, place in zip(wet, RETURNS, strict=True)
     ]
-
-
-def _resting(sound: np.ndarray, azimuth: float, elevation: float, name: str) -> Stem:
-    return Stem(sound.astype(np.float32), np.array([float(azimuth)]), np.array([float(elevation)]), name)

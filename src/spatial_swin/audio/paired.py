@@ -17,14 +17,13 @@ import numpy as np
 import soundfile
 
 from spatial_swin import files
-from spatial_swin.audio import parametric
+from spatial_swin.audio import kinds, parametric
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.hrtf import is_parametric, load_listener
 from spatial_swin.audio.loudness import match_loudness
 from spatial_swin.audio.manifest import PICTURES, SOUND, Row, lufs
 from spatial_swin.audio.programme import Programme, chunk_starts
 from spatial_swin.audio.render import Scene, render_layouts
-from spatial_swin.audio.synthesis import synthetic_name, synthetic_scene
 from spatial_swin.audio.workers import in_processes
 from spatial_swin.errors import AudioError, Problem, WriteError
 from spatial_swin.keyed_random import keyed_generator
@@ -48,15 +47,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Synthetic:
-    """The number-th synthetic programme of a seed."""
+    """The number-th synthetic programme of a seed, of a kind of `audio.kinds`."""
 
     number: int
     seed: int
-    kind: str = "scene"
+    kind: str = kinds.SCENE
 
     @property
     def name(self) -> str:
-        return synthetic_name(self.seed, self.number)
+        return kinds.programme_name(self.kind, self.seed, self.number)
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,8 @@ def _scene(job: Job, settings: Settings) -> tuple[Scene, int]:
     """The scene of a job and how many samples at its beginning are only there to ring on."""
     cut = settings.cut
     if isinstance(job.programme, Synthetic):
-        return synthetic_scene(job.programme.seed, job.programme.number, cut.seconds, cut.sample_rate), 0
+        made = job.programme
+        return kinds.programme(made.kind, made.seed, made.number, cut.seconds, cut.sample_rate), 0
     before = min(job.start, round(PREROLL * cut.sample_rate))
     return job.programme.scene(job.start - before, before + cut.frames, cut.sample_rate), before
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from spatial_swin import files
 from spatial_swin.audio import manifest, paired
 from spatial_swin.audio.hrtf import expand_listeners, usable_listeners
+from spatial_swin.audio.kinds import SCENE, require_kinds
 from spatial_swin.audio.paired import Job, Settings, Synthetic
 from spatial_swin.audio.programme import Programme, find_programmes, judge, programme_at
 from spatial_swin.audio.songs import Songbook, find_songs, make_stems
@@ -32,7 +33,8 @@ class Order:
 
     layouts: codes. listeners: names, files or folders, as `expand_listeners` takes them; listeners_each: how many are
     drawn for each programme, all when None. programmes: a folder of them, or None for `songs`, or where these are None
-    too, for the numbers in `synthetic`. workers: processes, one per core when None. shard: do the i-th of n parts.
+    too, for the numbers in `synthetic`, dealt to `kinds` in turn. workers: processes, one per core when None. shard:
+    do the i-th of n parts.
     """
 
     output: Path
@@ -43,6 +45,7 @@ class Order:
     programmes: Path | None = None
     songs: Songbook | None = None
     synthetic: range = range(0)
+    kinds: Sequence[str] = (SCENE,)
     sound: bool = True
     skip_bad: bool = False
     workers: int | None = None
@@ -75,6 +78,7 @@ def fill(order: Order) -> Filled:
     begun with other settings.
     """
     cut = order.settings.cut
+    require_kinds(order.kinds)
     layouts = find_layouts(order.layouts)
     tiles = tile_map(order.settings.arrangement, order.settings.size, cut.sample_rate, cut.seconds)
     usable, problems = usable_listeners(expand_listeners(order.listeners), cut.sample_rate, layouts)
@@ -105,7 +109,8 @@ def _programmes(
         found, wrong = find_programmes(order.programmes, order.settings.seed)
         problems += wrong
     else:
-        return [Synthetic(number, order.settings.seed) for number in order.synthetic]
+        kinds = order.kinds
+        return [Synthetic(number, order.settings.seed, kinds[number % len(kinds)]) for number in order.synthetic]
     good = []
     for programme in tqdm(found, desc="checking", unit="programme", disable=None):
         wrong = list(judge(programme, layouts, order.settings.cut))

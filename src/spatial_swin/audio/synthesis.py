@@ -15,7 +15,7 @@ from scipy import fft
 from spatial_swin.audio.panning import unit_vectors
 from spatial_swin.audio.render import Scene, Stem
 from spatial_swin.audio.sounds import KINDS, Draw, ambience, noise, normalised, shaped_noise
-from spatial_swin.keyed_random import keyed_generator
+from spatial_swin.keyed_random import Key, keyed_generator
 from spatial_swin.layouts import LAYOUTS
 
 BED = ((30, 0), (-30, 0), (90, 0), (-90, 0), (145, 0), (-145, 0), (40, 40), (-40, 40), (130, 40), (-130, 40))
@@ -43,13 +43,13 @@ def synthetic_scene(seed: int, number: int, seconds: float, sample_rate: int) ->
             signal = level * normalised(KINDS[kind](draw, count, sample_rate))
             stems.append(Stem(signal, *_path(draw, group, seconds, on_loudspeakers), kind=kind))
     dry = np.sum([stem.signal for stem in stems], axis=0)
-    stems += _bed(draw, (seed, number), count, sample_rate, level_db=-draw.uniform(0, 14))
+    stems += ambient_bed(draw, (seed, "colour of the bed", number), count, sample_rate, level_db=-draw.uniform(0, 14))
     stems += _reverberation(draw, dry, sample_rate, level_db=-draw.uniform(3, 18))
     lfe = None
     if draw.random() < 0.5:
         rumble = normalised(shaped_noise(draw, count, sample_rate, 25, 90, 0))
         lfe = np.float32(10 ** (-draw.uniform(0, 12) / 20)) * rumble
-    return Scene(synthetic_name(seed, number), sample_rate, _shared_out(draw, stems), lfe)
+    return Scene(synthetic_name(seed, number), sample_rate, shared_out(draw, stems), lfe)
 
 
 def group_of(stem: Stem) -> str:
@@ -76,7 +76,8 @@ def group_gains(draw: Draw, stems: list[Stem]) -> dict[str, np.float32]:
     return {group: np.float32(np.sqrt(wanted[group] / drawn[group])) for group in GROUPS}
 
 
-def _shared_out(draw: Draw, stems: list[Stem]) -> tuple[Stem, ...]:
+def shared_out(draw: Draw, stems: list[Stem]) -> tuple[Stem, ...]:
+    """Stems with the gains of their groups."""
     gain = group_gains(draw, stems)
     return tuple(replace(stem, signal=gain[group_of(stem)] * stem.signal) for stem in stems)
 
@@ -108,20 +109,20 @@ def _nearest_loudspeaker(azimuth: float, elevation: float) -> tuple[float, float
     return nearest.azimuth, nearest.elevation
 
 
-def _bed(draw: Draw, key: tuple[int, int], count: int, sample_rate: int, level_db: float) -> list[Stem]:
-    """Ambience from everywhere: one texture, decorrelated by direction.
+def ambient_bed(draw: Draw, colour: tuple[Key, ...], count: int, sample_rate: int, level_db: float) -> list[Stem]:
+    """Ambience from everywhere: one texture, decorrelated by direction; `colour` is the key of what it is like.
 
     A few takes of the texture, begun by the directions at far-apart times: nothing correlates within the millisecond
     that a head can notice, at less than half the cost of a take a direction.
     """
     texture = ambience if draw.random() < 0.6 else noise
-    colour = (key[0], "colour of the bed", key[1])  # every take draws the same colour, and its own noise
+    # every take draws the same colour, and its own noise
     takes = [normalised(texture(keyed_generator(*colour), count, sample_rate, draw)) for _ in range(TAKES)]
     level = np.float32(10 ** (level_db / 20) / np.sqrt(len(BED)))
     stems = []
     for number, place in enumerate(BED):
         later = np.roll(takes[number % TAKES], int(draw.uniform(0.05, 0.95) * count))
-        stems.append(_resting(level * later, place, "bed"))
+        stems.append(resting(level * later, place, "bed"))
     return stems
 
 
@@ -138,9 +139,10 @@ def _reverberation(draw: Draw, dry: np.ndarray, sample_rate: int, level_db: floa
     for place in BED:
         tail = draw.standard_normal(length, dtype=np.float32) * envelope
         wet = normalised(fft.irfft(spectrum * fft.rfft(tail, size), size)[: len(dry)])
-        stems.append(_resting(level * wet, place, "reverberation"))
+        stems.append(resting(level * wet, place, "reverberation"))
     return stems
 
 
-def _resting(signal: np.ndarray, place: tuple[int, int], kind: str) -> Stem:
-    return Stem(signal, np.array([float(place[0])]), np.array([float(place[1])]), kind)
+def resting(signal: np.ndarray, place: tuple[float, float], kind: str) -> Stem:
+    """A stem that stays at (azimuth, elevation)."""
+    return Stem(signal.astype(np.float32, copy=False), np.array([float(place[0])]), np.array([float(place[1])]), kind)

@@ -3,6 +3,7 @@
     spatial-swin render --synthetic 300 --output_dir data                       # without material of your own
     spatial-swin render --programmes masters --hrtf sofa --output_dir data      # 5.1.4 masters or folders of stems
     spatial-swin render --synthetic 2000 --listeners parametric:1-200 --listeners_each 1 --output_dir data
+    spatial-swin render --synthetic 500 --kinds scene instruments speech stems upmix --output_dir data
     spatial-swin render --midi songs --soundfont FluidR3_GM.sf2 --output_dir data   # songs as MIDI files
     spatial-swin render --synthetic 300 --output_dir data --shard 3/8           # the third of eight jobs
 
@@ -29,6 +30,12 @@ def add_arguments(parser: values.Parser) -> None:
     given.add_argument("--programmes", type=Path, metavar="DIR", help="folder of channel masters and folders of stems")
     given.add_argument("--midi", type=Path, metavar="DIR", help="folder of MIDI files, which fluidsynth plays")
     given.add_argument("--synthetic", type=values.count, metavar="N", help="number of synthetic programmes")
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        metavar="KIND",
+        help="of synthetic programmes, in turn: scene, instruments, speech, stems, upmix (default: scene)",
+    )
     parser.add_argument("--soundfont", type=Path, metavar="FILE", help="instruments for --midi (.sf2 or .sf3)")
     parser.add_argument(
         "--song_seconds", type=values.seconds, default=60.0, help="of each song of --midi, from its first note"
@@ -72,6 +79,7 @@ def add_arguments(parser: values.Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio.clips import Cut
+    from spatial_swin.audio.kinds import SCENE
     from spatial_swin.audio.paired import Settings
     from spatial_swin.audio.paired_folder import Order, fill
     from spatial_swin.audio.songs import Songbook
@@ -87,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "a synthetic programme is one chunk: --hop_seconds and --minimum_seconds are for --programmes and --midi"
         )
+    if arguments.kinds and not arguments.synthetic:
+        raise UsageError("--kinds is for --synthetic; other programmes are of the kind they are")
     order = Order(
         output=arguments.output_dir,
         settings=Settings(cut, arguments.seed, arguments.directions, arguments.arrangement, arguments.size),
@@ -96,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         programmes=arguments.programmes,
         songs=Songbook(arguments.midi, arguments.soundfont, arguments.song_seconds) if arguments.midi else None,
         synthetic=range(arguments.first_programme, arguments.first_programme + (arguments.synthetic or 0)),
+        kinds=arguments.kinds or (SCENE,),
         sound=arguments.sound,
         skip_bad=arguments.skip_bad,
         workers=arguments.workers,
