@@ -19,18 +19,19 @@ ROWS = """
     audio         |
     data          | runs audio
     shipped       |
+    hub           | shipped
     recipe_keys   | shipped
     recipe_values | data
     config        | data recipe_keys recipe_values
     evaluation    |
-    modeling      | runs config data evaluation shipped
+    modeling      | runs config data evaluation shipped hub
     trunk         | runs config data evaluation modeling
     reporting     | runs audio evaluation finished
     tracking      | runs config evaluation modeling
     background    | runs config
     finished      | runs audio data evaluation modeling
-    prediction    | runs audio data evaluation modeling finished
-    preparing     | runs audio config data modeling trunk tracking
+    prediction    | runs audio data evaluation modeling finished hub
+    preparing     | runs audio config data modeling trunk tracking hub
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training
     evaluating    | runs data evaluation modeling reporting finished
@@ -39,7 +40,7 @@ ROWS = """
     exporting     | runs data modeling finished prediction
     publishing    | runs audio reporting finished
     demonstration | runs shipped
-    app           | audio data evaluation modeling reporting prediction finished
+    app           | audio data evaluation modeling reporting prediction finished hub
     __init__      | reporting
 """
 EXCEPTIONS: frozenset[str] = frozenset()  # files that may break the rules: none

@@ -91,10 +91,12 @@ def call(verb: str, words: Sequence[str]) -> int:
     command = importlib.import_module(f"spatial_swin.commands.{verb}")
     arguments = parse(verb, words)
     try:
-        if hasattr(arguments, "overrides"):  # a mistyped key is named in a moment, before torch is imported
+        if hasattr(arguments, "overrides"):  # a mistyped key, and a model out of reach, before torch is imported
+            from spatial_swin.hub import require_within_reach
             from spatial_swin.recipe_keys import read_recipe
 
-            read_recipe(arguments.config, arguments.overrides)
+            given = read_recipe(arguments.config, arguments.overrides)
+            require_within_reach(str(given.get("Model", {}).get("model_name_or_path", "")))
         with quiet() if arguments.quiet else talkative() if arguments.verbose else contextlib.nullcontext():
             return command.run(arguments)
     except SpatialSwinError as error:

@@ -23,6 +23,7 @@ from spatial_swin.data.preflight import require_same_pictures, usable_pictures
 from spatial_swin.data.split_file import given_split, gives_other_parts
 from spatial_swin.data.splits import describe_split, split_samples
 from spatial_swin.errors import DataError, Problem, RecipeError, RunError, raise_problems
+from spatial_swin.hub import require_within_reach
 from spatial_swin.modeling import checkpoints, swin
 from spatial_swin.runs import SPLITS, RunFolder, Sample
 from spatial_swin.tracking.choice import choose_tracking
@@ -61,6 +62,7 @@ def prepare(recipe: Recipe, run: RunFolder, samples: Sequence[Sample] | None) ->
         settle_compiler(recipe.trainer)
         return _start(recipe, run, run.read_split())
     anew = _require_startable(run, recipe)
+    require_within_reach(recipe.model.model_name_or_path)  # before every picture is looked at
     split = _decide_split(run, recipe, samples, keep=not anew)
     if sentence := settle_compiler(recipe.trainer):
         print(sentence, flush=True)

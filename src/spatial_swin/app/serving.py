@@ -14,7 +14,8 @@ from typing import Any
 
 from spatial_swin.app.guard import NOWHERE_ELSE, Guard, own_hosts
 from spatial_swin.app.page import Page, build_page, style_sheet, theme
-from spatial_swin.errors import STOPPED, HubError, SpatialSwinError
+from spatial_swin.errors import STOPPED, SpatialSwinError
+from spatial_swin.hub import fetch_model
 from spatial_swin.prediction.predictor import load_predictor
 
 VARIABLE = "SPATIAL_SWIN_MODEL"
@@ -108,16 +109,8 @@ def page_of_environment() -> Page:
     named = os.environ.get(VARIABLE, "").strip()
     if not named:
         raise SpatialSwinError(f"{VARIABLE} is not set; set it to the id of a model on the Hub, or to a model folder")
-    folder = Path(named)
-    if folder.is_dir():
-        return build_page(load_predictor(folder), folder.name)
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = Path(snapshot_download(named, allow_patterns=["*.json", "*.safetensors"]))
-    except (OSError, ValueError) as error:  # the Hub library's own errors are of these kinds
-        raise HubError(f"{named}: the model cannot be fetched ({str(error).strip().splitlines()[0]})") from None
-    return build_page(load_predictor(folder), named)
+    title = Path(named).name if Path(named).is_dir() else named
+    return build_page(load_predictor(fetch_model(named)), title)
 
 
 def serve_space(page: Page) -> None:

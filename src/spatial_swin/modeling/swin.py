@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from spatial_swin.config import ModelArguments
 from spatial_swin.errors import Problem, RecipeError, RunError, SpatialSwinError, raise_problems
+from spatial_swin.hub import out_of_reach
 from spatial_swin.shipped import locate_model
 
 Swin = SwinForImageClassification
@@ -158,11 +159,7 @@ def read_config(source: str, arguments: ModelArguments) -> SwinConfig:
 
 def _unreachable(name: str, error: Exception) -> str:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return (
-        f"model_name_or_path: {name} could not be loaded ({reason}). Without the Hub, copy the model's folder to this "
-        f"machine (on one with network: `hf download {name} --local-dir swin`) and pass `--model_name_or_path swin`; "
-        "a Swin config.json gives random weights for a rehearsal"
-    )
+    return out_of_reach(name, reason)
 
 
 def check_geometry(config: SwinConfig, image_size: int) -> None:
