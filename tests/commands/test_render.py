@@ -245,6 +245,16 @@ def test_a_population_of_listeners_can_be_drawn_from(tmp_path: Path) -> None:
     assert len({row.listener for row in rows}) > 1
 
 
+def test_measured_listeners_are_joined_by_virtual_heads_and_modelled_ones_are_not(tmp_path: Path) -> None:
+    options = ["--listeners", "kemar", "parametric:1", "--virtual_heads", "2", "--layouts", "510", "--sound", "false"]
+    assert render(tmp_path, *options, synthetic=1) == 0
+    rows = read_rows(tmp_path / "pictures" / "manifest.csv")
+    virtual = {"kemar": "MIT", "kemar-v1": "MIT", "kemar-v2": "MIT", "parametric0001": "parametric"}
+    assert {row.listener: row.laboratory for row in rows} == virtual
+    pictures = {(pictures_folder(tmp_path) / row.path).read_bytes() for row in rows}
+    assert len(pictures) == 4
+
+
 def masters(folder: Path) -> Path:
     """Two good masters of 1.3 s, one of three channels and one with NaN."""
     folder.mkdir()

@@ -113,7 +113,8 @@ def _delayed(responses: np.ndarray, samples: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def load_listener(name: str, sample_rate: int) -> Listener:
-    """The listener `kemar`, `parametric:SEED` or a path to a SOFA file, at `sample_rate` Hz.
+    """The listener `kemar`, `parametric:SEED` or a path to a SOFA file, at `sample_rate` Hz; `NAME~2` is its second
+    virtual head.
 
     Raises AudioError for an unknown name, a file that is not SOFA or not of two ears, samples that are not finite,
     silent responses, ears that are swapped, or a sample rate nobody uses.
@@ -130,6 +131,11 @@ def load_listener(name: str, sample_rate: int) -> Listener:
         responses = parametric.impulse_responses(int(seed), azimuths, elevations, sample_rate)
         return Listener(f"parametric{int(seed):04d}", sample_rate, azimuths, elevations, responses, name, "parametric")
     path = Path(name)
+    measured, _, number = name.rpartition("~")
+    if measured and number.isdigit() and not path.is_file():
+        from spatial_swin.audio.virtual_heads import virtual_head  # it is made of what this module reads
+
+        return virtual_head(load_listener(measured, sample_rate), int(number))
     if not path.is_file():
         raise AudioError(f"there is no listener {name!r}; say kemar, parametric:SEED, or the path of a SOFA file")
     return _listener_of(read_measured(path), path, sample_rate, re.sub(r"[^A-Za-z0-9-]+", "-", path.stem).strip("-"))
@@ -138,6 +144,15 @@ def load_listener(name: str, sample_rate: int) -> Listener:
 def is_parametric(name: str) -> bool:
     """Whether a name that `load_listener` takes is that of a modelled listener."""
     return name.partition(":")[0] == "parametric"
+
+
+def with_virtual_heads(names: Iterable[str], each: int) -> list[str]:
+    """Names of listeners, every measured one followed by `each` virtual heads of it, `NAME~1` to `NAME~each`."""
+    return [
+        spoken
+        for name in names
+        for spoken in (name, *(() if is_parametric(name) else (f"{name}~{k}" for k in range(1, each + 1))))
+    ]
 
 
 def everywhere(listener: Listener) -> Listener:

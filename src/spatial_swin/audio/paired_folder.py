@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from spatial_swin import files
 from spatial_swin.audio import manifest, paired
-from spatial_swin.audio.hrtf import expand_listeners, usable_listeners
+from spatial_swin.audio.hrtf import Listener, expand_listeners, usable_listeners, with_virtual_heads
 from spatial_swin.audio.kinds import SCENE, require_kinds
 from spatial_swin.audio.paired import Job, Settings, Synthetic
 from spatial_swin.audio.programme import Programme, find_programmes, judge, programme_at
@@ -31,10 +31,10 @@ SAVE_EVERY = 20.0  # s between writings of the manifest
 class Order:
     """What to render and where.
 
-    layouts: codes. listeners: names, files or folders, as `expand_listeners` takes them; listeners_each: how many are
-    drawn for each programme, all when None. programmes: a folder of them, or None for `songs`, or where these are None
-    too, for the numbers in `synthetic`, dealt to `kinds` in turn. workers: processes, one per core when None. shard:
-    do the i-th of n parts.
+    layouts: codes. listeners: names, files or folders, as `expand_listeners` takes them; virtual_heads: how many are
+    made from every measured one; listeners_each: how many of all these are drawn for each programme, all when None.
+    programmes: a folder of them, or None for `songs`, or where these are None too, for the numbers in `synthetic`,
+    dealt to `kinds` in turn. workers: processes, one per core when None. shard: do the i-th of n parts.
     """
 
     output: Path
@@ -42,6 +42,7 @@ class Order:
     layouts: Sequence[str]
     listeners: Sequence[str]
     listeners_each: int | None = None
+    virtual_heads: int = 0
     programmes: Path | None = None
     songs: Songbook | None = None
     synthetic: range = range(0)
@@ -81,7 +82,7 @@ def fill(order: Order) -> Filled:
     require_kinds(order.kinds)
     layouts = find_layouts(order.layouts)
     tiles = tile_map(order.settings.arrangement, order.settings.size, cut.sample_rate, cut.seconds)
-    usable, problems = usable_listeners(expand_listeners(order.listeners), cut.sample_rate, layouts)
+    usable, problems = _listeners(order, layouts)
     listeners = [(spec, listener.name) for spec, listener in usable.items()]
     programmes = _programmes(order, layouts, list(usable), problems)
     _refuse(order, problems, bool(listeners and programmes))
@@ -91,6 +92,16 @@ def fill(order: Order) -> Filled:
     done = Filled(len(programmes), len(listeners), problems=problems)
     _render(order, jobs, [layout.code for layout in layouts], done)
     return done
+
+
+def _listeners(order: Order, layouts: tuple[Layout, ...]) -> tuple[dict[str, Listener], list[Problem]]:
+    """The listeners of an order, virtual heads after the one they are made from; a problem for each that cannot be."""
+    usable, problems = usable_listeners(expand_listeners(order.listeners), order.settings.cut.sample_rate, layouts)
+    if order.virtual_heads:
+        names = with_virtual_heads(usable, order.virtual_heads)
+        usable, wrong = usable_listeners(names, order.settings.cut.sample_rate, layouts)
+        problems += wrong
+    return usable, problems
 
 
 def _refuse(order: Order, problems: list[Problem], something: bool) -> None:

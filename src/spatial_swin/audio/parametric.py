@@ -32,7 +32,7 @@ ECHO_OFFSET = np.array([2.0, 4.0, 7.0, 11.0, 13.0])
 ECHO_BEND = np.array([1.0, 0.5, 0.5, 0.5, 0.5])
 TABLE_RATE = 44_100.0
 KNOTS = np.geomspace(1_000, 20_000, 14)  # Hz, a third of an octave apart, where the irregularities are drawn
-SHAPES = 9  # of the directions, `_direction_shapes`
+SHAPES = 9  # of the directions, `direction_shapes`
 UNLIKE = (0.25, 1.0)  # of the two ears of a person; 0 would be equal ears, 1 those of two people
 
 
@@ -180,10 +180,10 @@ def _irregular(ear: Ear, sources: np.ndarray, frequency: np.ndarray) -> np.ndarr
     """Factors [D, F] of the ear's own spectrum. sources [D, 3] with y towards the ear."""
     octaves, knots = np.log2(np.maximum(frequency, 1)), np.log2(KNOTS)
     decibels = np.stack([np.interp(octaves, knots, shape, left=0.0) for shape in ear.irregularities])  # [SHAPES, F]
-    return 10 ** (_direction_shapes(sources) @ decibels / 20)
+    return 10 ** (direction_shapes(sources) @ decibels / 20)
 
 
-def _direction_shapes(sources: np.ndarray) -> np.ndarray:
+def direction_shapes(sources: np.ndarray) -> np.ndarray:
     """Smooth functions of the direction [D, SHAPES]: polynomials of the first two orders of unit vectors [D, 3]."""
     x, y, z = sources.T
     return np.stack([np.ones_like(x), x, y, z, x * y, x * z, y * z, x**2 - y**2, 1.5 * z**2 - 0.5], axis=1)

@@ -5,6 +5,7 @@
     spatial-swin render --synthetic 2000 --listeners parametric:1-200 --listeners_each 1 --output_dir data
     spatial-swin render --synthetic 500 --kinds scene instruments speech stems upmix --output_dir data
     spatial-swin render --midi songs --soundfont FluidR3_GM.sf2 --output_dir data   # songs as MIDI files
+    spatial-swin render --synthetic 400 --hrtf sofa --virtual_heads 4 --listeners_each 1 --output_dir data
     spatial-swin render --synthetic 300 --output_dir data --shard 3/8           # the third of eight jobs
 
 The renderings of a programme share everything but the layout and have one loudness, -23 LUFS, with one gain for both
@@ -63,6 +64,13 @@ def add_arguments(parser: values.Parser) -> None:
         "--listeners_each", type=values.count, metavar="N", help="draw so many for each programme (default: all)"
     )
     parser.add_argument(
+        "--virtual_heads",
+        type=values.whole_number,
+        default=0,
+        metavar="N",
+        help="for training: as many changed heads more of every measured listener (default: none)",
+    )
+    parser.add_argument(
         "--directions",
         choices=("nearest", "interpolated"),
         default="nearest",
@@ -103,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         layouts=arguments.layouts,
         listeners=[*arguments.listeners, *arguments.hrtf] or ["kemar"],
         listeners_each=arguments.listeners_each,
+        virtual_heads=arguments.virtual_heads,
         programmes=arguments.programmes,
         songs=Songbook(arguments.midi, arguments.soundfont, arguments.song_seconds) if arguments.midi else None,
         synthetic=range(arguments.first_programme, arguments.first_programme + (arguments.synthetic or 0)),
