@@ -88,6 +88,14 @@ class Problem:
         return printable(f"{self.where}: {self.what}; {self.do}")
 
 
+class BadSound(AudioError):
+    """A sound file that cannot be used, as a Problem."""
+
+    def __init__(self, where: str, what: str, do: str) -> None:
+        self.problem = Problem(where, what, do)
+        super().__init__(str(self.problem))
+
+
 def raise_problems(
     error: type[SpatialSwinError], problems: Sequence[Problem], heading: str, shown: int = SHOWN_PROBLEMS
 ) -> None:

@@ -12,7 +12,8 @@ import soundfile
 
 from spatial_swin.audio import ffmpeg
 from spatial_swin.audio.clips import Cut, Recording, clips, judge
-from spatial_swin.audio.sound_files import BY_FFMPEG, BadSound, open_sound
+from spatial_swin.audio.sound_files import BY_FFMPEG, open_sound
+from spatial_swin.errors import BadSound
 
 RATE = 48_000
 CUT = Cut(1.0, 1.0, 1.0)

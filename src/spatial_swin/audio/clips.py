@@ -13,8 +13,8 @@ import numpy as np
 import soxr
 
 from spatial_swin import files
-from spatial_swin.audio.sound_files import LOWEST_SAMPLE_RATE, SOUND_ENDINGS, BadSound, Sound, open_sound, silence
-from spatial_swin.errors import AudioError, Problem, printable, raise_problems
+from spatial_swin.audio.sound_files import LOWEST_SAMPLE_RATE, SOUND_ENDINGS, Sound, open_sound, silence
+from spatial_swin.errors import AudioError, BadSound, Problem, printable, raise_problems
 
 FULL_SCALE = 0.999  # what three neighbouring samples at or above it say: the converter was overdriven
 LONGEST, SHORTEST = 10.0, 0.25  # s of a sound that are shown when nothing is said; what the cues need

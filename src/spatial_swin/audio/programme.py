@@ -4,6 +4,7 @@ In goes a folder; what lies directly in it is a programme each:
 
 - a sound file of 10 channels (5.1.4) or 12 (7.1.4), in the order of `layouts`; 8, 6, 2 or 1 for the layouts that
   those hold;
+- an ADM master, a BW64 file whose metadata say what its channels are (`adm`): beds and objects;
 - a folder of mono files named by loudspeaker (M+030, U-110, or L R C LFE Ls Rs Ltf Rtf Ltr Rtr), alone or after a
   `_`;
 - a folder of mono stems, with places in `stems.csv` (columns file, azimuth, elevation, and gain_db if wanted), or in
@@ -14,10 +15,9 @@ never pans.
 """
 
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,12 @@ import soundfile
 import soxr
 
 from spatial_swin import files
+from spatial_swin.audio import adm, bw64
 from spatial_swin.audio.clips import Cut, shorter_minimum
 from spatial_swin.audio.render import Scene, Stem
-from spatial_swin.audio.sound_files import READABLE, SOUND_ENDINGS, BadSound, open_sound, silence
-from spatial_swin.errors import AudioError, Problem, SpatialSwinError
+from spatial_swin.audio.sound_files import READABLE, SOUND_ENDINGS, open_sound, silence
+from spatial_swin.audio.tracks import Track
+from spatial_swin.errors import AudioError, BadSound, Problem, SpatialSwinError
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import ALIASES, LAYOUTS, Layout, Loudspeaker, loudspeaker
 
@@ -41,20 +43,11 @@ SPEAKERS_BY_ALIAS = {alias.lower(): name for alias, name in ALIASES.items()}
 
 
 @dataclass(frozen=True)
-class Track:
-    """One channel of one file and where it stands, in degrees; gain is a factor."""
-
-    path: Path
-    channel: int
-    azimuth: float
-    elevation: float
-    lfe: bool = False
-    gain: float = 1.0
-
-
-@dataclass(frozen=True)
 class Programme:
-    """kind: master, stems or midi; layout: of the master, None for stems; frames and sample_rate as in the files."""
+    """kind: master, adm, stems or midi; frames and sample_rate as in the files.
+
+    layout: of the master; None for stems, and for an ADM master with objects or a bed that `layouts` does not have.
+    """
 
     name: str
     kind: str
@@ -62,6 +55,15 @@ class Programme:
     frames: int
     sample_rate: int
     layout: str | None = None
+
+    @property
+    def bed(self) -> tuple[str, ...]:
+        """The loudspeakers of its channels."""
+        return tuple(track.label for track in self.tracks if track.label)
+
+    @property
+    def objects(self) -> int:
+        return len(self.tracks) - len(self.bed)
 
     def length(self, sample_rate: int) -> int:
         """Samples at another rate."""
@@ -76,11 +78,18 @@ class Programme:
                 by_file[track.path] = read_piece(track.path, start, count, sample_rate)
             signal = np.float32(track.gain) * by_file[track.path][track.channel]
             if track.lfe:
-                lfe = signal
+                signal = track.heard(signal, start, sample_rate)
+                lfe = signal if lfe is None else lfe + signal
             else:
-                place = np.array([track.azimuth]), np.array([track.elevation])
-                stems.append(Stem(signal, *place, kind=self.kind))
+                stems.append(_stem(track, signal, start, sample_rate, self.kind))
         return Scene(self.name, sample_rate, tuple(stems), lfe)
+
+
+def _stem(track: Track, signal: np.ndarray, start: int, sample_rate: int, kind: str) -> Stem:
+    if track.motion is None:
+        return Stem(signal, np.array([track.azimuth]), np.array([track.elevation]), kind)
+    knots = track.motion.between(start, len(signal), sample_rate)
+    return Stem(signal, knots.azimuth, knots.elevation, kind, knots.at, knots.gain)
 
 
 def chunk_starts(length: int, cut: Cut) -> list[tuple[int, bool]]:
@@ -94,7 +103,7 @@ def chunk_starts(length: int, cut: Cut) -> list[tuple[int, bool]]:
 
 def read_piece(path: Path, start: int, count: int, sample_rate: int) -> np.ndarray:
     """float32 [channels, count] of a file from sample `start` on, both at `sample_rate`; zeros after its end."""
-    with soundfile.SoundFile(os.fsencode(path)) as file:
+    with bw64.opened(path) as file:
         if file.samplerate == sample_rate:
             piece = _read(file, start, count)
         else:  # begin where samples of file and output fall together, so that every piece fits the others
@@ -130,6 +139,9 @@ def find_programmes(root: Path, seed: int) -> tuple[list[Programme], list[Proble
             continue
         try:
             programme = programme_at(entry, seed)
+        except adm.BadMaster as error:
+            problems += error.problems
+            continue
         except SpatialSwinError as error:
             where, _, what = str(error).partition(": ")
             what, _, do = what.rpartition("; ")
@@ -168,6 +180,8 @@ def _master_file(path: Path) -> Programme:
     if path.suffix.lower() not in READABLE:
         raise AudioError(f"{path}: cannot be read piece by piece; convert it to WAV or FLAC")
     channels, frames, rate = _opened(path)
+    if (chunks := adm.find_master(path)) is not None:
+        return _adm_master(chunks, channels, frames, rate)
     if channels not in MASTER_LAYOUTS:
         known = ", ".join(f"{count} ({LAYOUTS[code].title})" for count, code in sorted(MASTER_LAYOUTS.items()))
         raise AudioError(f"{path}: has {channels} channels; a master has one of {known}")
@@ -176,8 +190,18 @@ def _master_file(path: Path) -> Programme:
     return Programme(name_of(path), "master", tracks, frames, rate, layout.code)
 
 
+def _adm_master(chunks: bw64.Chunks, channels: int, frames: int, rate: int) -> Programme:
+    tracks = adm.read_tracks(chunks, channels, frames / rate)
+    if not any(track.label == "" or not track.lfe for track in tracks):
+        raise AudioError(f"{chunks.path}: holds nothing but LFE channels; export the bed too")
+    programme = Programme(name_of(chunks.path), "adm", tracks, frames, rate)
+    bed = sorted(programme.bed)
+    match = next((layout.code for layout in LAYOUTS.values() if sorted(layout.names) == bed), None)
+    return replace(programme, layout=None if programme.objects else match)
+
+
 def _channel(path: Path, index: int, speaker: Loudspeaker) -> Track:
-    return Track(path, index, speaker.azimuth, speaker.elevation, speaker.lfe)
+    return Track(path, index, speaker.azimuth, speaker.elevation, speaker.lfe, label=speaker.name)
 
 
 def _folder(folder: Path, seed: int) -> Programme:

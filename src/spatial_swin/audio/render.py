@@ -25,12 +25,17 @@ KEPT_BYTES = 512e6  # of spectra in a process: 40 listeners in the usual four la
 
 @dataclass(frozen=True)
 class Stem:
-    """signal: float32 [N]; azimuth, elevation in degrees, [1] at rest or [K] knots evenly over time when moving."""
+    """signal: float32 [N]; azimuth, elevation in degrees, [1] at rest or [K] knots evenly over time when moving.
+
+    at: the samples [K] at which the knots stand, rising, where they do not stand evenly; gain: a factor [K] at each.
+    """
 
     signal: np.ndarray
     azimuth: np.ndarray
     elevation: np.ndarray
     kind: str = ""
+    at: np.ndarray | None = None
+    gain: np.ndarray | None = None
 
     @property
     def moves(self) -> bool:
@@ -80,11 +85,15 @@ def _blas() -> ThreadpoolController:
 def _add_moving(signals: np.ndarray, stem: Stem, layout: Layout) -> None:
     """Add a stem to `signals` [C, N] with gains that are linear between the knots of its path."""
     knots = gains(layout, stem.azimuth, stem.elevation).T  # [C, K]
-    count = signals.shape[1]
-    at = np.linspace(0, knots.shape[1] - 1, count)
+    if stem.gain is not None:
+        knots = knots * stem.gain
+    count, last = signals.shape[1], knots.shape[1] - 1
+    samples, at = np.linspace(0, last, count), np.arange(last + 1)
+    if stem.at is not None:
+        samples, at = np.arange(count), stem.at
     for loudspeaker, gain in enumerate(knots):
         if gain.any():
-            signals[loudspeaker] += np.interp(at, np.arange(len(gain)), gain).astype(np.float32) * stem.signal
+            signals[loudspeaker] += np.interp(samples, at, gain).astype(np.float32) * stem.signal
 
 
 def loudspeaker_feeds(scene: Scene, layout: Layout, longest_response: int = 2048) -> Feeds:

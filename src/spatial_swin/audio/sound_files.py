@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from spatial_swin.audio import ffmpeg
-from spatial_swin.errors import AudioError, Problem
+from spatial_swin.audio import bw64, ffmpeg
+from spatial_swin.errors import BadSound
 
 READABLE = frozenset(
     [".wav", ".wave", ".flac", ".aif", ".aiff", ".aifc", ".caf", ".w64", ".rf64", ".ogg", ".oga", ".opus", ".mp3"]
@@ -28,14 +28,6 @@ SILENT_PEAK = 1e-4  # -80 dB: nothing but the noise of a converter
 BLOCK = 1 << 16  # frames read at a time
 AGAIN = "copy or export it again"
 CONVERT = "convert it to WAV or FLAC"
-
-
-class BadSound(AudioError):
-    """A file that cannot be used, as a Problem."""
-
-    def __init__(self, where: str, what: str, do: str) -> None:
-        self.problem = Problem(where, what, do)
-        super().__init__(str(self.problem))
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ def open_sound(path: Path, where: str | None = None) -> Iterator[Sound]:
                 opened = True
                 yield _with_good_header(Sound(where, channels, rate, None, blocks))
         else:
-            with soundfile.SoundFile(os.fsencode(path)) as file:
+            with bw64.opened(path) as file:
                 opened = True
                 if missing := _cut_off(path):
                     raise BadSound(where, f"truncated, {missing} bytes fewer than its header says", AGAIN)

@@ -28,7 +28,9 @@ from spatial_swin.layouts import DEFAULT_LAYOUTS, LAYOUTS
 
 def add_arguments(parser: values.Parser) -> None:
     given = parser.add_argument_group("programmes").add_mutually_exclusive_group(required=True)
-    given.add_argument("--programmes", type=Path, metavar="DIR", help="folder of channel masters and folders of stems")
+    given.add_argument(
+        "--programmes", type=Path, metavar="DIR", help="folder of channel masters, ADM masters and folders of stems"
+    )
     given.add_argument("--midi", type=Path, metavar="DIR", help="folder of MIDI files, which fluidsynth plays")
     given.add_argument("--synthetic", type=values.count, metavar="N", help="number of synthetic programmes")
     parser.add_argument(
