@@ -23,7 +23,9 @@ inner = TwoPhaseTrainer.train
 
 def keep(trainer, *rest, **named):
     name = f"step{trainer.state.global_step}_rank{trainer.args.process_index}.pt"
-    torch.save(trainer.model.state_dict(), f"{folder}/{name}")
+    averages = trainer.average.averages if trainer.average else {}
+    averages = {f"average of {name}": tensor for name, tensor in averages.items()}
+    torch.save({**trainer.model.state_dict(), **averages}, f"{folder}/{name}")
     return original(trainer, *rest, **named)
 
 TwoPhaseTrainer._maybe_log_save_evaluate = keep
@@ -47,20 +49,23 @@ def launch(tmp_path: Path, recipe: Path, name: str, processes: int, *overrides: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("keys", [{}, {"ema_decay": 0.8, "layer_decay": 0.5}], ids=["plain", "averaged"])
 def test_two_processes_agree_with_each_other_and_with_one(
-    device: str, write_recipe: Callable[..., Path], tmp_path: Path
+    device: str, keys: dict[str, float], write_recipe: Callable[..., Path], tmp_path: Path
 ) -> None:
     """28 training pictures: 7 steps of 2 x 2 or of 1 x 4; no stochastic depth, whose draws belong to a process.
 
     By gloo, which lets two processes share one GPU.
     """
     plain = {"drop_path_rate": 0.0, "use_cpu": device == "cpu", "fp16": False}
-    recipe = write_recipe(**plain, per_device_train_batch_size=4, ddp_backend="gloo")
+    recipe = write_recipe(**plain, **keys, per_device_train_batch_size=4, ddp_backend="gloo")
     near = 2e-5 if device == "cpu" else 1e-3  # a GPU may take another kernel for another batch
     one = launch(tmp_path, recipe, "one", 1)
     two = launch(tmp_path, recipe, "two", 2, "--per_device_train_batch_size", "2")
     steps = sorted(int(path.name[4:].split("_")[0]) for path in two.glob("step*_rank0.pt"))
     assert steps[-1] == 28
+    last = torch.load(two / "step28_rank0.pt", map_location="cpu")
+    assert ("average of classifier.weight" in last) == bool(keys)
     for step in steps:
         ranks = [torch.load(two / f"step{step}_rank{rank}.pt", map_location="cpu") for rank in (0, 1)]
         assert [name for name in ranks[0] if not torch.equal(ranks[0][name], ranks[1][name])] == [], f"step {step}"

@@ -18,6 +18,7 @@ from spatial_swin import preparing, training
 from spatial_swin.config import load_recipe
 from spatial_swin.errors import DataError, RecipeError, RunError, Stopped
 from spatial_swin.modeling import swin
+from spatial_swin.modeling.averaging import LEARNT, WeightAverage
 from spatial_swin.modeling.callbacks import PhaseCallback, TerminationCallback
 from spatial_swin.modeling.checkpoints import damage, last_checkpoint
 from spatial_swin.modeling.trainer import TwoPhaseTrainer
@@ -223,6 +224,65 @@ def test_a_killed_run_continues_from_its_last_whole_checkpoint(
     done = fine_tune(load_recipe(recipe))
     assert not cut_off.exists()
     assert_same_run(done, whole_run)
+
+
+BOTH = {"layer_decay": 0.6, "ema_decay": 0.8, "unfreeze_stages": [3, 4]}
+
+
+@pytest.mark.parametrize("step", [2 * STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH + 3])
+def test_a_run_with_layer_decay_and_an_average_continues_bit_for_bit(
+    write_recipe: Write, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Stopped at the phase boundary and within phase 2."""
+    with monkeypatch.context() as patch:
+        patch.setattr(TerminationCallback, "_agreed", lambda self, args, at: at == step)
+        with pytest.raises(Stopped):
+            fine_tune(load_recipe(write_recipe(**BOTH)))
+    run = fine_tune(load_recipe(write_recipe(**BOTH)))
+    whole = fine_tune(load_recipe(write_recipe("whole", **BOTH)))
+    assert_same_run(run, whole)
+    ours, theirs = (load_file(one.checkpoints / f"checkpoint-{4 * STEPS_PER_EPOCH}" / LEARNT) for one in (run, whole))
+    assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
+    figures = ("validation_loss", "train_loss")
+    assert [[row[name] for name in figures] for row in run.read_history()] == [
+        [row[name] for name in figures] for row in whole.read_history()
+    ]
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_the_average_is_what_is_evaluated_and_saved(
+    write_recipe: Write, monkeypatch: pytest.MonkeyPatch, best: bool
+) -> None:
+    """Against the average computed by hand from the weights after every step."""
+    steps: list[dict[str, torch.Tensor]] = []  # first those that the average begins with
+    evaluated: list[dict[str, torch.Tensor]] = []
+    updated, predicted = WeightAverage.update, TwoPhaseTrainer.prediction_step
+
+    def update(average: WeightAverage, step: int) -> None:
+        if not steps:
+            steps.append({name: average.averages[name].double() for name in average.averages})
+        assert len(steps) == step
+        steps.append({name: weights.detach().double() for name, weights in average.learnt.items()})
+        updated(average, step)
+
+    def prediction_step(trainer: TwoPhaseTrainer, *rest: object, **named: object) -> object:
+        evaluated.append({name: weights.detach().double() for name, weights in trainer.model.named_parameters()})
+        return predicted(trainer, *rest, **named)
+
+    monkeypatch.setattr(WeightAverage, "update", update)
+    monkeypatch.setattr(TwoPhaseTrainer, "prediction_step", prediction_step)
+    run = fine_tune(load_recipe(write_recipe(ema_decay=0.8, load_best_model_at_end=best)))
+    assert {stage_of(name) for name in steps[0]} == {"head", "stage 4"}  # what never learns is not kept twice
+    saved = dict(SwinForImageClassification.from_pretrained(run.model).named_parameters())
+    chosen = STEPS_PER_EPOCH * (run.read_metrics()["best_epoch"] if best else 4)
+    for name in ("classifier.weight", "swin.encoder.layers.3.blocks.0.mlp.fc1.weight"):
+        averages = [steps[0][name]]
+        for number, weights in enumerate(steps[1:], start=1):
+            kept = min(0.8, (1 + number) / (10 + number))
+            averages.append(kept * averages[-1] + (1 - kept) * weights[name])
+        assert torch.allclose(evaluated[0][name], averages[STEPS_PER_EPOCH], atol=1e-6)
+        assert torch.allclose(saved[name].double(), averages[chosen], atol=1e-6)
+    assert not torch.allclose(saved["classifier.weight"].double(), steps[chosen]["classifier.weight"], atol=1e-6)
 
 
 def test_every_tensor_comes_back_from_a_checkpoint(write_recipe: Write) -> None:

@@ -176,10 +176,20 @@ class TwoPhaseTrainingArguments(TrainingArguments):
         1e-4, "Peak learning rate of the stages that learn; learning_rate is the head's."
     )
     learning_rate: float = option(1e-3, "Peak learning rate of the head.")
+    layer_decay: float | None = option(
+        None,
+        "Rate of a block over that of the block after it: the last one and the final norm learn at "
+        "backbone_learning_rate, the embeddings slowest; none, as 1, is one rate for all.",
+    )
     minimum_learning_rate: float = option(1e-5, "Where the cosine of every group ends.")
     warmup_epochs: float = option(5, "Epochs of linear warm-up, phase 1 included.")
     early_stopping_patience: int | None = option(
         None, "Stop after so many phase-2 epochs without a better metric_for_best_model; never in phase 1."
+    )
+    ema_decay: float | None = option(
+        None,
+        "Evaluate and save an exponential moving average of the weights that learn, which keeps this share of itself "
+        "at a step (less in the first ones); none, as 0, is off.",
     )
     weight_decay: float = option(0.05, "Weight decay; biases, norms and position biases have none.")
     label_smoothing_factor: float = option(0.1, "Share of the target given to all classes alike.")

@@ -64,6 +64,8 @@ LIMITS = {
     **dict.fromkeys(("adam_beta1", "adam_beta2", "drop_path_rate"), Limit(0, 1, below=True)),
     **dict.fromkeys(("label_smoothing_factor", "adam_epsilon"), Limit(0, 1)),
     **dict.fromkeys(("logging_steps", "eval_steps", "save_steps"), Limit(0, HUGE, above=True)),
+    "layer_decay": Limit(0, 1, above=True),
+    "ema_decay": Limit(0, 1, below=True),
     "num_train_epochs": Limit(0, 1_000_000, above=True),
     "max_steps": Limit(-1, HUGE),
     "dataloader_num_workers": Limit(0, 1_024),

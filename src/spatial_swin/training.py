@@ -108,6 +108,7 @@ def build_trainer(recipe: Recipe, run: RunFolder, start: Start) -> Training:
     termination = callbacks.TerminationCallback(recipe)
     ours = [
         callbacks.PhaseCallback(recipe),
+        callbacks.AverageCallback(recipe),
         callbacks.PatienceCallback(recipe),
         console,
         diary,

@@ -56,6 +56,15 @@ class PhaseCallback(TrainerBound):
     on_epoch_begin = on_train_begin
 
 
+class AverageCallback(TrainerBound):
+    """Takes every step into the average of the weights, where the recipe has one; before evaluating and saving."""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        assert self.trainer is not None
+        if self.trainer.average is not None:
+            self.trainer.average.update(state.global_step)
+
+
 class PatienceCallback(TrainerBound):
     """Early stopping that counts epochs of phase 2 only, from the log, so that resuming changes nothing."""
 

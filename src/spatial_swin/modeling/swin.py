@@ -191,6 +191,20 @@ def stages(model: Swin) -> dict[int, list[nn.Module]]:
     return parts
 
 
+def blocks(model: Swin) -> dict[str, list[nn.Module]]:
+    """The modules of each block by its name, from the embeddings to the last block of stage 4.
+
+    A stage's patch merging counts to its last block, and the final layer norm to the last of all.
+    """
+    parts: dict[str, list[nn.Module]] = {"embeddings": [model.swin.embeddings]}
+    for stage, layer in enumerate(model.swin.encoder.layers, start=1):
+        parts |= {f"stage_{stage}_block_{k}": [block] for k, block in enumerate(layer.blocks, start=1)}  # type: ignore
+        if layer.downsample is not None:
+            parts[next(reversed(parts))].append(layer.downsample)  # type: ignore[arg-type]
+    parts[next(reversed(parts))].append(model.swin.layernorm)
+    return parts
+
+
 def learning_stages(arguments: ModelArguments, phase: int) -> tuple[int, ...]:
     """The stages that learn in `phase` (1: head only, 2: the unfrozen stages too)."""
     if arguments.train_all_stages:

@@ -6,12 +6,14 @@ keyed by (seed, epoch or view, sample). One Trainer, one `train()`. What differs
 - named parameter groups with their own schedules, made while everything that will ever learn requires gradients;
 - frozen stages stay in eval mode although `model.train()` is called every step;
 - checkpoints are loaded by `from_pretrained` and strictly (`swin.restore`), for resume and for the best model;
+- with ema_decay, what is evaluated and saved is the average of the weights (`averaging`);
 - a loss that is not finite stops the run before anything is saved over the last good checkpoint;
 - it never pushes to the Hub, because it would upload its whole output_dir; `spatial_swin.publishing` does.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from spatial_swin.data.pictures import normalise
 from spatial_swin.data.views import ViewSampler, view_of
 from spatial_swin.errors import RunError
 from spatial_swin.modeling import checkpoints, schedule, swin
+from spatial_swin.modeling.averaging import WeightAverage
 
 
 class TwoPhaseTrainer(Trainer):
@@ -69,6 +72,7 @@ class TwoPhaseTrainer(Trainer):
         self.check_restored: Callable[[str], None] | None = None  # called with the checkpoint that was loaded
         self.epoch_loss = torch.zeros((), device=self.args.device)
         self.epoch_batches = 0
+        self.average: WeightAverage | None = None  # with ema_decay, while it trains
         self.remarks: list[str] = []  # what metrics.json must say of this run beside its figures
 
     # -- what a step computes --
@@ -151,11 +155,15 @@ class TwoPhaseTrainer(Trainer):
             # PhaseCallback freezes it again when training begins
             swin.set_learning(self.model, swin.learning_stages(self.recipe.model, phase=2))
             names = {name for name, _ in self.model.named_parameters()} - schedule.no_decay_names(self.model)
+            rates = self.args.learning_rate, self.args.backbone_learning_rate
             groups = schedule.parameter_groups(
-                self.model, names, self.args.learning_rate, self.args.backbone_learning_rate, self.args.weight_decay
+                self.model, names, *rates, self.args.weight_decay, self.args.layer_decay
             )
             optimizer_class, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             self.optimizer = optimizer_class(groups, **settings)
+            if self.args.ema_decay and self.average is None:  # else it comes from the checkpoint
+                learning = [name for name, parameter in self.model.named_parameters() if parameter.requires_grad]
+                self.average = WeightAverage(self.model, learning, self.args.ema_decay)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
@@ -184,13 +192,16 @@ class TwoPhaseTrainer(Trainer):
         """
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
-            super()._save_checkpoint(model, trial)
+            with self.shown_average():
+                super()._save_checkpoint(model, trial)
         finally:
             self.args.save_total_limit = limit
         batches = torch.tensor(float(self.epoch_batches), device=self.args.device)
         sums = self.accelerator.gather(torch.stack([self.epoch_loss, batches])).view(-1, 2).tolist()
         if self.args.should_save:
             written = self.folder / f"checkpoint-{self.state.global_step}"
+            if self.average is not None:
+                self.average.save_learnt(written)
             checkpoints.seal(written, {"epoch_sums": sums, "remarks": self.remarks})
             rotate_checkpoints(str(self.folder), limit, self.state.best_model_checkpoint)
 
@@ -198,6 +209,9 @@ class TwoPhaseTrainer(Trainer):
         swin.restore(self.model, resume_from_checkpoint)
         if self.check_restored is not None:
             self.check_restored(resume_from_checkpoint)
+        if self.args.ema_decay:
+            folder = Path(resume_from_checkpoint)
+            self.average = WeightAverage.from_checkpoint(self.model, folder, self.args.ema_decay)
         sealed = checkpoints.read_seal(Path(resume_from_checkpoint))
         self.remarks = sealed.get("remarks", [])
         sums = sealed.get("epoch_sums", [])
@@ -205,6 +219,16 @@ class TwoPhaseTrainer(Trainer):
             loss, batches = sums[self.args.process_index]
             self.epoch_loss.fill_(loss)
             self.epoch_batches = round(batches)
+
+    def shown_average(self) -> AbstractContextManager[None]:
+        """The model is the average of its weights inside, where there is one."""
+        return nullcontext() if self.average is None else self.average.shown()
+
+    def _finalize_training(self, *arguments: Any, **named: Any) -> Any:
+        if self.average is not None:  # the model for good; load_best_model_at_end puts the best in its place
+            self.average.give()
+            self.average = None
+        return super()._finalize_training(*arguments, **named)
 
     def _init_training_state(self, *arguments: Any, **named: Any) -> tuple[int, int]:
         trained = super()._init_training_state(*arguments, **named)
@@ -261,7 +285,8 @@ class TwoPhaseTrainer(Trainer):
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, *arguments, **named)
 
     def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
-        metrics = super().evaluate(*arguments, **named)
+        with self.shown_average():
+            metrics = super().evaluate(*arguments, **named)
         loss = next((value for key, value in metrics.items() if key.endswith("_loss")), 0.0)
         self._require_finite("validation loss", torch.tensor(loss, device=self.args.device))
         return metrics
