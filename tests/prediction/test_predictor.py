@@ -10,37 +10,26 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from model_folders import CLASSES, make_model_folder
 from PIL import Image
-from transformers import SwinConfig, SwinForImageClassification, pipeline
+from transformers import pipeline
 
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
 from spatial_swin.config import load_recipe
-from spatial_swin.data.pictures import build_processor, read_pixels
+from spatial_swin.data.pictures import read_pixels
 from spatial_swin.errors import AudioError, DataError, RunError
 from spatial_swin.evaluation.calibration import apply_temperature
 from spatial_swin.prediction.predictor import Predictor, Timeline, load_predictor, read_picture
 from spatial_swin.training import fine_tune
 
 RATE = 48_000
-CLASSES = ["100", "200", "510", "514"]
-TINY = {"patch_size": 2, "embed_dim": 8, "depths": [1, 1, 2, 2], "num_heads": [1, 1, 2, 2], "window_size": 2}
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder as the Hub has it: a tiny Swin of 32 px with random weights, windows of half a second."""
-    folder = tmp_path_factory.mktemp("hub") / "model"
-    torch.manual_seed(0)
-    labels = dict(enumerate(CLASSES))
-    config = SwinConfig(image_size=32, id2label=labels, label2id={v: k for k, v in labels.items()}, **TINY)
-    model = SwinForImageClassification(config)
-    torch.nn.init.normal_(model.classifier.weight, std=1.0)  # so that probabilities differ between pictures
-    model.save_pretrained(folder)
-    build_processor(32).save_pretrained(folder)
-    tile_map("4x4", 192, RATE, 0.5).write(folder / "tiles.json")
-    (folder / "temperature.json").write_text(json.dumps({"temperature": 0.5}))
-    return folder
+    return make_model_folder(tmp_path_factory.mktemp("hub") / "model")
 
 
 @pytest.fixture

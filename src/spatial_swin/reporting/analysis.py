@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from spatial_swin import files
+from spatial_swin.errors import RunError
 from spatial_swin.evaluation.calibration import apply_temperature
 from spatial_swin.reporting import (
     document,
@@ -44,20 +45,21 @@ MADE = {f"{stem}{suffix}" for stem in FIGURES for suffix in (".png", ".pdf")} | 
 class ThesisResultsAnalyzer:
     """Everything a thesis needs from one run.
 
-    run_dir: a run folder. output_dir: where to write (default <run>/thesis_results). data_dir: where the pictures are
-    (default: the recipe's data_dir), for the gallery only. After `run_complete_analysis`, `problems` lists what was
-    missing or damaged and `notes` what to bear in mind. Raises RunError when run_dir is no run folder.
+    run_dir: a run folder; the one below runs/ that finished last when None. output_dir: where to write (default
+    <run>/thesis_results). data_dir: where the pictures are (default: the recipe's data_dir), for the gallery only.
+    After `run_complete_analysis`, `problems` lists what was missing or damaged and `notes` what to bear in mind.
+    Raises RunError when run_dir is no run folder.
     """
 
     def __init__(
         self,
-        run_dir: str | Path,
+        run_dir: str | Path | None = None,
         output_dir: str | Path | None = None,
         data_dir: str | Path | None = None,
         resamples: int = 10_000,
         seed: int = 0,
     ) -> None:
-        self.run_dir = Path(run_dir)
+        self.run_dir = last_finished() if run_dir is None else Path(run_dir)
         self.output_dir = Path(output_dir) if output_dir else self.run_dir / "thesis_results"
         self.data_dir = Path(data_dir) if data_dir else None
         self.resamples, self.seed = resamples, seed
@@ -132,6 +134,14 @@ class ThesisResultsAnalyzer:
             findings.remarks["most_confused"] = document.sentence(remark)
             evidence.notes.append(remark)
         return pictures
+
+
+def last_finished(root: Path = Path("runs")) -> Path:
+    """The run folder below `root` whose results were written last. Raises RunError when there is none."""
+    finished = [file for file in root.glob("*/metrics.json") if (file.parent / "recipe.yaml").is_file()]
+    if not finished:
+        raise RunError(f"{root}: no finished run lies in it; say which run to report")
+    return max(finished, key=lambda file: file.stat().st_mtime).parent
 
 
 def _write_tables(evidence: Evidence, findings: Findings, folder: Path) -> None:
