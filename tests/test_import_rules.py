@@ -31,6 +31,7 @@ ROWS = """
     background    | runs config
     finished      | runs audio data evaluation modeling
     prediction    | runs audio data evaluation modeling finished hub
+    bench         | runs audio data evaluation modeling reporting finished prediction
     preparing     | runs audio config data modeling trunk tracking hub
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training

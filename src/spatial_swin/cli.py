@@ -39,6 +39,7 @@ VERBS = {
     "crossval": "k-fold cross-validation, resumable fold by fold",
     "generalise": "random against leave-recording, -listener, -content: the generalisation matrix",
     "evaluate": "predictions and metrics with intervals for a finished run",
+    "bench": "unseen listeners, rooms, codecs, noise: where a finished model holds, with intervals",
     "cache": "list or remove what the trunk cache holds",
     "report": "thesis results of one run, or the comparison of several",
     "predict": "recordings or pictures -> which layout, how sure, where in time; quality control with --expect",

@@ -7,6 +7,7 @@
       checkpoints/          Trainer checkpoints            model/             best model, plain Hugging Face format
       predictions/{validation,test}.csv                    confusion/epoch_NNN.csv
       metrics.json          final figures with intervals   thesis_results/    what `spatial-swin report` makes
+      bench/                what `spatial-swin bench` makes: bench.json, bench.csv, figures, page
       tracking.json         under which ids it is tracked  tensorboard/, wandb/   what trackers keep here
 
 Nothing here imports torch, so that reports work on a machine without it. A file that is missing, empty, cut or of
@@ -36,6 +37,7 @@ SPLIT_COLUMNS = ("path", "label", "group", "split", "sha256")
 SECTIONS = ("Model", "Data", "Trainer")  # of recipe.yaml
 COUNTED = ("epoch", "phase", "step")  # the whole numbers of history.csv
 STATES = ("running", "finished", "stopped", "failed")
+BENCH_VERSION = 1  # of bench.json
 ANEW = "put back a copy, or train again with --overwrite true"
 WAYS_OUT = {
     "recipe.yaml": ANEW,
@@ -46,6 +48,7 @@ WAYS_OUT = {
     "metrics.json": "remove it and run `spatial-swin evaluate` on the run",
     "tracking.json": "remove it; the trackers then take the run for a new one",
     "explanations.json": "run `spatial-swin explain` on the run again",
+    "bench.json": "run `spatial-swin bench` on the run again",
     "test.csv": "run `spatial-swin evaluate` on the run again",
     "validation.csv": "run `spatial-swin evaluate` on the run again",
 }
@@ -225,6 +228,8 @@ class RunFolder:
         self.thesis_results = self.path / "thesis_results"
         self.tracking_file = self.path / "tracking.json"
         self.tensorboard = self.path / "tensorboard"
+        self.bench = self.path / "bench"
+        self.bench_file = self.bench / "bench.json"
         self.explanations = self.path / "explanations"
         self.explanations_file = self.explanations / "explanations.json"
 
@@ -337,6 +342,13 @@ class RunFolder:
     def read_explanations(self) -> dict[str, Any]:
         """What `spatial-swin explain` left: settings, regions, rank correlations, names of figures."""
         return _read_json(self.explanations_file)
+
+    def read_bench(self) -> dict[str, Any]:
+        """What `spatial-swin bench` left: figures by listener, laboratory, kind and condition."""
+        results = _read_json(self.bench_file)
+        if results.get("version") != BENCH_VERSION or not isinstance(results.get("figures"), list):
+            raise _damaged(self.bench_file, f"has no figures of version {BENCH_VERSION}")
+        return results
 
     # -- split, history, confusion, predictions --
 

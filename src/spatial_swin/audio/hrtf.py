@@ -188,7 +188,7 @@ def expand_listeners(names: Iterable[str]) -> list[str]:
 
 
 def usable_listeners(
-    names: Sequence[str], sample_rate: int, layouts: Sequence[Layout]
+    names: Iterable[str], sample_rate: int, layouts: Sequence[Layout]
 ) -> tuple[dict[str, Listener], list[Problem]]:
     """Those of `names` that serve all `layouts`, and a problem for every one that does not."""
     usable: dict[str, Listener] = {}

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from spatial_swin.errors import AudioError
 
@@ -19,24 +19,36 @@ Result = TypeVar("Result")
 
 
 def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
-    """work(job) of every job, in order, from `workers` processes (1: this one). Raises AudioError when one dies."""
+    """work(job) of every job, in order, from `workers` processes (1: this one). Raises AudioError when one dies.
+
+    `work` goes to every process once, so that what it holds (listeners, settings) is one object there for all jobs.
+    """
     if workers == 1 or len(jobs) <= 1:
         yield from map(work, jobs)
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when a spawned process loads its libraries
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin_worker) as pool:
+    count = min(workers, len(jobs))
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker, initargs=(work,)) as pool:
         try:
-            yield from pool.map(work, jobs)
+            yield from pool.map(_call, jobs)
         except BrokenProcessPool:
             raise AudioError("a process that rendered was ended, likely for memory; use fewer --workers") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin_worker() -> None:
+_WORK: list[Callable[[Any], Any]] = []  # of this process, which `_begin_worker` was given
+
+
+def _call(job: Any) -> Any:
+    return _WORK[0](job)
+
+
+def _begin_worker(work: Callable[[Any], Any]) -> None:
     import torch
 
+    _WORK.append(work)
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -2,9 +2,9 @@
 
 Three questions are asked of every answer: which of all layouts it is (`accuracy`); the same with 5.1 and 5.1.4 as
 one (`merged`); and, of what is 5.1 or 5.1.4, which of the two (`pair`, the more probable one whatever the others
-have). All
-figures are functions of sums over items, so that one crossed bootstrap (`crossed`) gives the interval of each, of
-the difference of two judges on the same items, and of the change from one condition to another. It reads nothing.
+have). All figures are functions of sums over items, so that one crossed bootstrap (`crossed`) gives the interval of
+each, of the difference of two judges on the same items, and of the change from one condition to another. It reads
+nothing.
 """
 
 from collections.abc import Mapping, Sequence

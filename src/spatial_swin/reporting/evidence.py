@@ -44,6 +44,7 @@ class Evidence:
     temperature: Temperature | None = None
     calibrated: dict[str, Any] = field(default_factory=dict)
     explanations: dict[str, Any] = field(default_factory=dict)  # what `spatial-swin explain` left, if it was run
+    bench: dict[str, Any] = field(default_factory=dict)  # what `spatial-swin bench` left, if it was run
     finished: FinishedModel | None = None  # the model, its weights unread; None when there is none or it is damaged
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -116,6 +117,8 @@ def gather(path: str | Path, resamples: int = 10_000, seed: int = 0, examples: b
         evidence.stored = read(run.read_metrics, {})
     if run.explanations_file.is_file():
         evidence.explanations = read(run.read_explanations, {})
+    if run.bench_file.is_file():
+        evidence.bench = read(run.read_bench, {})
     if run.model.is_dir():
         evidence.finished = read(lambda: open_finished(run.path, refit=True), None)
     evidence.test = read(lambda: run.read_predictions("test"), None)

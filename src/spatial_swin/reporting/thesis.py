@@ -6,6 +6,7 @@ sentence claims what the run folder does not show.
 
 import numpy as np
 
+from spatial_swin.reporting.chapters_bench import where_it_holds
 from spatial_swin.reporting.chapters_explanation import explanations_section
 from spatial_swin.reporting.chapters_results import calibration_section, errors_section, results_section
 from spatial_swin.reporting.chapters_training import data_section, training_section
@@ -24,6 +25,7 @@ def thesis_document(evidence: Evidence, findings: Findings) -> Document:
         errors_section,
         calibration_section,
         explanations_section,
+        where_it_holds,
         limits_section,
         _repetition,
     )
