@@ -9,17 +9,21 @@ import numpy as np
 import pytest
 
 from spatial_swin.audio import sofa_process
+from spatial_swin.audio.sofa import read_here
 from spatial_swin.audio.sofa_process import read_measured
 from spatial_swin.errors import AudioError
 
 
-def write_sofa(path: Path, level: float = 1.0, shape: tuple[int, int, int] | None = None, delay: float = 0.0) -> Path:
+def write_sofa(
+    path: Path, level: float = 1.0, shape: tuple[int, int, int] | None = None, delay: float = 0.0, **attributes: str
+) -> Path:
     """A file with responses of `level`, or one that only claims responses of `shape`."""
     with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
         for name, size in zip("MRNC", (*(shape or (3, 2, 16)), 3), strict=True):
             file.createDimension(name, size)
         file.createDimension("I", 1)
-        file.Organization = "House of Ears"
+        for name, value in {"Organization": "House of Ears", **attributes}.items():
+            file.setncattr(name, value)
         responses = file.createVariable("Data.IR", "f8", ("M", "R", "N"), zlib=True, chunksizes=(1, 2, 16))
         file.createVariable("Data.SamplingRate", "f8", ("I",))[:] = 48_000
         file.createVariable("Data.Delay", "f8", ("I", "R"))[:] = delay
@@ -39,6 +43,23 @@ def test_the_path_that_is_given_is_the_one_that_is_read(tmp_path: Path) -> None:
         assert measured.laboratory == "House of Ears"
         np.testing.assert_allclose(measured.azimuths, [0, 90, -90])
         np.testing.assert_allclose(measured.elevations, [0, 0, 30])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "laboratory"),
+    [
+        ({}, "House of Ears"),
+        ({"DatabaseName": "EARS", "Comment": "taken from the OTHER database"}, "EARS"),
+        ({"Comment": "Original HRTF taken from the LISTEN database by IRCAM"}, "LISTEN"),
+        ({"History": "Version 1.2; Converted from the LISTEN format.", "Comment": ""}, "LISTEN"),
+        ({"History": "Converted from the SOFA format"}, "House of Ears"),
+        ({"Organization": " "}, ""),
+    ],
+)
+def test_who_measured_is_told_apart_from_who_converted(
+    tmp_path: Path, attributes: dict[str, str], laboratory: str
+) -> None:
+    assert read_here(write_sofa(tmp_path / "head.sofa", **attributes)).laboratory == laboratory
 
 
 @pytest.mark.parametrize(

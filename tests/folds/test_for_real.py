@@ -13,9 +13,13 @@ from PIL import Image
 
 from spatial_swin import training
 from spatial_swin.cli import INTERRUPTED, main
+from spatial_swin.config import load_recipe
+from spatial_swin.folds.data import load_undivided
+from spatial_swin.folds.generalise import scheme_runs
 from spatial_swin.runs import RunFolder
 
 Write = Callable[..., Path]
+LABORATORY = {"D1": "MIT", "D2": "parametric"}
 
 
 def results(output: Path) -> dict[str, bytes]:
@@ -69,7 +73,7 @@ def test_folds_side_by_side_equal_folds_one_by_one(tmp_path: Path, write_recipe:
 @pytest.fixture
 def paired(pictures: Path) -> Path:
     """The tiny pictures with programmes and listeners in a manifest, every programme in every class."""
-    rows = ["path,label,programme,listener,recording"]
+    rows = ["path,label,programme,listener,recording,laboratory"]
     for path in sorted(pictures.rglob("*.png")):
         number = int(path.stem[5:7])
         for head, listener in enumerate(("D1", "D2")):
@@ -78,7 +82,9 @@ def paired(pictures: Path) -> Path:
             noise = np.random.default_rng([number, head]).integers(0, 20, (32, 32))
             Image.fromarray((np.asarray(Image.open(path)) + noise).clip(0, 255).astype(np.uint8)).save(target)
             name = target.relative_to(pictures).as_posix()
-            rows.append(f"{name},{path.parent.name},p{number},{listener},{path.parent.name}/{number}_{listener}")
+            rows.append(
+                f"{name},{path.parent.name},p{number},{listener},{path.parent.name}/{number}_{listener},{LABORATORY[listener]}"
+            )
         path.unlink()
     (pictures / "manifest.csv").write_text("\n".join(rows) + "\n")
     return pictures
@@ -98,6 +104,42 @@ def test_the_matrix_of_a_tiny_swin_stands_beside_gradient_boosting(
     models = ("Swin", "gradient boosting")
     assert rows == [(scheme, model, "2") for model in models for scheme in schemes]
     assert RunFolder(output / "leave_both" / "fold_2").state() == "finished"
+
+
+def test_laboratories_are_left_out_one_after_the_other(tmp_path: Path, paired: Path, write_recipe: Write) -> None:
+    samples, _ = load_undivided(load_recipe(write_recipe()), ["laboratory"])
+    runs, impossible = scheme_runs(samples, ["laboratory"], tmp_path, folds=3, seed=0, share=0.2)
+    assert not impossible
+    left_out = []
+    for fold in runs["leave-laboratory"]:
+        tested = {s.factors["laboratory"] for s in fold.split if s.split == "test"}
+        assert not tested & {s.factors["laboratory"] for s in fold.split if s.split != "test"}
+        left_out += tested
+    assert sorted(left_out) == ["MIT", "parametric"]
+
+
+def test_a_laboratory_that_is_not_known_of_every_picture_cannot_be_left_out(
+    tmp_path: Path, paired: Path, write_recipe: Write, capsys: pytest.CaptureFixture
+) -> None:
+    manifest = paired / "manifest.csv"
+    rows = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([*rows[:-1], rows[-1].rpartition(",")[0] + ","]) + "\n")
+    command = [
+        "generalise",
+        "--config",
+        str(write_recipe()),
+        "--factors",
+        "laboratory",
+        "--output_dir",
+        str(tmp_path / "m"),
+    ]
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert (
+        f"factor laboratory: is not known of 1 of {len(rows) - 1} pictures, the first is {rows[-1].split(',')[0]}"
+        in said
+    )
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,16 @@ SimpleFreeFieldHRIR with views) and rooms with many loudspeakers (MultiSpeakerBR
 nothing, and `read_here` is for files that are trusted: `sofa_process` reads those of anyone.
 """
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+NAMING, TELLING = ("DatabaseName", "Organization"), ("History", "Comment")  # attributes of a file
+CONVERTED = re.compile(r"\bfrom the (?P<name>[\w-]+) (?:database|format)\b", re.IGNORECASE)
+NO_NAMES = {"sofa", "hrtf", "hrir", "brir", "original", "same", "following", "old", "public"}
 MOST_NUMBERS = 45_000_000  # of one variable: 1,500 directions of a room, 0.3 s at 48 kHz, are 43 million
 
 
@@ -18,7 +22,8 @@ MOST_NUMBERS = 45_000_000  # of one variable: 1,500 directions of a room, 0.3 s 
 class Measured:
     """responses float64 [D, 2, T]; azimuths, elevations [D] in degrees as the listener sees them; sample_rate Hz.
 
-    laboratory: the database that the file says it is of, or the organisation; empty when it says neither.
+    laboratory: the database that the file says it is of, or was converted from, or the organisation that wrote it;
+    empty when it says none of them.
     """
 
     responses: np.ndarray
@@ -34,8 +39,15 @@ def read_here(path: Path) -> Measured:
 
     with Dataset(path, "r", format="NETCDF4") as file:
         file.set_auto_maskandscale(False)
-        named = (str(getattr(file, name, "")).strip() for name in ("DatabaseName", "Organization"))
-        return replace(_measured(_Fields(file)), laboratory=next(filter(None, named), ""))
+        said = {name: str(getattr(file, name, "")).strip() for name in (*NAMING, *TELLING)}
+        return replace(_measured(_Fields(file)), laboratory=_laboratory(said))
+
+
+def _laboratory(said: dict[str, str]) -> str:
+    """Whose measurement a file is by its attributes. Who converted a database did not measure it."""
+    taken = (CONVERTED.search(said[name]) for name in TELLING)
+    sources = [match["name"] for match in taken if match and match["name"].lower() not in NO_NAMES]
+    return next(filter(None, [said[NAMING[0]], *sources, said[NAMING[1]]]), "")
 
 
 class _Fields:

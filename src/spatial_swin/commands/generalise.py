@@ -2,6 +2,7 @@
 
     spatial-swin generalise --config recipes/swin-base-384/spatial_audio.yaml --factors listener content
     spatial-swin generalise --config ... --factors listener programme --folds 5 --jobs 2
+    spatial-swin generalise --config ... --factors laboratory       # whole databases of heads, as `render` names them
 
 Trains the recipe on folds of each scheme: random chunks, leave-recording, leave-<factor> for each factor, and both
 factors new at once. Every fold is an ordinary run under --output_dir; the same command continues. At the end:
@@ -23,7 +24,7 @@ TAKES_RECIPE_KEYS = True
 def add_arguments(parser: values.Parser) -> None:
     add_fold_options(parser, folds=3, verb="generalise")
     parser.add_argument(
-        "--factors", nargs="+", required=True, metavar="FACTOR", help="what to leave out: listener, content"
+        "--factors", nargs="+", required=True, metavar="FACTOR", help="what to leave out: listener, laboratory, kind"
     )
     parser.boolean_option("--baseline", "fit gradient boosting too", default=True)
 
