@@ -112,8 +112,8 @@ def test_laboratories_are_left_out_one_after_the_other(tmp_path: Path, paired: P
     assert not impossible
     left_out = []
     for fold in runs["leave-laboratory"]:
-        tested = {s.factors["laboratory"] for s in fold.split if s.split == "test"}
-        assert not tested & {s.factors["laboratory"] for s in fold.split if s.split != "test"}
+        tested = {s.factors["laboratory"] for s in fold.samples if s.split == "test"}
+        assert not tested & {s.factors["laboratory"] for s in fold.samples if s.split != "test"}
         left_out += tested
     assert sorted(left_out) == ["MIT", "parametric"]
 
