@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,26 @@ def test_a_mistyped_verb_and_a_mistyped_option_name_the_nearest(capsys: pytest.C
         main(["audit", "data", "--sede", "3"])
     assert left.value.code == 2
     assert "--sede (did you mean --seed?)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["demo"], "demo: stopped by SIGTERM; the same command continues it"),
+        (["report", "run"], "report: stopped by SIGTERM\n"),
+    ],
+)
+def test_sigterm_ends_with_a_sentence_that_says_how_to_go_on(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    module = importlib.import_module(f"spatial_swin.commands.{words[0]}")
+    monkeypatch.setattr(module, "run", lambda _: signal.raise_signal(signal.SIGTERM))
+    try:
+        assert main(words) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert said in capsys.readouterr().err
 
 
 def test_without_a_verb_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,6 +42,39 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+def test_the_space_has_the_gradio_that_the_tests_have() -> None:
+    pinned = re.search(r"^gradio==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    _, front, _ = (ROOT / "space" / "README.md").read_text("utf-8").split("---\n", 2)
+    assert pinned is not None
+    assert yaml.safe_load(front)["sdk_version"] == pinned[1]
+    assert f"gradio=={pinned[1]} " in (ROOT / "space" / "requirements.txt").read_text("utf-8")
+
+
+def test_every_dependency_is_on_the_page_of_licences() -> None:
+    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| ([\w.-]+) \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE))
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    lines = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
+    lines += PROJECT["build-system"]["requires"]
+    named = {re.match(r"[\w.-]+", line)[0] for line in lines} - {PROJECT["project"]["name"]}  # type: ignore[index]
+    assert named == set(listed) - {"package"}, "run scripts/licences.py"
+    assert all(licence.strip() for licence in listed.values())
+
+
+def test_the_image_is_built_from_what_is_there() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = [name for line in lines if line.startswith("COPY ") for name in line.split()[1:-1]]
+    needed = {"pyproject.toml", "constraints.txt", "recipes", "src", PROJECT["project"]["readme"], "LICENSE"}
+    assert set(copied) == needed
+    assert all((ROOT / name).exists() for name in copied)
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {line[1:] for line in sent if line.startswith("!")} == needed
+    (declared,) = (line for line in lines if "pip install" in line)
+    extras = re.search(r"\.\[([\w,]+)\]", declared)
+    assert extras is not None
+    assert set(extras[1].split(",")) <= set(PROJECT["project"]["optional-dependencies"])
+
+
 def test_readme_stays_short_and_its_links_lead_somewhere() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 120

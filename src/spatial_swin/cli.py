@@ -26,6 +26,7 @@ from spatial_swin import __version__
 from spatial_swin.errors import STOPPED, SpatialSwinError, printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+CONTINUE = frozenset({"render", "mosaic", "train", "crossval", "generalise", "demo"})  # called again, they go on
 VERBS = {
     "render": "programmes -> every layout for every listener: sound, pictures, manifest",
     "mosaic": "binaural recordings -> pictures of binaural cues, with a manifest",
@@ -88,7 +89,7 @@ def call(verb: str, words: Sequence[str]) -> int:
     """Run one verb: what it raises becomes a sentence, and its exit code ours."""
     if threading.current_thread() is threading.main_thread():
         # leave by the ordinary way, so that worker processes end with us; training puts its own, gentler handler here
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
+        signal.signal(signal.SIGTERM, _terminate)
     command = importlib.import_module(f"spatial_swin.commands.{verb}")
     arguments = parse(verb, words)
     try:
@@ -106,11 +107,26 @@ def call(verb: str, words: Sequence[str]) -> int:
         print(f"spatial-swin {verb}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"\nspatial-swin {verb}: interrupted", file=sys.stderr)
+        print(f"\nspatial-swin {verb}: interrupted{_way_on(verb)}", file=sys.stderr)
         return INTERRUPTED
+    except _Terminated:
+        print(f"\nspatial-swin {verb}: stopped by SIGTERM{_way_on(verb)}", file=sys.stderr)
+        return STOPPED
     except BrokenPipeError:  # `spatial-swin ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+class _Terminated(SystemExit):
+    """SIGTERM came, and nothing nearer to the work took it."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated(STOPPED)
+
+
+def _way_on(verb: str) -> str:
+    return "; the same command continues it" if verb in CONTINUE else ""
 
 
 def parse(verb: str, words: Sequence[str]) -> argparse.Namespace:

@@ -78,9 +78,7 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
             if training.termination.terminated:
                 diary.write_progress(trainer.state, "stopped")
                 state.wait_for_everyone()  # the first process to leave makes the launcher end the others
-                raise Stopped(
-                    f"stopped by SIGTERM at step {trainer.state.global_step}; the same command continues the run"
-                )
+                raise Stopped(f"stopped by SIGTERM at step {trainer.state.global_step}; the same command continues it")
             _finish(training, start, began)
             track_results(start.trackers, recipe, run, trainer.state.global_step)
         state.wait_for_everyone()

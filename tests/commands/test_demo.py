@@ -83,7 +83,8 @@ def test_interrupted_demo_continues_finishes_and_is_not_made_twice(tmp_path: Pat
     first = demo(tmp_path)
     wait_for(tmp_path / "data" / "pictures" / "100", first)
     first.send_signal(signal.SIGTERM)
-    assert first.wait(WAIT) == 143
+    _, error = first.communicate(timeout=WAIT)
+    assert (first.returncode, "demo: stopped by SIGTERM; the same command continues it" in error) == (143, True), error
     second = demo(tmp_path)
     wait_for(tmp_path / "run" / "history.csv", second)
     second.send_signal(signal.SIGTERM)
