@@ -12,6 +12,7 @@ from spatial_swin.audio import conditions
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.drawing import Settings
 from spatial_swin.audio.hrtf import load_listener
+from spatial_swin.audio.kinds import KINDS
 from spatial_swin.bench.plan import Order, find_conditions, is_same_head, make_plan
 from spatial_swin.bench.rendering import items_of
 from spatial_swin.errors import AudioError
@@ -113,6 +114,14 @@ def test_a_measured_room_of_another_rate_is_resampled_and_has_a_listener_of_its_
     assert [(item.listener, item.label) for item in heard] == [("studio", "100"), ("studio", "514")]
     assert [plan.items(task) for task in plan.tasks()] == [4, 2]
     assert all(len(item.windows) == 1 for item in heard)
+
+
+def test_synthetic_programmes_are_of_all_kinds_in_turn():
+    plan = make_plan(Order(["kemar"], synthetic=6), SETTINGS, LABELS)
+    assert [programme.kind for programme in plan.programmes] == [*KINDS, next(iter(KINDS))]
+    assert len({task.file for task in plan.tasks()}) == 6
+    with pytest.raises(AudioError, match="there is no kind 'opera'"):
+        make_plan(Order(["kemar"], kinds=["opera"]), SETTINGS, LABELS)
 
 
 def test_the_middle_of_a_programme_is_judged_and_its_kind_kept(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from spatial_swin.reporting.chapters_bench import warnings
 from spatial_swin.runs import RunFolder
 
 RATE = 48_000
-ORDER = Order(["kemar", "parametric:3"], ["ears"], synthetic=2)
+ORDER = Order(["kemar", "parametric:3"], ["ears"], synthetic=2, kinds=["scene"])
 RESULTS = ("bench.csv", "bench.json")
 
 
@@ -139,11 +140,11 @@ def test_a_killed_benchmark_goes_on_where_it_stopped(
 def test_conditions_can_be_added_and_nothing_else(run: RunFolder, whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path / "b")
     source, more = Source(run.path, baseline=True), ["ears", "level:+6"]
-    done = bench(Order(ORDER.listeners, more, synthetic=2), source, tmp_path / "b", workers=1, resamples=50)
+    done = bench(replace(ORDER, conditions=more), source, tmp_path / "b", workers=1, resamples=50)
     assert done.judged == 16
     before = content(tmp_path / "b")
     with pytest.raises(AudioError) as refused:
-        bench(Order(["kemar"], ["ears"], synthetic=3, seed=1), Source(run.path), tmp_path / "b", workers=1)
+        bench(replace(ORDER, listeners=["kemar"], seed=1), Source(run.path), tmp_path / "b", workers=1)
     said = str(refused.value)
     assert "baseline was " in said
     assert "now none" in said
@@ -221,7 +222,13 @@ def test_boosting_answers_as_it_does_on_the_same_pictures_in_files(run: RunFolde
 
 
 def test_a_programme_of_training_is_counted_apart(run: RunFolder, tmp_path: Path) -> None:
-    done = bench(Order(["parametric:3"], synthetic=1, seed=0), Source(run.path), tmp_path, workers=1, resamples=10)
+    done = bench(
+        Order(["parametric:3"], synthetic=1, kinds=["scene"], seed=0),
+        Source(run.path),
+        tmp_path,
+        workers=1,
+        resamples=10,
+    )
     assert done.results is not None
     assert {row["seen"] for row in rows_of(tmp_path)} == {"programme"}
     assert done.results["basis"] == "met in training"  # nothing else is left

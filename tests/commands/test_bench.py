@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from spatial_swin.audio.kinds import KINDS
 from spatial_swin.bench import running
 from spatial_swin.bench.judges import Source
 from spatial_swin.bench.plan import SEED, Order
@@ -31,7 +32,7 @@ def test_a_run_is_judged_into_its_own_folder(asked, tmp_path, capsys):
     words = ["--listeners", "kemar", "sofa", "--conditions", "noise:20", "ears", "--shard", "2/4", "--workers", "3"]
     assert main(["bench", str(run), *words]) == 0
     order, source, output, workers, shard, resamples = asked[0]
-    assert order == Order(["kemar", "sofa"], ["noise:20", "ears"], [], None, 20, SEED, False)
+    assert order == Order(["kemar", "sofa"], ["noise:20", "ears"], [], None, 20, tuple(KINDS), SEED, False)
     assert source == Source(run)
     assert (output, workers, shard, resamples) == (run / "bench", 3, (2, 4), 2_000)
     said = capsys.readouterr()
@@ -51,6 +52,7 @@ def test_without_a_model_boosting_judges_alone(asked, tmp_path):
         (["--data_dir", "data"], "data is no run folder: say where to write with --output_dir"),
         (["model"], "model is no run folder: say where to write with --output_dir"),
         (["--data_dir", "data", "--output_dir", "data/b"], "lies in the data folder data"),
+        (["model", "--programmes", "songs", "--kinds", "scene", "--output_dir", "b"], "--kinds is for synthetic"),
         (["model", "--programmes", "songs", "--output_dir", "songs/b"], "lies in the data folder songs"),
     ],
 )

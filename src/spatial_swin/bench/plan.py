@@ -18,6 +18,7 @@ from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.conditions import BRIR, CLEAN, FACTORS, Condition
 from spatial_swin.audio.drawing import Settings
 from spatial_swin.audio.hrtf import Listener, expand_listeners, usable_listeners
+from spatial_swin.audio.kinds import KINDS, require_kinds
 from spatial_swin.audio.paired import Synthetic
 from spatial_swin.audio.programme import Programme, find_programmes, judge
 from spatial_swin.errors import AudioError, Problem, raise_problems
@@ -33,7 +34,7 @@ class Order:
 
     listeners, brirs: as `expand_listeners` takes them. conditions: factors (`noise`) or single conditions
     (`noise:20`), or `all`; the clean one is always there. programmes: a folder of them, or None for so many
-    `synthetic` ones. skip_bad: leave out what cannot be used, where something is left.
+    `synthetic` ones, of `kinds` in turn. skip_bad: leave out what cannot be used, where something is left.
     """
 
     listeners: Sequence[str]
@@ -41,6 +42,7 @@ class Order:
     brirs: Sequence[str] = ()
     programmes: Path | None = None
     synthetic: int = 20
+    kinds: Sequence[str] = tuple(KINDS)
     seed: int = SEED
     skip_bad: bool = False
 
@@ -95,6 +97,7 @@ def make_plan(order: Order, settings: Settings, labels: Sequence[str]) -> Plan:
             f"the classes are {', '.join(labels)}: fewer than two are layouts that can be rendered "
             f"({', '.join(sorted(LAYOUTS))}); give a model that tells layouts apart"
         )
+    require_kinds(order.kinds)
     wanted = find_conditions(order.conditions, order.brirs)
     skipped = {one.name: why for one in wanted if (why := table.unavailable(one))}
     conditions = tuple(one for one in wanted if one.name not in skipped)
@@ -178,7 +181,8 @@ def _programmes(
     order: Order, layouts: tuple[Layout, ...], cut: Cut
 ) -> tuple[tuple[Programme | Synthetic, ...], list[Problem]]:
     if order.programmes is None:
-        return tuple(Synthetic(number, order.seed) for number in range(order.synthetic)), []
+        kinds = order.kinds
+        return tuple(Synthetic(k, order.seed, kinds[k % len(kinds)]) for k in range(order.synthetic)), []
     found, problems = find_programmes(order.programmes, order.seed)
     good = []
     for programme in tqdm(found, desc="programmes", disable=None, leave=False):

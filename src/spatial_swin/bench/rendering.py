@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spatial_swin.audio import conditions
+from spatial_swin.audio import conditions, kinds
 from spatial_swin.audio.clips import Cut, clips_of
 from spatial_swin.audio.drawing import Drawn, Settings, draw
 from spatial_swin.audio.loudness import match_loudness
@@ -18,7 +18,6 @@ from spatial_swin.audio.paired import PREROLL, Synthetic
 from spatial_swin.audio.programme import Programme
 from spatial_swin.audio.render import Scene, binaural, loudspeaker_feeds
 from spatial_swin.audio.sound_files import in_memory
-from spatial_swin.audio.synthesis import synthetic_scene
 from spatial_swin.bench.plan import Plan, Task
 
 SLACK = 0.05  # s that a codec or a resampler may take from the end of a clip
@@ -65,7 +64,7 @@ def scene_of(programme: Programme | Synthetic, seconds: float, sample_rate: int)
     Of a programme with material the middle; a synthetic one is made at that length.
     """
     if isinstance(programme, Synthetic):
-        return synthetic_scene(programme.seed, programme.number, seconds, sample_rate), 0
+        return kinds.programme(programme.kind, programme.seed, programme.number, seconds, sample_rate), 0
     count = round(seconds * sample_rate)
     start = max(0, (programme.length(sample_rate) - count) // 2)
     before = min(start, round(PREROLL * sample_rate))

@@ -22,6 +22,8 @@ from spatial_swin.bench.plan import Order, Plan, Task, make_plan
 from spatial_swin.bench.results import results_of, with_seen
 from spatial_swin.errors import AudioError, Problem, raise_problems
 from spatial_swin.reporting import bench_page
+from spatial_swin.reporting.card import model_card
+from spatial_swin.runs import RunFolder
 
 
 @dataclass
@@ -83,7 +85,10 @@ def _judge(tasks: Sequence[Task], plan: Plan, judges: Judges, output: Path, work
 
 
 def write_results(tasks: Sequence[Task], plan: Plan, judges: Judges, output: Path, resamples: int) -> dict[str, Any]:
-    """bench.csv, bench.json, the figures and the page of all tasks; returns what bench.json holds."""
+    """bench.csv, bench.json, the figures and the page of all tasks, and the card of a run that keeps them in itself.
+
+    Returns what bench.json holds.
+    """
     rows = []
     for task in tasks:
         read = items.read_rows(output / items.ITEMS / task.file, judges, plan.items(task))
@@ -94,4 +99,8 @@ def write_results(tasks: Sequence[Task], plan: Plan, judges: Judges, output: Pat
     files.write_csv(output / "bench.csv", rows, list(rows[0]))
     files.write_json(output / "bench.json", results)
     bench_page.write(results, output)
+    if (model := judges.source.model) is not None:
+        run = RunFolder(model)
+        if run.model.is_dir() and run.recipe_file.is_file() and output.resolve() == run.bench.resolve():
+            files.write_text(run.model / "README.md", model_card(run))  # with the chapter "Where it holds"
     return results

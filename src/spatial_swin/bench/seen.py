@@ -4,6 +4,7 @@ In goes the split of a run, or a folder of pictures; out comes a `Seen`, which s
 the benchmark whether training had it. What nothing tells is not known, and never taken for unseen.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from spatial_swin.layouts import Layout
 from spatial_swin.runs import RunFolder
 
 FACTORS = ("listener", "laboratory", "programme", "kind")
+VIRTUAL = re.compile(r"-v\d+$")  # what `audio.virtual_heads` puts after a name
 HELD_OUT = "test"  # the part of a split that nothing was chosen by
 
 
@@ -30,12 +32,15 @@ class Seen:
     def heads(self, listeners: Sequence[Listener], layouts: Sequence[Layout]) -> dict[str, str] | None:
         """Of `listeners`, those that training had: name -> its name there. None when that is not known.
 
-        A listener is known by its name; one of the package also by its responses, as KEMAR's file of MIT is.
+        A listener is known by its name, and a virtual head (`CIPIC-003-v2`) counts as the one it was made from; one of
+        the package is known by its responses too, as KEMAR's file of MIT is.
         """
         trained = self.counts["listener"]
         if trained is None:
             return None
-        found = {listener.name: listener.name for listener in listeners if listener.name in trained}
+        made_from = {measured(name): name for name in reversed(list(trained))} | {name: name for name in trained}
+        heads = [(listener.name, measured(listener.name)) for listener in listeners]
+        found = {name: made_from.get(name, made_from.get(base, "")) for name, base in heads if base in made_from}
         for name in trained:
             if (ours := _of_the_package(name, listeners)) is not None:
                 same = [one.name for one in listeners if is_same_head(ours, one, layouts)]
@@ -46,6 +51,11 @@ class Seen:
         """Of `names`, those that training had; None when that is not known."""
         trained = self.counts["programme"]
         return None if trained is None else {name for name in names if name in trained}
+
+
+def measured(name: str) -> str:
+    """The listener that a virtual head was made from; any other name as it is."""
+    return VIRTUAL.sub("", name)
 
 
 def _of_the_package(name: str, listeners: Sequence[Listener]) -> Listener | None:

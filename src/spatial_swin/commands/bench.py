@@ -41,6 +41,12 @@ def add_arguments(parser: values.Parser) -> None:
     parser.add_argument("--brirs", nargs="+", default=[], metavar="PATH", help="SOFA files of rooms, a condition each")
     parser.add_argument("--programmes", type=Path, metavar="DIR", help="masters and folders of stems, as for render")
     parser.add_argument("--synthetic", type=values.count, default=20, metavar="N", help="synthetic programmes instead")
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        metavar="KIND",
+        help="of synthetic programmes, in turn: scene, instruments, speech, stems, upmix (default: all)",
+    )
     parser.add_argument("--seed", type=values.seed, help="of programmes and conditions (default: the benchmark's own)")
     parser.boolean_option("--baseline", "judge gradient boosting on pooled cues beside the model")
     parser.add_argument(
@@ -59,8 +65,11 @@ def add_arguments(parser: values.Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     output = _output(arguments)
+    if arguments.kinds and arguments.programmes:
+        raise UsageError("--kinds is for synthetic programmes; those of --programmes are of the kind they are")
     for data in filter(None, (arguments.programmes, arguments.data_dir)):
         values.require_outside(output, data)
+    from spatial_swin.audio.kinds import KINDS
     from spatial_swin.bench.judges import Source
     from spatial_swin.bench.plan import SEED, Order
     from spatial_swin.bench.running import bench
@@ -74,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.brirs,
         arguments.programmes,
         arguments.synthetic,
+        arguments.kinds or tuple(KINDS),
         seed,
         arguments.skip_bad,
     )
