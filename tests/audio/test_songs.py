@@ -1,5 +1,6 @@
 """Songs become folders of stems: all problems at once, each part in its place, nothing half-written, nothing twice."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tiny_songs import notes, song, tempo, track, write_soundfont
 
 from spatial_swin import files
 from spatial_swin.audio import fluidsynth, songs
-from spatial_swin.audio.mixing import mixed, place_parts
+from spatial_swin.audio.mixing import part_stems, place_parts
 from spatial_swin.audio.programme import programme_at
 from spatial_swin.audio.songs import Songbook, find_songs, make_stems
 from spatial_swin.audio.synthesis import GROUPS, energy_shares
@@ -91,14 +92,30 @@ def test_a_wide_part_is_two_stems_and_a_silent_one_none(book: Songbook) -> None:
     found = songs.read_song(book.folder / "a song.mid")
     wide = np.stack([tone(60), tone(67)])
     played = [np.stack([tone(72)] * 2), wide, np.zeros((2, RATE), np.float32), np.stack([tone(40)] * 2)]
-    stems = mixed(keyed_generator("mix"), found.parts, played, RATE)
-    dry = [stem for stem in stems if not stem.kind.startswith("room")]
-    assert [stem.kind for stem in dry] == ["01-strings", "02-ensemble-left", "02-ensemble-right", "04-drums"]
-    left, right = dry[1:3]
-    assert left.azimuth[0] >= right.azimuth[0]
+    places = place_parts(keyed_generator("mix"), found.parts)
+    stems = [
+        part_stems(keyed_generator("mix"), number, part, place, sound)
+        for number, (part, place, sound) in enumerate(zip(found.parts, places, played, strict=True), start=1)
+    ]
+    assert [[stem.kind for stem in one] for one in stems] == [
+        ["01-strings"],
+        ["02-ensemble-left", "02-ensemble-right"],
+        [],
+        ["04-drums"],
+    ]
+    left, right = stems[1]
+    assert left.azimuth[0] - right.azimuth[0] == pytest.approx(places[1].width)
     np.testing.assert_allclose(left.signal / np.abs(left.signal).max(), tone(60) / np.abs(tone(60)).max(), atol=1e-5)
     assert np.abs(right.signal).max() == pytest.approx(np.abs(left.signal).max(), rel=0.01)
-    assert mixed(keyed_generator("mix"), found.parts, [np.zeros((2, RATE), np.float32)] * 4, RATE) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_makes_is_not(book: Songbook, tmp_path: Path) -> None:
+    for name in (".a-song.0123abcd", ".b-song.0123abcd", ".mine"):
+        (tmp_path / "out" / name).mkdir(parents=True)
+    os.utime(tmp_path / "out" / ".a-song.0123abcd", (0, 0))
+    os.utime(tmp_path / "out" / ".mine", (0, 0))
+    assert make_stems([], book, tmp_path / "out", 0, RATE, 1) == []
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".b-song.0123abcd", ".mine"]
 
 
 @needs_fluidsynth

@@ -17,7 +17,7 @@ from spatial_swin.audio.synthesis import ABOVE, AROUND, FRONT, resting
 
 RETURNS = ((110, 0), (-110, 0), (40, 35), (-40, 35), (130, 40), (-130, 40))  # of the room, in degrees
 MONO = 0.02  # of the energy; a part with less of it at its sides is one stem
-QUIET = 1e-6  # peak of full scale; a part below it is not there
+QUIET = 1e-4  # peak of full scale; a part below it is not there
 
 
 @dataclass(frozen=True)
@@ -29,30 +29,22 @@ class Place:
     width: float
 
 
-def mixed(draw: Draw, parts: Sequence[Part], played: Sequence[np.ndarray], sample_rate: int) -> list[Stem]:
-    """Stems of parts, played as float32 [2, N] each, and returns of a room; nothing when no part sounds.
+def part_stems(draw: Draw, number: int, part: Part, place: Place, sound: np.ndarray) -> list[Stem]:
+    """The stems of the `number`-th part, played as float32 [2, N]: one, two where it is wide, none where it is silent.
 
-    The `kind` of a stem is its name: number and instrument, and the side where a wide part is two stems.
+    The `kind` of a stem is its name: number and instrument, and its side.
     """
-    stems = _dry(draw, parts, played)
-    return stems + _room(draw, np.sum([stem.signal for stem in stems], axis=0), sample_rate) if stems else []
-
-
-def _dry(draw: Draw, parts: Sequence[Part], played: Sequence[np.ndarray]) -> list[Stem]:
-    stems = []
-    for number, (part, sound, place) in enumerate(zip(parts, played, place_parts(draw, parts), strict=True), start=1):
-        level = np.float32(10 ** (draw.uniform(-4, 4) / 20))
-        if np.abs(sound).max() < QUIET:
-            continue
-        name = f"{number:02d}-{part.family}"
-        middle = level * sound.mean(axis=0)
-        if np.sum((sound[0] - sound[1]) ** 2) < 4 * MONO * np.sum(sound**2):
-            stems.append(resting(middle, (place.azimuth, place.elevation), name))
-            continue
-        for side, ear in zip(("left", "right"), level * sound / np.float32(np.sqrt(2)), strict=True):
-            azimuth = place.azimuth + (place.width / 2 if side == "left" else -place.width / 2)
-            stems.append(resting(ear, (azimuth, place.elevation), f"{name}-{side}"))
-    return stems
+    level = np.float32(10 ** (draw.uniform(-4, 4) / 20))
+    if np.abs(sound).max() < QUIET:
+        return []
+    name = f"{number:02d}-{part.family}"
+    if np.sum((sound[0] - sound[1]) ** 2) < 4 * MONO * np.sum(sound**2):
+        return [resting(level * sound.mean(axis=0), (place.azimuth, place.elevation), name)]
+    left, right = level * sound / np.float32(np.sqrt(2))
+    return [
+        resting(left, (place.azimuth + place.width / 2, place.elevation), f"{name}-left"),
+        resting(right, (place.azimuth - place.width / 2, place.elevation), f"{name}-right"),
+    ]
 
 
 def place_parts(draw: Draw, parts: Sequence[Part]) -> list[Place]:
@@ -84,7 +76,7 @@ def drawn_place(draw: Draw) -> Place:
     return Place(side * draw.uniform(0, 140), draw.uniform(30, 60), width)
 
 
-def _room(draw: Draw, dry: np.ndarray, sample_rate: int) -> list[Stem]:
+def room_stems(draw: Draw, dry: np.ndarray, sample_rate: int) -> list[Stem]:
     """Returns of a drawn room from around and above, 6 to 14 dB below the dry sound before shares are dealt out."""
     room = Room.draw(draw)
     level = np.float32(10 ** (-draw.uniform(6, 14) / 20) * np.sqrt(np.mean(dry**2) / len(RETURNS)))

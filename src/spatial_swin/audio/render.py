@@ -20,7 +20,7 @@ from spatial_swin.audio.panning import gains
 from spatial_swin.layouts import Layout
 
 LFE_CUTOFF = 120.0  # Hz, as the LFE channel is band-limited (BS.775)
-KEPT_BYTES = 512e6  # of spectra in a process: 40 listeners in the usual four layouts for 3 s
+KEPT_BYTES = 700e6  # of spectra in a process: 64 listeners in the usual four layouts for 3 s
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ alike. A folder is there as a whole or not at all, and what is there is not made
 import json
 import secrets
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -23,15 +24,17 @@ from tqdm import tqdm
 from spatial_swin import files
 from spatial_swin.audio import fluidsynth
 from spatial_swin.audio.midi import Part, Song, read_song
-from spatial_swin.audio.mixing import mixed
+from spatial_swin.audio.mixing import part_stems, place_parts, room_stems
 from spatial_swin.audio.programme import SONG, STEMS_TABLE, name_of
-from spatial_swin.audio.synthesis import group_gains, group_of
+from spatial_swin.audio.render import Stem
+from spatial_swin.audio.synthesis import GROUPS, group_gains, group_of
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.keyed_random import keyed_generator
 
 SONG_ENDINGS = (".mid", ".midi")
 RING = 1.0  # s after the last note that is taken begins to end
-HEADROOM = 0.7  # peak of the loudest stem in its file
+ABANDONED = 3600.0  # s after which an unfinished folder is no one's
+HEADROOM = 0.7  # peak of a stem in its file; stems.csv has the gains
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def make_stems(
 
     Raises AudioError when fluidsynth fails, or when a folder was made of another song or with other options.
     """
+    _sweep(output)
     soundfont = files.sha256_of(book.soundfont)
     folders = []
     for song in tqdm(songs, desc="playing", unit="song", disable=None):
@@ -95,6 +99,13 @@ def make_stems(
     return folders
 
 
+def _sweep(output: Path) -> None:
+    """Remove what killed processes left; a song that is being made is younger than that."""
+    for path in output.iterdir() if output.is_dir() else ():
+        if files.TEMPORARY.fullmatch(path.name) and path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _is_made(folder: Path, made_of: dict[str, object]) -> bool:
     if not folder.exists():
         return False
@@ -110,25 +121,10 @@ def _is_made(folder: Path, made_of: dict[str, object]) -> bool:
 
 def _make(song: Song, book: Songbook, folder: Path, made_of: dict[str, object], workers: int) -> None:
     """Play, place and write one song; its folder appears when all of it is written."""
-    seed, rate = int(str(made_of["seed"])), int(str(made_of["sample_rate"]))
-    draw = keyed_generator(seed, "mix of a song", folder.name)
-    played = _played(song, book, rate, workers)
-    stems = mixed(draw, song.parts, played, rate)
-    if not stems:
-        raise AudioError(
-            f"{song.path}: {book.soundfont.name} plays no sound for it; remove it or give another soundfont"
-        )
-    gain = group_gains(draw, stems)
     staging = folder.with_name(f".{folder.name[: files.STEM]}.{secrets.token_hex(4)}")
     try:
         staging.mkdir(parents=True)
-        rows = []
-        loudest = max(float(np.abs(stem.signal).max()) for stem in stems)
-        for stem in stems:
-            _write(staging / f"{stem.kind}.flac", HEADROOM / loudest * stem.signal, rate)
-            level = 20 * np.log10(gain[group_of(stem)])
-            place = {"azimuth": round(float(stem.azimuth[0]), 2), "elevation": round(float(stem.elevation[0]), 2)}
-            rows.append({"file": f"{stem.kind}.flac", **place, "gain_db": round(float(level), 2)})
+        rows = _mix(song, book, staging, int(str(made_of["seed"])), int(str(made_of["sample_rate"])), workers)
         files.write_csv(staging / STEMS_TABLE, rows, ("file", "azimuth", "elevation", "gain_db"))
         files.write_json(staging / SONG, made_of)
         try:
@@ -140,8 +136,41 @@ def _make(song: Song, book: Songbook, folder: Path, made_of: dict[str, object], 
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _played(song: Song, book: Songbook, sample_rate: int, workers: int) -> list[np.ndarray]:
-    """Every part, float32 [2, N] of one length, from the first note of the song on."""
+def _mix(song: Song, book: Songbook, folder: Path, seed: int, rate: int, workers: int) -> list[dict[str, object]]:
+    """Write every stem of a song, each at its own peak, as it is played; return the rows of stems.csv."""
+    draw = keyed_generator(seed, "mix of a song", name_of(song.path))
+    places = place_parts(draw, song.parts)
+    dry = np.zeros(1, np.float32)
+    energies = dict.fromkeys(GROUPS, 0.0)
+    written: list[tuple[Stem, float]] = []  # without their signals, and their peaks
+
+    def write(stem: Stem) -> None:
+        peak = float(np.abs(stem.signal).max())
+        _write(folder / f"{stem.kind}.flac", HEADROOM / peak * stem.signal, rate)
+        energies[group_of(stem)] += float(np.dot(stem.signal, stem.signal))
+        written.append((replace(stem, signal=stem.signal[:0]), peak))
+
+    with ThreadPoolExecutor(workers) as pool:  # each waits for a program
+        played = pool.map(_player(song, book, rate), song.parts)
+        for number, (part, place, sound) in enumerate(zip(song.parts, places, played, strict=True), start=1):
+            for stem in part_stems(draw, number, part, place, sound):
+                write(stem)
+                dry = dry + stem.signal
+    if not written:
+        raise AudioError(f"{song.path}: {book.soundfont.name} plays no sound for it; remove it or give another")
+    for stem in room_stems(draw, dry, rate):
+        write(stem)
+    gain = group_gains(draw, energies)
+    return [_row(stem, gain[group_of(stem)] * peak / HEADROOM) for stem, peak in written]
+
+
+def _row(stem: Stem, gain: float) -> dict[str, object]:
+    place = {"azimuth": round(float(stem.azimuth[0]), 2), "elevation": round(float(stem.elevation[0]), 2)}
+    return {"file": f"{stem.kind}.flac", **place, "gain_db": round(20 * float(np.log10(gain)), 2)}
+
+
+def _player(song: Song, book: Songbook, sample_rate: int) -> Callable[[Part], np.ndarray]:
+    """What plays a part: float32 [2, N], all parts of one length, from the first note of the song on."""
     begin = song.seconds(song.first_tick)
     end = min(song.tick_at(begin + book.seconds), song.last_tick + 1)
     rest = max(1, song.tick_at(song.seconds(end) + RING) - end)
@@ -152,8 +181,7 @@ def _played(song: Song, book: Songbook, sample_rate: int, workers: int) -> list[
         sound = fluidsynth.play(song.file_of(part, end, rest), book.soundfont, sample_rate)[:, first : first + count]
         return np.pad(sound, ((0, 0), (0, count - sound.shape[1])))
 
-    with ThreadPoolExecutor(workers) as pool:  # each waits for a program
-        return list(pool.map(play, song.parts))
+    return play
 
 
 def _write(path: Path, sound: np.ndarray, sample_rate: int) -> None:

@@ -7,6 +7,7 @@ from the front, from around and from above are drawn shares, none below an eight
 alike. Every draw is keyed by (seed, number), so programmes never depend on how many are made, or by whom.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -68,17 +69,16 @@ def energy_shares(stems: tuple[Stem, ...] | list[Stem]) -> dict[str, float]:
     return {group: value / sum(energy.values()) for group, value in energy.items()}
 
 
-def group_gains(draw: Draw, stems: list[Stem]) -> dict[str, np.float32]:
-    """One gain per group, so that around and above have drawn shares of the energy, none below an eighth."""
+def group_gains(draw: Draw, drawn: Mapping[str, float]) -> dict[str, np.float32]:
+    """One gain per group of energies `drawn`, so that around and above have new shares, none below an eighth."""
     around, above = draw.uniform(0.13, 0.45), draw.uniform(0.13, 0.4)
     wanted = {FRONT: 1 - around - above, AROUND: around, ABOVE: above}
-    drawn = energy_shares(stems)
     return {group: np.float32(np.sqrt(wanted[group] / drawn[group])) for group in GROUPS}
 
 
 def shared_out(draw: Draw, stems: list[Stem]) -> tuple[Stem, ...]:
     """Stems with the gains of their groups."""
-    gain = group_gains(draw, stems)
+    gain = group_gains(draw, energy_shares(stems))
     return tuple(replace(stem, signal=gain[group_of(stem)] * stem.signal) for stem in stems)
 
 
