@@ -137,7 +137,8 @@ def explain(subject: Subject, hide: bool, target: str, attention_share: float, b
     if precision is not None:
         mean, std = subject.finished.mean, subject.finished.std
         answers = occlusion.occlude(subject.model, pictures, subject.masks, usual, mean, std, batch_size, precision)
-        falls = numbers.falls(labels[drawn], answers[:, drawn])
+        groups = [predictions.groups[i] for i in subject.drawn]
+        falls = numbers.falls(labels[drawn], answers[:, drawn], groups)
         likelihood = numbers.likelihoods(labels, answers)
         sample_falls = (likelihood[0] - likelihood[1:]).T[chosen]
     return Explanation(

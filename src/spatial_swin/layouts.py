@@ -118,6 +118,11 @@ def title_of(label: str) -> str:
     return LAYOUTS[label].title if label in LAYOUTS else label
 
 
+def spelled(label: str) -> str:
+    """`514` -> `514, 5.1.4`, for figures and tables; a label that is no layout stays as it is."""
+    return f"{label}, {LAYOUTS[label].title}" if label in LAYOUTS else label
+
+
 def all_directions() -> tuple[tuple[float, float], ...]:
     """Every (azimuth, elevation) in which some layout has a loudspeaker, sorted."""
     return tuple(sorted({(s.azimuth, s.elevation) for layout in LAYOUTS.values() for s in layout.placed}))

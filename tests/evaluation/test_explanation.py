@@ -56,6 +56,17 @@ def test_falls_are_those_counted_by_hand() -> None:
     assert falls.items.tolist() == [3, 2, 1, 0]
 
 
+def test_limits_of_a_fall_are_wider_when_items_come_in_groups() -> None:
+    labels, each = np.zeros(40, dtype=int), np.log([[0.8, 0.2], [0.3, 0.7]])
+    hidden = np.repeat(each[np.arange(20) % 2], 2, axis=0)  # pairs of items that fall alike
+    answers = np.stack([np.broadcast_to(each[0], (40, 2)), hidden])
+    alone = explanation.falls(labels, answers, [str(k) for k in range(40)]).likelihood_limits
+    pairs = explanation.falls(labels, answers, [str(k // 2) for k in range(40)]).likelihood_limits
+    fall = explanation.falls(labels, answers).likelihood[0, 0]
+    assert pairs[0, 0] < alone[0, 0] < fall < alone[1, 0] < pairs[1, 0]
+    assert explanation.falls(labels, answers, ["one"] * 40).likelihood_limits is None
+
+
 def test_class_means_leave_absent_classes_empty() -> None:
     means = explanation.class_means(np.array([0, 0, 2]), np.array([[1.0], [3.0], [8.0]]), 3)
     np.testing.assert_array_equal(means, [[4], [2], [np.nan], [8]])

@@ -55,6 +55,13 @@ def test_few_groups_are_cautioned_against_and_no_variation_is_no_interval() -> N
     assert "same value" in flat.reason
 
 
+def test_groups_that_are_all_half_right_have_wilsons_interval_of_their_number() -> None:
+    right, groups = np.array([True, False] * 5), np.repeat(list("abcde"), 2)
+    found = intervals.share_right(right, groups)
+    assert found.method == "Wilson with the number of groups"
+    assert (found.low, found.high) == pytest.approx(proportion_confint(2.5, 5, method="wilson"))
+
+
 def test_biased_statistic_is_shifted_to_its_value_and_never_negative() -> None:
     draws = np.random.default_rng(0).normal(0.05, 0.02, 20_000)
     interval = intervals.percentile_interval(draws, 100, "m", bias_of=0.02)

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from spatial_swin.reporting.figures_errors import FactorRow, _in_lines, comparable, confused_items, gallery_choice
+from spatial_swin.reporting.figures_errors import (
+    FactorRow,
+    _in_lines,
+    comparable,
+    confused_items,
+    gallery_choice,
+    worst,
+)
 from spatial_swin.runs import Predictions
 
 
@@ -32,5 +39,21 @@ def test_file_names_lose_no_letter_when_cut_into_lines() -> None:
 
 
 def test_factor_with_one_value_is_not_drawn() -> None:
-    rows = [FactorRow(*pair, 4, 2, 0.5, None, None, "") for pair in (("a", "1"), ("b", "1"), ("b", "2"))]
+    rows = [FactorRow(*pair, 4, 2, 0.5, 0.2, 0.8, "") for pair in (("a", "1"), ("b", "1"), ("b", "2"))]
     assert comparable(rows) == ["b"]
+
+
+def row(value: str, accuracy: float, low: float | None) -> FactorRow:
+    return FactorRow("programme", value, 4, 2, accuracy, low, None if low is None else 1.0, "")
+
+
+def test_values_without_an_interval_are_not_drawn() -> None:
+    assert comparable([row("a", 0.5, 0.2), row("b", 0.7, None), row("c", 0.9, None)]) == []
+    assert comparable([row("a", 0.5, 0.2), row("b", 0.7, 0.3), row("c", 0.9, None)]) == ["programme"]
+
+
+def test_a_tie_is_never_cut_in_two() -> None:
+    rows = [row(name, accuracy, 0.1) for name, accuracy in zip("abcde", (0.5, 0.75, 0.75, 0.75, 1.0), strict=True)]
+    assert [r.value for r in worst(rows, most=3)] == ["a"]
+    assert [r.value for r in worst(rows, most=4)] == ["a", "b", "c", "d"]
+    assert worst([row(name, 1.0, 0.9) for name in "abcd"], most=3) == []

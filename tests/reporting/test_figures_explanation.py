@@ -12,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from spatial_swin import files
+from spatial_swin.audio.tiles import tile_map
 from spatial_swin.errors import WriteError
 from spatial_swin.evaluation.explanation import Falls, Region, grid_regions, rank_correlation, region_masks
 from spatial_swin.reporting import figures_explanation, style
@@ -125,6 +126,27 @@ def test_regions_of_one_even_map_can_be_drawn() -> None:
     even = ShownSample("a.png", "uncertain", "a", "b", 0.5, 0.5, np.zeros((8, 8), np.uint8), np.full((4, 4), 1 / 16))
     with style.thesis_style():
         figures_explanation.sample_overlay(even, [Region("a", "A", 0, 0, 8, 8)]).draw_without_rendering()
+
+
+def test_headings_name_the_class_once_and_in_words() -> None:
+    def heading(true: str, predicted: str) -> str:
+        picture, relevance = np.zeros((8, 8), np.uint8), np.full((4, 4), 1 / 16)
+        return figures_explanation.said_of(
+            ShownSample("a.png", "confident wrong", true, predicted, 0.9, 0.05, picture, relevance)
+        )
+
+    assert heading("510", "510") == "confident wrong: 510, 5.1.0, rightly recognised with p = 0.90"
+    assert heading("510", "514").endswith("true 510, 5.1.0 (p = 0.05), taken for 514, 5.1.4 (p = 0.90)")
+
+
+def test_every_cue_of_a_picture_is_called_by_its_title() -> None:
+    regions = [Region(t.name, t.title, t.x, t.y, t.width, t.height) for t in tile_map("4x4", 384, 48_000, 3.0)]
+    picture, relevance = np.zeros((384, 384), np.uint8), np.random.default_rng(0).random((12, 12))
+    figure = figures_explanation.sample_overlay(
+        ShownSample("a.png", "uncertain", "a", "b", 0.5, 0.5, picture, relevance), regions
+    )
+    written = {text.get_text().replace("\n", " ") for text in figure.axes[0].texts}
+    assert written == {region.title for region in regions}
 
 
 def test_drawing_needs_no_torch() -> None:

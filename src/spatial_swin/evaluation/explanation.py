@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spatial_swin.evaluation.intervals import LEVEL, bootstrap_sums, group_numbers, group_sums, quantiles
 from spatial_swin.keyed_random import keyed_uniforms
 
 GRID = 4  # rows and columns of the cells that stand in for tiles
@@ -42,12 +43,16 @@ class RankCorrelation:
 class Falls:
     """What hiding each of R regions costs, for all items (row 0) and for each class: accuracy, nats of log-likelihood.
 
-    accuracy, likelihood: float64 [1 + K, R], NaN for a class without items; items: int64 [1 + K].
+    accuracy, likelihood: float64 [1 + K, R], NaN for a class without items; items: int64 [1 + K]. accuracy_limits,
+    likelihood_limits: 95 % limits for all items, float64 [2, R] (low, high), None for one group, or when groups were
+    not given.
     """
 
     accuracy: np.ndarray
     likelihood: np.ndarray
     items: np.ndarray
+    accuracy_limits: np.ndarray | None = None
+    likelihood_limits: np.ndarray | None = None
 
 
 def grid_regions(size: int, cells: int = GRID) -> list[Region]:
@@ -99,8 +104,17 @@ def region_relevance(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return maps.reshape(count, -1) @ parts.reshape(regions, -1).T
 
 
-def falls(labels: np.ndarray, log_probabilities: np.ndarray) -> Falls:
-    """Falls by hiding: labels int64 [N], log_probabilities [1 + R, N, K], row 0 with nothing hidden."""
+def falls(
+    labels: np.ndarray,
+    log_probabilities: np.ndarray,
+    names: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Falls:
+    """Falls by hiding: labels int64 [N], log_probabilities [1 + R, N, K], row 0 with nothing hidden.
+
+    names: the group of each item; the limits are those of a cluster bootstrap over them.
+    """
     classes = log_probabilities.shape[2]
     right = log_probabilities.argmax(axis=2) == labels
     likelihood = likelihoods(labels, log_probabilities)
@@ -111,7 +125,21 @@ def falls(labels: np.ndarray, log_probabilities: np.ndarray) -> Falls:
         lost = values[0] - values[1:]
         return np.stack([lost[:, m].mean(axis=1) if m.any() else np.full(len(lost), np.nan) for m in groups])
 
-    return Falls(fall(right.astype(np.float64)), fall(likelihood), items)
+    def limits(values: np.ndarray) -> np.ndarray | None:
+        return None if names is None else mean_limits((values[0] - values[1:]).T, names, resamples, seed)
+
+    hits = right.astype(np.float64)
+    return Falls(fall(hits), fall(likelihood), items, limits(hits), limits(likelihood))
+
+
+def mean_limits(values: np.ndarray, names: Sequence[str], resamples: int, seed: int) -> np.ndarray | None:
+    """95 % limits of the means of values [N, R] over items, whole groups drawn: [2, R]; None for a single group."""
+    numbers = group_numbers(names, len(values))
+    sums = group_sums(np.column_stack([values, np.ones(len(values))]), numbers)
+    if len(sums) < 2:
+        return None
+    draws = bootstrap_sums(sums, lambda drawn: {"mean": drawn[:, :-1] / drawn[:, -1:]}, resamples, seed)["mean"]
+    return quantiles(draws, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
 
 
 def likelihoods(labels: np.ndarray, log_probabilities: np.ndarray) -> np.ndarray:

@@ -45,11 +45,17 @@ def no_interval(reason: str) -> Interval:
 
 
 def wilson(successes: float, count: float, what: str = "Wilson") -> Interval:
-    """Wilson's score interval of a share of `count` independent trials (scipy's, no continuity correction)."""
+    """Wilson's (1927) score interval of a share of `count` independent trials, without continuity correction.
+
+    `successes` need not be whole: a share of groups whose items are partly right counts as so many groups.
+    """
     if count < 1:
         return no_interval("there is nothing to take a share of")
-    limits = stats.binomtest(round(successes), round(count)).proportion_ci(LEVEL, method="wilson")
-    return Interval(float(limits.low), float(limits.high), what)
+    z = stats.norm.ppf((1 + LEVEL) / 2)
+    share, shrink = successes / count, 1 + z**2 / count
+    centre = (share + z**2 / (2 * count)) / shrink
+    half = z / shrink * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)), what)
 
 
 def group_numbers(groups: Sequence[str] | np.ndarray | None, count: int) -> np.ndarray:
@@ -122,8 +128,8 @@ def share_right(
 ) -> Interval:
     """Interval of the share of right answers, bool [N], of which those of one group are not independent.
 
-    Wilson's where every item is a group of its own, the cluster bootstrap where groups vary, and where all is right or
-    all is wrong (so that nothing varies) Wilson's with the number of groups as evidence.
+    Wilson's where every item is a group of its own, the cluster bootstrap where groups vary, and where all groups have
+    the same share (so that no resample differs) Wilson's with the number of groups as evidence.
     """
     numbers = group_numbers(groups, len(right))
     sums = group_sums(np.stack([right, np.ones(len(right))], axis=1), numbers)
@@ -131,7 +137,7 @@ def share_right(
         return wilson(right.sum(), len(right))
     if len(sums) < 2:
         return no_interval("all items are of one group")
-    if right.all() or not right.any():
-        return wilson(len(sums) if right.all() else 0, len(sums), "Wilson with the number of groups")
+    if np.ptp(sums[:, 0] / sums[:, 1]) < 1e-12:
+        return wilson(len(sums) * float(np.mean(right)), len(sums), "Wilson with the number of groups")
     draws = bootstrap_sums(sums, lambda drawn: {"share": drawn[:, 0] / drawn[:, 1]}, resamples, seed)["share"]
     return percentile_interval(draws, len(sums), "cluster bootstrap over groups")

@@ -115,7 +115,10 @@ class ThesisResultsAnalyzer:
             findings.remarks["roc_pr_curves"] = "Only one class occurs, so there are no ROC curves."
         value = evidence.temperature.value if evidence.temperature else 1.0
         after = apply_temperature(table, value) if evidence.temperature else None
-        yield "reliability_diagram", lambda: figures_calibration.reliability_diagram(labels, table, after, value)
+        yield (
+            "reliability_diagram",
+            lambda: figures_calibration.reliability_diagram(labels, table, after, value, shown.groups),
+        )
         yield "confidence_distribution", lambda: figures_calibration.confidence_distribution(labels, table)
         if findings.confused:
             chosen = figures_errors.gallery_choice(findings.confused)

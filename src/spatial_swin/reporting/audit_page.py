@@ -17,6 +17,7 @@ from PIL import Image
 from spatial_swin import files
 from spatial_swin.errors import printable
 from spatial_swin.evaluation.alarms import FactorFinding, Finding
+from spatial_swin.layouts import spelled
 
 SHOWN_VALUES = 40  # rows of a factor's table on the page
 SHOWN_COPIES = 12
@@ -129,7 +130,8 @@ def _factor_rows(factor: FactorFinding) -> dict[str, Any]:
         (factor.table.values[k], [(int(n), f"{0.75 * s:.2f}") for n, s in zip(counts[k], shades[k], strict=True)])
         for k in sorted(order)
     ]
-    return {**vars(factor), "rows": rows, "left_out": len(counts) - len(rows)}
+    classes = [spelled(name) for name in factor.table.classes]
+    return {**vars(factor), "classes": classes, "rows": rows, "left_out": len(counts) - len(rows)}
 
 
 def _class_rows(audit: Audit) -> list[dict[str, Any]]:
@@ -142,7 +144,7 @@ def _class_rows(audit: Audit) -> list[dict[str, Any]]:
             {"data": _as_data(Image.fromarray(difference)), "caption": "mean minus mean of all, x4"},
         ]
         pictures += [{"data": _picture(audit.root / path), "caption": path} for path in audit.examples[label]]
-        rows.append({"label": label, "pictures": pictures})
+        rows.append({"label": spelled(label), "pictures": pictures})
     return rows
 
 

@@ -4,14 +4,17 @@ An `Evidence` and its `Findings` go in, sections come out; no sentence claims wh
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from spatial_swin.evaluation.calibration import BINS
-from spatial_swin.reporting.document import Block, Bullets, Section, Table, Text, counted
+from spatial_swin.layouts import spelled
+from spatial_swin.reporting.document import Block, Bullets, Section, Table, Text, counted, sentence
 from spatial_swin.reporting.evidence import Evidence, Findings
 from spatial_swin.reporting.figures_calibration import coverage_curve
+from spatial_swin.reporting.figures_errors import FactorRow, comparable
 from spatial_swin.reporting.tables import class_table, overall_table, with_interval
 
 
@@ -67,31 +70,60 @@ def errors_section(evidence: Evidence, findings: Findings) -> Section:
             worst, count = wrong.most_common(1)[0]
             text += f" The errors come from {len(wrong)} of {counted(evidence.metrics['groups'], 'group')}"
             text += f"; the most ({count}) from {worst}." if count > 1 else ", one from each."
-        rows = [[t, p, str(n), f"{n / total:.0%}"] for (t, p), n in pairs.most_common(10)]
+        rows = [[spelled(t), spelled(p), str(n), f"{n / total:.0%}"] for (t, p), n in _most(pairs, 10)]
         blocks = [Text(text), Table("Most frequent confusions", ["True", "Predicted", "Items", "Of all errors"], rows)]
         blocks += findings.figure(
             "most_confused",
-            "Wrong answers of the most frequent confusions, the most certain first: probability of the predicted "
-            "against that of the true class, and the file name. most_confused.csv lists all.",
+            "Wrong answers of the most frequent confusions, the most certain first: p is the probability of the "
+            "predicted and of the true class; below it the file name. most_confused.csv lists all.",
         )
-    blocks += findings.figure("factor_breakdown", "Accuracy by factor; factor_breakdown.csv has every value.")
+    blocks += findings.figure(
+        "factor_breakdown", "Accuracy by factor, groups kept whole; factor_breakdown.csv has every value."
+    )
     return Section("Errors", blocks + _factor_text(findings))
 
 
+def _most(pairs: Counter[tuple[str, str]], most: int) -> list[tuple[tuple[str, str], int]]:
+    """The most frequent pairs, at most `most`; pairs that tie with the first left out are left out too."""
+    ordered = pairs.most_common()
+    if len(ordered) <= most:
+        return ordered
+    return [entry for entry in ordered if entry[1] > ordered[most][1]] or ordered[:most]
+
+
 def _factor_text(findings: Findings) -> list[Block]:
+    """A sentence for each factor: its lowest and highest accuracy, or why there is nothing to compare."""
     sentences = []
+    drawn = comparable(findings.factors)
     for factor in dict.fromkeys(row.factor for row in findings.factors):
         rows = [row for row in findings.factors if row.factor == factor]
-        worst = min(rows, key=lambda row: row.accuracy)
-        best = max(rows, key=lambda row: row.accuracy)
-        if len(rows) > 1:
+        judged = [row for row in rows if row.low is not None]
+        if len(rows) == 1:
+            sentences.append(f"{factor}: one value only ({rows[0].value}), so nothing can be compared")
+            continue
+        if len(judged) < 2:
             sentences.append(
-                f"{factor}: from {worst.accuracy:.3f} ({worst.value}, {counted(worst.items, 'item')}) to "
-                f"{best.accuracy:.3f} ({best.value}, {counted(best.items, 'item')}) over {len(rows)} values"
+                f"{factor}: {len(rows)} values, each of one group, so that no interval can be given and none is drawn"
             )
-        else:
-            sentences.append(f"{factor}: one value only ({worst.value}), so nothing can be compared")
-    return [Bullets(sentences)] if sentences else []
+            continue
+        low, high = (f(row.accuracy for row in judged) for f in (min, max))
+        if low == high:
+            sentences.append(f"{factor}: {low:.3f} for all {len(judged)} values")
+            continue
+        text = f"{factor}: from {low:.3f} ({_who(judged, low)}) to {high:.3f} ({_who(judged, high)})"
+        text += f" over {len(judged)} values"
+        if factor not in drawn:
+            text += "; too many of them tie for the lowest to be drawn"
+        sentences.append(text)
+    return [Bullets([sentence(text) for text in sentences])] if sentences else []
+
+
+def _who(rows: Sequence[FactorRow], accuracy: float) -> str:
+    """The value of that accuracy with its items, or how many values share it."""
+    tied = [row for row in rows if row.accuracy == accuracy]
+    if len(tied) > 1:
+        return f"{len(tied)} values"
+    return f"{tied[0].value}, {counted(tied[0].items, 'item')} in {counted(tied[0].groups, 'group')}"
 
 
 def calibration_section(evidence: Evidence, findings: Findings) -> Section:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from spatial_swin.layouts import spelled
 from spatial_swin.reporting.document import Block, Section, Table, Text, counted, duration, shown_value
 from spatial_swin.reporting.evidence import Evidence, Findings
 from spatial_swin.runs import SPLITS
@@ -62,7 +63,7 @@ def data_section(evidence: Evidence, _: Findings, subject: str | None = None) ->
     counts = Counter((sample.split, sample.label) for sample in evidence.samples)
     groups = {part: len({s.group for s in evidence.samples if s.split == part}) for part in SPLITS}
     names = sorted({sample.label for sample in evidence.samples}, key=_class_order(evidence))
-    rows = [[name, *(str(counts[part, name]) for part in SPLITS)] for name in names]
+    rows = [[spelled(name), *(str(counts[part, name]) for part in SPLITS)] for name in names]
     rows.append(["all", *(str(sum(counts[part, name] for name in names)) for part in SPLITS)])
     rows.append(["groups", *(str(groups[part]) for part in SPLITS)])
     split_by = evidence.key("Data", "split_by", "none")

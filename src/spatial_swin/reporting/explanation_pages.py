@@ -105,10 +105,21 @@ def tile_rows(explanation: Explanation) -> list[dict[str, Any]]:
             "relevance": _known(explanation.relevance[k, r]),
             "likelihood_fall": None if likelihood is None else _known(likelihood[k, r]),
             "accuracy_fall": None if accuracy is None else _known(accuracy[k, r]),
+            **_limits_of(falls, k, r),
         }
         for k, name in enumerate([ALL, *explanation.class_names])
         for r, region in enumerate(explanation.regions)
     ]
+
+
+def _limits_of(falls: Falls | None, k: int, r: int) -> dict[str, float | None]:
+    """The limits of both falls, which are known for all items only (k is 0)."""
+    found = {"likelihood": falls and falls.likelihood_limits, "accuracy": falls and falls.accuracy_limits}
+    return {
+        f"{name}_fall_{side}": float(limits[at, r]) if limits is not None and k == 0 else None
+        for name, limits in found.items()
+        for at, side in enumerate(("low", "high"))
+    }
 
 
 def sample_rows(explanation: Explanation) -> list[dict[str, Any]]:
@@ -141,6 +152,7 @@ def as_json(explanation: Explanation, figure_names: Sequence[str]) -> dict[str, 
         if (rank := explanation.rank(k)) is not None
     }
     keep = ("tile", "title", "area", "relevance", "likelihood_fall", "accuracy_fall")
+    keep += tuple(f"{name}_fall_{side}" for name in ("likelihood", "accuracy") for side in ("low", "high"))
     return {
         **explanation.settings,
         "notes": explanation.notes,

@@ -3,6 +3,7 @@
 Labels and probabilities go in, matplotlib figures come out.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -10,50 +11,81 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spatial_swin.evaluation.calibration import BINS, expected_calibration_error, reliability
+from spatial_swin.evaluation.calibration import BINS, bin_numbers, expected_calibration_error, reliability
+from spatial_swin.evaluation.intervals import share_right
 from spatial_swin.reporting import style
+
+BIN_RESAMPLES = 2_000  # of the groups in one bin: enough for an error bar
 
 
 def reliability_diagram(
-    labels: np.ndarray, before: np.ndarray, after: np.ndarray | None, temperature: float
+    labels: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray | None,
+    temperature: float,
+    groups: Sequence[str] | None = None,
 ) -> Figure:
-    """Accuracy against confidence in 15 equal-width bins, with how many items each bin has.
+    """Accuracy against confidence in 15 equal-width bins with 95 % intervals, and how many items each bin has.
 
     before, after: probabilities [N, K] as predicted and after the temperature fitted on validation (None: not fitted).
+    groups: N names of what is not independent; None when every item is.
     """
     columns = [("As predicted", before)]
     if after is not None:
         columns.append((f"After temperature {temperature:.2f}", after))
-    figure = style.new_figure(width=style.PAGE_WIDTH if after is not None else 3.4, height=3.7)
+    figure = style.new_figure(width=style.PAGE_WIDTH if after is not None else 3.4, height=4.0)
     grid = figure.subplots(2, len(columns), height_ratios=(3, 1), sharex=True, squeeze=False, sharey="row")
     for (upper, lower), (title, probabilities) in zip(grid.T, columns, strict=True):
-        _one_diagram(upper, lower, labels, probabilities, title)
+        _one_diagram(upper, lower, labels, probabilities, title, groups)
+    handles, texts = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=3 if after is not None else 1, markerscale=0.6)
     grid[0, 0].set_ylabel("accuracy")
     grid[1, 0].set_ylabel("items")
     return figure
 
 
-def _one_diagram(upper: Axes, lower: Axes, labels: np.ndarray, probabilities: np.ndarray, title: str) -> None:
+def _one_diagram(
+    upper: Axes, lower: Axes, labels: np.ndarray, probabilities: np.ndarray, title: str, groups: Sequence[str] | None
+) -> None:
     bins = reliability(labels, probabilities)
     error = expected_calibration_error(labels, probabilities)
     upper.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8, linestyle="--", label="perfect")
-    upper.vlines(
-        bins.confidence, bins.confidence, bins.accuracy, color=style.VERMILLION, linewidth=2.5, alpha=0.45, label="gap"
+    limits = bin_limits(labels, probabilities, groups)
+    sizes = 6 + 40 * bins.count / bins.count.max()
+    upper.scatter(
+        bins.confidence, bins.accuracy, s=sizes, color=style.BLUE, zorder=3, label="accuracy of a bin (size: items)"
     )
-    upper.plot(bins.confidence, bins.accuracy, color=style.BLUE, linewidth=0.8)
-    sizes = 6 + 60 * bins.count / bins.count.max()
-    upper.scatter(bins.confidence, bins.accuracy, s=sizes, color=style.BLUE, zorder=3, label="bin (size: items)")
-    upper.set(title=f"{title}\nECE {error:.3f} ({BINS} equal-width bins)", xlim=(0, 1.03), ylim=(0, 1.06))
-    upper.legend(loc="lower right", markerscale=0.6)
+    known = [(place, *both) for place, both in zip(bins.confidence, limits, strict=True) if both]
+    if known:
+        places, low, high = np.array(known).T
+        upper.vlines(places, low, high, color=style.BLUE, linewidth=1, label="its 95 % interval")
+    upper.set(title=f"{title}\nECE {error:.3f} ({BINS} equal-width bins)", xlim=(0, 1.03), ylim=(-0.03, 1.06))
     lower.hist(probabilities.max(axis=1), bins=list(bins.edges), color=style.SKY, edgecolor="white", linewidth=0.3)
     lower.set_xlabel("confidence (probability of the predicted class)")
+
+
+def bin_limits(
+    labels: np.ndarray, probabilities: np.ndarray, groups: Sequence[str] | None
+) -> list[tuple[float, float] | None]:
+    """95 % limits of the accuracy of every bin with items, groups kept whole; None for a bin of one group."""
+    bins = reliability(labels, probabilities)
+    numbers = bin_numbers(probabilities.max(axis=1), bins.edges)
+    right = probabilities.argmax(axis=1) == labels
+    names = np.arange(len(labels)).astype(str) if groups is None else np.asarray(groups, dtype=str)
+    limits: list[tuple[float, float] | None] = []
+    for number in np.unique(numbers):
+        mine = numbers == number
+        interval = share_right(right[mine], names[mine], BIN_RESAMPLES)
+        known = interval.low is not None and interval.high is not None
+        limits.append((interval.low, interval.high) if known else None)  # type: ignore[arg-type]
+    return limits
 
 
 def confidence_distribution(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
     """How sure the model is when right and when wrong, and what abstaining below a threshold would buy."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    figure = style.new_figure(height=2.7)
+    figure = style.new_figure(height=3.0)
     shares, coverage = figure.subplots(1, 2)
     edges = np.linspace(0, 1, 21)
     for chosen, name, look in ((right, "right", style.BLUE), (~right, "wrong", style.VERMILLION)):
@@ -66,9 +98,7 @@ def confidence_distribution(labels: np.ndarray, probabilities: np.ndarray) -> Fi
     shares.set(
         title="Confidence of right and wrong", xlabel="confidence", ylabel="percent of the answers", xlim=(0, 1)
     )
-    shares.margins(y=0.3)
-    shares.set_yticks([tick for tick in shares.get_yticks() if 0 <= tick <= 100])
-    shares.legend(loc="upper left")
+    style.legend_below(shares, ncols=1)
     answered, accuracy, _ = coverage_curve(labels, probabilities)
     coverage.plot([0, *(100 * answered)], [accuracy[0], *accuracy], color=style.GREEN, drawstyle="steps-post")
     coverage.set(

@@ -23,13 +23,16 @@ def confusion_matrix(confusion: np.ndarray, class_names: list[str]) -> Figure:
     """Counts, and shares of each true class in percent. confusion: int [K, K], one row per true class."""
     count = len(class_names)
     beside = count <= SIDE_BY_SIDE
-    names = style.shorten(class_names, 14)
-    upright = max(map(len, names)) > 5 or count > 12
-    figure = style.new_figure(height=(3.35 if upright else 3.0) if beside else style.PAGE_HEIGHT)
+    names = style.class_ticks(class_names)
+    upright = max(len(word) for name in names for word in name.split()) > 7 or count > 8
+    figure = style.new_figure(height=(3.45 if upright else 3.0) if beside else style.PAGE_HEIGHT)
     left, right = figure.subplots(1, 2) if beside else figure.subplots(2, 1)
     totals = confusion.sum(axis=1, keepdims=True)
     shares = 100 * confusion / np.maximum(totals, 1)
-    size = style.label_size((2.2 if beside else 3.6) / count)
+    size = style.label_size(
+        (2.2 if beside else 3.6) / count / (1 if beside else max(n.count("\n") + 1 for n in names))
+    )
+    size = min(size, 6.5) if any("\n" in name for name in names) else size
     for axes, values, title in ((left, confusion, "Counts"), (right, shares, "% of the true class")):
         image = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(1, values.max()) if axes is left else 100)
         axes.set(title=title, xlabel="predicted class", ylabel="true class")
@@ -37,7 +40,9 @@ def confusion_matrix(confusion: np.ndarray, class_names: list[str]) -> Figure:
         axes.spines[:].set_visible(False)
         stride = 1 if size > 4.0 or count < 60 else 2
         ticks = range(0, count, stride)
-        axes.set_xticks(ticks, [names[k] for k in ticks], rotation=90 if upright else 0, fontsize=size)
+        axes.set_xticks(
+            ticks, [names[k].replace(" ", "\n") for k in ticks], rotation=90 if upright else 0, fontsize=size
+        )
         axes.set_yticks(ticks, [names[k] for k in ticks], fontsize=size)
         bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02, ticks=MaxNLocator(5, integer=True))
         bar.outline.set_visible(False)
@@ -82,7 +87,7 @@ def classification_metrics(metrics: dict[str, Any], class_names: list[str]) -> F
         axes.axvline(mean, color=style.VERMILLION, linestyle="--", linewidth=0.9)
         axes.set_title(f"{title}\nmacro {mean:.3f}")
     size = style.label_size((height - 1.0) / count)
-    panels[0].set_yticks(rows, style.shorten(class_names, 24), fontsize=size)
+    panels[0].set_yticks(rows, style.class_labels(class_names, 24), fontsize=size)
     panels[0].set_ylim(count - 0.4, -0.6)
     panels[0].set_xlim(max(0.0, np.floor((lowest - 0.02) * 20) / 20), 1.01)
     panels[0].xaxis.set_major_locator(MaxNLocator(4))
@@ -105,8 +110,8 @@ def roc_pr_curves(predictions: Predictions, metrics: dict[str, Any]) -> Figure:
     known = [k for k in range(len(names)) if 0 < (labels == k).sum() < len(labels)]
     areas = {k: roc_auc_score(labels == k, table[:, k]) for k in known}
     named = known if len(known) <= NAMED_CURVES else sorted(known, key=areas.__getitem__)[:3]
-    short = style.shorten(names, 16)
-    figure = style.new_figure(height=3.2)
+    short = style.class_labels(names, 22)
+    figure = style.new_figure(height=3.0 + 0.14 * (1 + -(-len(named) // 2)))
     roc, pr = figure.subplots(1, 2)
     roc.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.7, linestyle=":")
     for k in sorted(known, key=lambda k: k in named):
@@ -128,5 +133,5 @@ def roc_pr_curves(predictions: Predictions, metrics: dict[str, Any]) -> Figure:
         (pr, "average precision"),
     ):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        axes.legend(title=legend, title_fontsize=7, loc="lower right" if axes is roc else "lower left")
+        style.legend_below(axes, title=legend, title_fontsize=7, ncols=2)
     return figure

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
 from spatial_swin import files
-from spatial_swin.evaluation.intervals import share_right
+from spatial_swin.evaluation.intervals import FEW_GROUPS, share_right
 from spatial_swin.reporting import style
 from spatial_swin.runs import Predictions, Sample
 
@@ -97,9 +97,9 @@ def most_confused(chosen: Sequence[Sequence[Confused]], pictures: dict[str, Path
     figure.set_layout_engine("none")
     for row, items in enumerate(chosen):
         top = height - row * row_height
-        short = style.shorten([items[0].true, items[0].predicted], 30)
+        true, said = style.class_labels([items[0].true, items[0].predicted], 30)
         noun = "item" if items[0].pair_count == 1 else "items"
-        text = f"{short[0]} taken for {short[1]} ({items[0].pair_count} {noun})"
+        text = f"true {true}, predicted {said}: {items[0].pair_count} {noun}"
         figure.text(0.01, (top - 0.2) / height, text, fontsize=8.5, fontweight="bold")
         for column, item in enumerate(items):
             left = 0.06 + column * width / PER_PAIR
@@ -107,7 +107,8 @@ def most_confused(chosen: Sequence[Sequence[Confused]], pictures: dict[str, Path
             axes.set_axis_off()
             _show_picture(axes, pictures.get(item.path))
             name = "\n".join(_in_lines(Path(item.path).name))
-            text = f"{item.confidence:.2f} against {item.true_probability:.2f}\n{name}"
+            said, true = style.shorten([item.predicted, item.true], 12)
+            text = f"p({said}) = {item.confidence:.2f}, p({true}) = {item.true_probability:.2f}\n{name}"
             axes.text(0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top", fontsize=6, linespacing=1.2)
     return figure
 
@@ -156,41 +157,51 @@ def factor_table(
 
 
 def comparable(rows: Sequence[FactorRow]) -> list[str]:
-    """Factors with more than one value: only there is something to compare."""
-    names = [row.factor for row in rows]
-    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    """Factors with more than one value that has an interval, and not all of them tied for the worst: there is
+    something to compare."""
+    return [name for name in dict.fromkeys(row.factor for row in rows) if len(worst(_judged(rows, name))) > 1]
 
 
 def factor_breakdown(rows: Sequence[FactorRow], overall: float) -> Figure:
     """Accuracy by value, one panel per factor; long factors show their worst values only and say so.
 
-    Factors with one value are left out; at least one must have more (`comparable`).
+    Only values with an interval are drawn; at least one factor must have two of them (`comparable`).
     """
     factors = comparable(rows)
-    shown = {factor: _worst([row for row in rows if row.factor == factor]) for factor in factors}
+    shown = {factor: worst(_judged(rows, factor)) for factor in factors}
     lengths = [len(shown[factor]) + 1.6 for factor in factors]
     figure = style.new_figure(height=0.5 + 0.2 * sum(lengths))
     panels = figure.subplots(len(factors), 1, sharex=True, height_ratios=lengths, squeeze=False)[:, 0]
     lowest = min(row.low if row.low is not None else row.accuracy for part in shown.values() for row in part)
     for axes, factor in zip(panels, factors, strict=True):
         part = shown[factor]
-        total = sum(row.factor == factor for row in rows)
+        total = len(_judged(rows, factor))
         for k, row in enumerate(part):
-            style.interval_dot(axes, row.accuracy, row.low, row.high, k, style.BLUE)
+            few = row.groups < FEW_GROUPS
+            style.interval_dot(axes, row.accuracy, row.low, row.high, k, style.BLUE, "white" if few else None)
         names = style.shorten([row.value for row in part], 26)
-        labels = [f"{name} (n={row.items})" for name, row in zip(names, part, strict=True)]
+        labels = [f"{name} ({row.items} in {row.groups})" for name, row in zip(names, part, strict=True)]
         axes.set_yticks(range(len(part)), labels, fontsize=7)
         axes.set_ylim(len(part) - 0.4, -0.6)
         axes.set_title(factor if len(part) == total else f"{factor} (the {len(part)} worst of {total})")
         axes.axvline(overall, color=style.VERMILLION, linestyle="--", linewidth=0.9)
     panels[-1].set_xlim(max(0.0, lowest - 0.03), 1.01)
+    few = any(row.groups < FEW_GROUPS for part in shown.values() for row in part)
+    caution = f"\nopen: fewer than {FEW_GROUPS} groups, so that the interval is likely too narrow" if few else ""
     panels[-1].set_xlabel(
-        f"accuracy with 95 % interval (dashed: all items, {overall:.3f}; open: no interval possible)"
+        f"accuracy with 95 % interval (dashed: all items, {overall:.3f}; in brackets: items in groups){caution}"
     )
     return figure
 
 
-def _worst(rows: list[FactorRow]) -> list[FactorRow]:
-    if len(rows) <= SHOWN_VALUES:
+def _judged(rows: Sequence[FactorRow], factor: str) -> list[FactorRow]:
+    """The values of a factor that have an interval: without one, a value says nothing of its like."""
+    return [row for row in rows if row.factor == factor and row.low is not None]
+
+
+def worst(rows: list[FactorRow], most: int = SHOWN_VALUES) -> list[FactorRow]:
+    """All values, or the least accurate of more than `most`; values that tie with the first left out are left out."""
+    if len(rows) <= most:
         return rows
-    return sorted(rows, key=lambda row: (row.accuracy, -row.items))[:SHOWN_VALUES]
+    ordered = sorted(rows, key=lambda row: (row.accuracy, row.value))
+    return [row for row in ordered if row.accuracy < ordered[most].accuracy]

@@ -5,6 +5,7 @@ as a multiple of the even share 1/patches, so that 1 means neither more nor less
 loads a model.
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,11 +57,19 @@ def sample_overlay(sample: ShownSample, regions: Sequence[Region]) -> Figure:
     covered.set_title("relevance of its patches")
     bar = figure.colorbar(matplotlib.cm.ScalarMappable(heat.norm, HEAT), ax=covered, shrink=0.85)
     bar.set_label("times the even share")
-    true, predicted = style.shorten([sample.true, sample.predicted], 24)
-    said = f"{sample.kind}: predicted {predicted} ({sample.confidence:.2f})"
-    truth = f"true {true}" if sample.true == sample.predicted else f"true {true} ({sample.true_probability:.2f})"
-    figure.suptitle(f"{said}, {truth}\n{style.shorten([sample.path], 88)[0]}", x=0.01, ha="left", fontsize=8)
+    figure.suptitle(f"{said_of(sample)}\n{style.shorten([sample.path], 88)[0]}", x=0.01, ha="left", fontsize=8)
     return figure
+
+
+def said_of(sample: ShownSample) -> str:
+    """The heading of a sample: what it is an example of, the true class, the answer and how sure it was."""
+    (true,), (predicted,) = style.class_labels([sample.true], 28), style.class_labels([sample.predicted], 28)
+    if sample.true == sample.predicted:
+        return f"{sample.kind}: {true}, rightly recognised with p = {sample.confidence:.2f}"
+    return (
+        f"{sample.kind}: true {true} (p = {sample.true_probability:.2f}), "
+        f"taken for {predicted} (p = {sample.confidence:.2f})"
+    )
 
 
 def mean_maps(
@@ -68,29 +77,28 @@ def mean_maps(
 ) -> Figure:
     """Mean relevance over all pictures and of each class, one scale for all: maps [1 + K, h, w], items [1 + K].
 
-    picture: uint8 [S, S], the data set's mean, drawn once for orientation with the names of the regions.
+    picture: uint8 [S, S], the data set's mean, drawn once and large, with the names of the regions.
     """
     shown = [k for k in range(len(maps)) if items[k]][: SHOWN_CLASSES + 1]
-    rows = -(-(len(shown) + 1) // MAPS_A_ROW)
-    figure = style.new_figure(height=0.15 + 1.5 * rows)
-    panels = figure.subplots(rows, MAPS_A_ROW, squeeze=False).ravel()
+    rows = max(2, -(-(len(shown) + 4) // MAPS_A_ROW))  # the mean picture takes the place of four maps
+    figure = style.new_figure(height=0.2 + 1.65 * rows)
+    grid = figure.add_gridspec(rows, MAPS_A_ROW)
+    places = [(row, column) for row in range(rows) for column in range(MAPS_A_ROW) if row > 1 or column > 1]
+    panels = [figure.add_subplot(grid[:2, :2]), *(figure.add_subplot(grid[place]) for place in places[: len(shown)])]
     size = picture.shape[0]
     panels[0].imshow(picture, cmap="gray", vmin=0, vmax=255, extent=(0, size, size, 0))
-    panels[0].set_title("mean picture")
-    _name_regions(panels[0], regions, size, inches=1.3)
+    panels[0].set_title("mean picture, and the names of its tiles")
+    _name_regions(panels[0], regions, size)
     multiples = maps * maps[0].size
     low, high = _limits(multiples[shown])
-    names = style.shorten(["all", *class_names], 18)
-    for axes, k in zip(panels[1:], shown, strict=False):
+    names = style.class_labels(["all", *class_names], 18)
+    for axes, k in zip(panels[1:], shown, strict=True):
         heat = axes.imshow(multiples[k], cmap=HEAT, vmin=low, vmax=high, extent=(0, size, size, 0))
-        axes.set_title(f"{names[k]} ({items[k]})")
-    for number, axes in enumerate(panels):
+        axes.set_title(f"{names[k]}\n{items[k]} pictures", fontsize=7.5)
+    for axes in panels:
         _bare(axes)
-        if number > len(shown):
-            axes.set_axis_off()
-        else:
-            _outline(axes, regions)
-    figure.colorbar(heat, ax=list(panels), shrink=0.8, aspect=30).set_label("relevance, times the even share")
+        _outline(axes, regions)
+    figure.colorbar(heat, ax=panels, shrink=0.8, aspect=30).set_label("relevance, times the even share")
     return figure
 
 
@@ -108,14 +116,21 @@ def relevance_per_tile(
     order = np.argsort(relevance, kind="stable")  # the first bar is drawn lowest
     names = [style.shorten([regions[i].title], 34)[0] for i in order]
     figure = style.new_figure(height=1.1 + 0.2 * len(regions))
-    columns = [("relevance", "share", relevance, style.BLUE)]
+    columns: list[tuple[str, str, np.ndarray, np.ndarray | None, str]] = [
+        ("relevance", "share", relevance, None, style.BLUE)
+    ]
     if falls:
-        columns.append(("hidden: log-likelihood", "fall (nats)", falls.likelihood[0], style.VERMILLION))
-        columns.append(("hidden: accuracy", "fall", falls.accuracy[0], style.GREEN))
+        likelihood, accuracy = falls.likelihood[0], falls.accuracy[0]
+        columns.append(
+            ("hidden: log-likelihood", "fall (nats)", likelihood, falls.likelihood_limits, style.VERMILLION)
+        )
+        columns.append(("hidden: accuracy", "fall", accuracy, falls.accuracy_limits, style.GREEN))
     panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     places = np.arange(len(regions))
-    for axes, (title, unit, values, colour) in zip(panels, columns, strict=True):
-        axes.barh(places, values[order], height=0.7, color=colour)
+    for axes, (title, unit, values, limits, colour) in zip(panels, columns, strict=True):
+        axes.barh(places, values[order], height=0.7, color=colour, alpha=1 if limits is None else 0.55)
+        if limits is not None:
+            axes.hlines(places, *limits[:, order], color=style.BLACK, linewidth=0.9, label="95 % interval over groups")
         axes.set_title(title)
         axes.set_xlabel(unit)
         axes.grid(axis="y", visible=False)
@@ -124,9 +139,10 @@ def relevance_per_tile(
     panels[0].plot(areas[order], places, "|", color=style.BLACK, markersize=7, label="share of the area")
     panels[0].set_yticks(places, names)
     panels[0].set_ylim(-0.6, len(regions) - 0.4)
-    figure.legend(loc="outside lower left")
+    marks = [*panels[0].get_legend_handles_labels()[0], *panels[-1].get_legend_handles_labels()[0]]
+    figure.legend(handles=marks[: 1 + (len(panels) > 1)], loc="outside lower left", ncols=2)
     if rank is not None:
-        figure.text(0.99, 0.008, rank_sentence(rank), ha="right", va="bottom", fontsize=7)
+        figure.suptitle(rank_sentence(rank), x=0.01, ha="left", fontsize=7)
     return figure
 
 
@@ -146,7 +162,7 @@ def relevance_per_class(
 ) -> Figure:
     """Classes against regions, one panel per quantity: relevance [1 + K, R] and the falls by hiding [1 + K, R]."""
     shown = [k for k in range(1, len(items)) if items[k]][:SHOWN_CLASSES]
-    names = style.shorten(["all", *class_names], 18)
+    names = style.class_labels(["all", *class_names], 18)
     labels = [f"{names[k]} ({items[k]})" for k in shown]
     panels = [("relevance, share", relevance, "Blues", False)]
     if falls:
@@ -191,16 +207,21 @@ def _outline(axes: Axes, regions: Sequence[Region]) -> None:
 
 
 def _name_regions(axes: Axes, regions: Sequence[Region], size: int, inches: float = 2.8) -> None:
-    """The regions' names in their upper left corners, in letters that fit: each about 0.6 of its height wide."""
-    named = [r for r in regions if r.name != REST]
+    """The regions' titles in their upper left corners, on up to three lines, in letters that fit: each about 0.6 of
+    its height wide."""
+    named = [(r, in_lines(r.title)) for r in regions if r.name != REST]
     if not named:
         return
-    fitting = min(r.width / size * inches * 72 / (0.64 * max(4, len(_short(r.name)))) for r in named)
+    longest = [max(4, *map(len, lines)) for _, lines in named]
+    fitting = min(r.width / size * inches * 72 / (0.64 * n) for (r, _), n in zip(named, longest, strict=True))
     letters, margin = float(np.clip(fitting, 2.5, 6.5)), 0.012 * size
-    for r in named:
-        text = axes.text(r.x + margin, r.y + margin, _short(r.name), va="top", color="white", fontsize=letters)
+    for r, lines in named:
+        text = axes.text(r.x + margin, r.y + margin, "\n".join(lines), va="top", color="white", fontsize=letters)
+        text.set_linespacing(1.0)
         text.set_path_effects([withStroke(linewidth=1.2, foreground="black")])
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else name[:19] + "…"
+def in_lines(title: str, length: int = 14) -> list[str]:
+    """A title on up to three lines of about `length` letters, broken between words."""
+    lines = textwrap.wrap(title, length, break_long_words=False) or [title]
+    return lines[:3] if len(lines) <= 3 else [*lines[:2], lines[2] + " …"]

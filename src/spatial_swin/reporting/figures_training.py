@@ -17,7 +17,7 @@ def training_curves(history: list[dict[str, Any]], class_names: list[str], best_
 
     history: rows of history.csv. Phase 1 is shaded, the best epoch dotted. One epoch gives points instead of lines.
     """
-    figure = style.new_figure(height=4.7)
+    figure = style.new_figure(height=5.3)
     panels = figure.subplots(2, 2, sharex=True)
     loss, accuracy, f1, rates = panels.ravel()
     loss.set(title="Loss", ylabel="cross-entropy (nats)")
@@ -37,8 +37,8 @@ def training_curves(history: list[dict[str, Any]], class_names: list[str], best_
     for axes in panels.ravel():
         _mark_phases(axes, epochs, boundary, best_epoch)
         if axes.get_legend_handles_labels()[0]:
-            place = "best" if len(history) > 1 else "upper right"
-            axes.legend(loc=place, ncols=2 if axes is f1 else 1, columnspacing=1.0, handlelength=1.8)
+            lower = axes in (f1, rates)
+            style.legend_below(axes, 28 if lower else 8, ncols=3)
     marks = ["shaded: phase 1, head only (dashed line: unfreezing)"] if boundary is not None else []
     marks += [f"dotted: best epoch ({best_epoch})"] if best_epoch in epochs else []
     if marks:
@@ -59,7 +59,7 @@ def _draw(axes: Axes, history: list[dict[str, Any]], column: str, label: str, **
 def _draw_classes(axes: Axes, history: list[dict[str, Any]], class_names: list[str]) -> None:
     """The F1 of every class, or the band from the worst to the best of many."""
     if len(class_names) <= NAMED_CLASSES:
-        for k, (name, short) in enumerate(zip(class_names, style.shorten(class_names, 12), strict=True)):
+        for k, (name, short) in enumerate(zip(class_names, style.class_labels(class_names, 20), strict=True)):
             dashes = style.LINES[1 + k % 3]
             _draw(axes, history, f"f1_{name}", short, color=style.colour(k), linewidth=0.7, linestyle=dashes)
         return

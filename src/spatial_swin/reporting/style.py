@@ -15,10 +15,13 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 
 from spatial_swin import files
 from spatial_swin.errors import printable
+from spatial_swin.layouts import LAYOUTS, spelled
 
 PAGE_WIDTH = 6.3  # inches: the text width of an A4 thesis with 25 mm margins
 PAGE_HEIGHT = 9.4
@@ -99,6 +102,26 @@ def shorten(names: Sequence[str], length: int = 22) -> list[str]:
     return [text if short.count(text) == 1 else f"{text} ({k + 1})" for k, text in enumerate(short)]
 
 
+def class_labels(names: Sequence[str], length: int = 22) -> list[str]:
+    """Class names for a figure, codes of layouts spelled out: `514, 5.1.4`; as `shorten` otherwise."""
+    return shorten(list(map(spelled, names)), length)
+
+
+def class_ticks(names: Sequence[str], length: int = 14) -> list[str]:
+    """Class names for the ticks of an axis: the code of a layout on one line and its title on the next."""
+    short = shorten(names, length)
+    return [f"{name}\n{LAYOUTS[name].title}" if name in LAYOUTS else s for name, s in zip(names, short, strict=True)]
+
+
+def legend_below(axes: Axes, points: float = 30, **look: Any) -> Legend:
+    """A legend under the axes, `points` below them (beneath the label of the x axis), where no line can run."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    below = axes.transAxes + ScaledTranslation(0, -points / 72, figure.dpi_scale_trans)
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": below}
+    return axes.legend(**place, **({"borderaxespad": 0, "columnspacing": 1.2, "handlelength": 1.8} | look))
+
+
 def label_size(pitch: float, largest: float = 7.5) -> float:
     """Letter size in points for labels that stand `pitch` inches apart."""
     return max(4.0, min(largest, pitch * 72 * 0.85))
@@ -119,9 +142,11 @@ def whole_epochs(axes: Axes, last: int) -> None:
     axes.set_xticks(sorted({1, *range(step, last + 1, step)} if step > 1 else range(1, last + 1)))
 
 
-def interval_dot(axes: Axes, value: float, low: float | None, high: float | None, row: float, colour: str) -> None:
-    """A value with its interval on one line of a dot plot; an open marker where there is no interval."""
+def interval_dot(
+    axes: Axes, value: float, low: float | None, high: float | None, row: float, colour: str, face: str | None = None
+) -> None:
+    """A value with its interval on one line of a dot plot; an open marker where there is no interval, or `face`."""
     if low is not None and high is not None:
         axes.plot([low, high], [row, row], color=colour, linewidth=1.1, solid_capstyle="butt")
-    fill = colour if low is not None else "white"
+    fill = (face or colour) if low is not None else "white"
     axes.plot(value, row, "o", markersize=3.6, color=colour, markerfacecolor=fill, clip_on=False, zorder=3)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from spatial_swin.errors import printable
+from spatial_swin.layouts import spelled
 from spatial_swin.metric_names import CLASS_METRICS, METRIC_TITLES, Shown, names
 
 HeaderAndRows = tuple[list[str], list[list[str]]]
@@ -62,7 +63,7 @@ def overall_table(metrics: dict[str, Any], calibrated: dict[str, Any]) -> Header
 def class_table(metrics: dict[str, Any]) -> HeaderAndRows:
     """Header and rows: each class with precision, recall, F1 with intervals, and its number of items."""
     rows = [
-        [label, *(with_interval(scores[name]) for name in CLASS_METRICS), str(scores["support"])]
+        [spelled(label), *(with_interval(scores[name]) for name in CLASS_METRICS), str(scores["support"])]
         for label, scores in metrics["per_class"].items()
     ]
     return ["Class", *CLASS_METRICS.values(), "Items"], rows

@@ -7,6 +7,7 @@ sentence claims what the run folder does not show.
 import numpy as np
 
 from spatial_swin.reporting.chapters_bench import where_it_holds
+from spatial_swin.layouts import title_of
 from spatial_swin.reporting.chapters_explanation import explanations_section
 from spatial_swin.reporting.chapters_results import calibration_section, errors_section, results_section
 from spatial_swin.reporting.chapters_training import data_section, training_section
@@ -29,14 +30,20 @@ def thesis_document(evidence: Evidence, findings: Findings) -> Document:
         limits_section,
         _repetition,
     )
-    subtitle = f"{len(evidence.class_names)} classes: {', '.join(evidence.class_names[:12])}"
+    named = [f"{name} ({title})" if (title := title_of(name)) != name else name for name in evidence.class_names]
+    subtitle = f"{len(named)} classes: {', '.join(named[:12])}"
     if len(evidence.class_names) > 12:
         subtitle += f" and {len(evidence.class_names) - 12} more"
     return Document(
-        f"Results of the run {evidence.name}",
+        title_of_run(evidence.name),
         subtitle,
         [section for writer in writers if (section := writer(evidence, findings)).blocks],
     )
+
+
+def title_of_run(name: str) -> str:
+    """What the report is headed by; a folder that is called `run` says nothing of its own."""
+    return "Results of this run" if name.lower() in ("run", "runs", "") else f"Results of the run {name}"
 
 
 def summary_section(evidence: Evidence, _: Findings) -> Section:
