@@ -77,8 +77,10 @@ def evaluate(
     metrics |= {part: figures(of, of.probabilities) for part, of in predictions.items()}
     if len(predictions) == 2:
         held, test = predictions["validation"], predictions["test"]
-        temperature = fit_temperature(held.labels, held.probabilities)
+        temperature = fit_temperature(held.labels, held.probabilities, held.groups)
         metrics["temperature"] = temperature.value
+        metrics["temperature_limits"] = [temperature.low, temperature.high]
+        metrics["temperature_caution"] = temperature.caution
         metrics["test_calibrated"] = figures(test, apply_temperature(test.probabilities, temperature.value))
         if run.model.is_dir():
             files.write_json(run.model / TEMPERATURE, temperature_record(temperature))
@@ -122,4 +124,6 @@ def table(evaluation: Evaluation) -> str:
     if "temperature" in metrics:
         ece = metrics["test_calibrated"]["ece"]["value"]
         lines.append(f"\ntemperature {metrics['temperature']:.3f} (fitted on validation); test ECE after it {ece:.4f}")
+        if metrics.get("temperature_caution"):
+            lines.append(f"WARNING: {metrics['temperature_caution']}; more validation recordings would settle it")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.errors import DataError, RunError
-from spatial_swin.evaluation.calibration import HIGHEST, LOWEST, Temperature
+from spatial_swin.evaluation.calibration import FEW_ITEMS, HIGHEST, LOWEST, Temperature, caution
 from spatial_swin.evaluation.explanation import Region, grid_regions, scaled
 from spatial_swin.runs import RunFolder
 
@@ -38,7 +38,8 @@ class FinishedModel:
 
     folder: where config.json and the weights lie. class_names: in the order of the logits. image_size: side of the
     pictures in pixels. mean, std: of the saved processor, RGB in 0..1. temperature: None when `spatial-swin evaluate`
-    has fitted none. tiles: how sound became the pictures, None when nothing says so.
+    has fitted none; caution: a sentence on why not to trust it, empty without a reason. tiles: how sound became the
+    pictures, None when nothing says so.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class FinishedModel:
     std: list[float]
     temperature: float | None
     tiles: TileMap | None
+    caution: str = ""
 
     @property
     def regions(self) -> list[Region]:
@@ -106,13 +108,15 @@ def open_finished(
     if not isinstance(side, int) or size not in (side, [side, side]):
         raise _damaged(folder / CONFIG, f"image_size is {size!r}, not the side of a square in pixels")
     mean, std = _normalisation(folder / PROCESSOR, side)
+    temperature, doubt = (None, "") if refit else _temperature(folder / TEMPERATURE)
     return FinishedModel(
         folder=folder,
         class_names=_class_names(folder / CONFIG, config.get("id2label")),
         image_size=side,
         mean=mean,
         std=std,
-        temperature=None if refit else _temperature(folder / TEMPERATURE),
+        temperature=temperature,
+        caution=doubt,
         tiles=_tile_map(root, folder, tiles, data_dir),
     )
 
@@ -123,6 +127,9 @@ def temperature_record(fitted: Temperature) -> dict[str, Any]:
         "temperature": fitted.value,
         "fitted_on": "validation",
         "items": fitted.items,
+        "groups": fitted.groups,
+        "low": fitted.low,
+        "high": fitted.high,
         "nll_before": fitted.nll_before,
         "nll_after": fitted.nll_after,
     }
@@ -203,12 +210,19 @@ def _normalisation(file: Path, side: int) -> tuple[list[float], list[float]]:
     return mean, std
 
 
-def _temperature(file: Path) -> float | None:
-    """The fitted temperature, None when `spatial-swin evaluate` never ran. Raises RunError for a damaged file."""
+def _temperature(file: Path) -> tuple[float | None, str]:
+    """The fitted temperature and the caution that goes with it, None when `spatial-swin evaluate` never ran.
+
+    Raises RunError for a damaged file.
+    """
     if not file.exists():
-        return None
+        return None, ""
     try:
-        value = float(json.loads(file.read_text(encoding="utf-8"))["temperature"])
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        value = float(stored["temperature"])
+        low, high = (stored.get(key) if stored.get(key) is None else float(stored[key]) for key in ("low", "high"))
+        items, groups = int(stored.get("items", FEW_ITEMS)), stored.get("groups")
+        groups = None if groups is None else int(groups)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file}: not readable ({error!r}); run `spatial-swin evaluate` on the run again") from None
     if not LOWEST <= value <= HIGHEST:
@@ -216,7 +230,7 @@ def _temperature(file: Path) -> float | None:
             f"{file}: a temperature of {value:g} is outside {LOWEST:g} to {HIGHEST:g}; run `spatial-swin evaluate` on "
             "the run again"
         )
-    return value
+    return value, caution(value, items, groups, low, high)
 
 
 def _tile_map(

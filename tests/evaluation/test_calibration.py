@@ -27,6 +27,36 @@ def test_the_temperature_that_made_the_labels_is_found(temperature: float) -> No
     assert calibration.expected_calibration_error(labels, calibrated) < 0.01
 
 
+def test_the_interval_holds_the_temperature_and_is_wider_when_items_come_in_groups() -> None:
+    labels, probabilities = drawn_from(1.5, 400)
+    alone = calibration.fit_temperature(labels, probabilities, None)
+    assert alone.low < alone.value < alone.high
+    assert (alone.low, alone.high) == pytest.approx((1.5, 1.5), rel=0.35)
+    tied, twice = np.repeat(labels, 8), np.repeat(probabilities, 8, axis=0)
+    groups = [str(k // 8) for k in range(len(tied))]
+    grouped = calibration.fit_temperature(tied, twice, groups)
+    assert grouped.groups == 400
+    assert (grouped.low, grouped.high) == pytest.approx((alone.low, alone.high), rel=0.1)
+    blind = calibration.fit_temperature(tied, twice, None)
+    assert blind.high - blind.low < 0.6 * (grouped.high - grouped.low)
+
+
+@pytest.mark.parametrize(
+    ("items", "groups", "value", "said"),
+    [
+        (99, 99, 1.2, "fitted on 99 validation items only (95 % interval 0.90 to 1.60)"),
+        (400, 19, 1.2, "fitted on 400 validation items of 19 groups only"),
+        (400, 100, calibration.LOWEST, "stopped at the limit"),
+        (100, 20, 1.2, ""),
+        (100, None, 1.2, ""),
+    ],
+)
+def test_a_poor_temperature_carries_a_caution(items: int, groups: int | None, value: float, said: str) -> None:
+    found = calibration.caution(value, items, groups, 0.9, 1.6)
+    assert said in found
+    assert bool(found) == bool(said)
+
+
 def test_temperature_keeps_the_predicted_class_and_one_changes_nothing() -> None:
     _, probabilities = drawn_from(1.0, 200)
     np.testing.assert_allclose(calibration.apply_temperature(probabilities, 1.0), probabilities, atol=1e-9)

@@ -187,7 +187,7 @@ def test_a_run_folder_that_moved_still_ends_with_its_best_epoch(
 
 @pytest.mark.parametrize("step", [3, 2 * STEPS_PER_EPOCH + 4])
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_the_train_loss_of_an_interrupted_epoch_is_that_of_the_whole_one(
+def test_train_loss_and_accuracy_of_an_interrupted_epoch_are_those_of_the_whole_one(
     write_recipe: Write, monkeypatch: pytest.MonkeyPatch, step: int, accumulation: int
 ) -> None:
     changes = {"per_device_train_batch_size": 4 // accumulation, "gradient_accumulation_steps": accumulation}
@@ -195,7 +195,9 @@ def test_the_train_loss_of_an_interrupted_epoch_is_that_of_the_whole_one(
     recipe = write_recipe("stopped", **changes)
     stop_at(recipe, step, monkeypatch)
     continued = fine_tune(load_recipe(recipe)).read_history()
-    assert [row["train_loss"] for row in continued] == [row["train_loss"] for row in whole]
+    for column in ("train_loss", "train_accuracy"):
+        assert [row[column] for row in continued] == [row[column] for row in whole]
+    assert all(0 <= row["train_accuracy"] <= 1 for row in whole)
 
 
 # -- continued with another division of the batch --

@@ -239,4 +239,6 @@ def _remarks(predictor: Predictor, flags: list[str]) -> list[str]:
     remarks = [f"{FLAGS[flag]}: {count} of {len(flags)} windows." for flag, count in counts.items() if count]
     if predictor.temperature is None:
         remarks.append("The probabilities are not calibrated: `spatial-swin evaluate` fits the temperature.")
+    elif predictor.caution:
+        remarks.append(f"Take the probabilities with care: {predictor.caution}.")
     return remarks

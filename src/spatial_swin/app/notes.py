@@ -36,7 +36,8 @@ def notes(predictor: Predictor) -> str:
 def _calibration(predictor: Predictor) -> str:
     if predictor.temperature is None:
         return "The plain softmax of the model: no temperature was fitted."
-    return f"The softmax of the model at the temperature {predictor.temperature:.2f}, fitted on the validation part."
+    text = f"The softmax of the model at the temperature {predictor.temperature:.2f}, fitted on the validation part."
+    return f"{text} Caution: {escape(predictor.caution)}." if predictor.caution else text
 
 
 def _layouts(class_names: list[str]) -> str:

@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.minimum_confidence,
         arguments.expect,
         sources.passed_by,
+        predictor.caution,
     )
     text = as_text(outcome, arguments.format, arguments.top_k, arguments.timeline)
     if arguments.output is None:

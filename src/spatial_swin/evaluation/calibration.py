@@ -5,25 +5,46 @@ logits by one number; log-probabilities are logits up to a constant that the sof
 are enough. It never changes which class is predicted, and must never be fitted on the test part.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, special
 
+from spatial_swin.evaluation.intervals import (
+    FEW_GROUPS,
+    bootstrap_sums,
+    group_numbers,
+    group_sums,
+    percentile_interval,
+)
+
 BINS = 15
+FEW_ITEMS = 100  # a temperature fitted on fewer varies by a tenth and more from one validation part to another
 SMALLEST = 1e-12  # a probability below this counts as this, so that one item cannot make the NLL infinite
 LOWEST, HIGHEST = 0.05, 20.0  # a fit at these limits says that validation is separated perfectly, or not at all
 
 
 @dataclass(frozen=True)
 class Temperature:
-    """A fitted temperature, with the NLL of the part it was fitted on, before and after, in nats an item."""
+    """A fitted temperature, with the NLL of the part it was fitted on, before and after, in nats an item.
+
+    low, high: 95 % limits from drawing whole groups of that part; None for one group, or where nothing varies.
+    """
 
     value: float
     items: int
     nll_before: float
     nll_after: float
     at_limit: bool
+    groups: int | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def caution(self) -> str:
+        """A sentence on why not to trust it, with its interval; empty where there is no reason."""
+        return caution(self.value, self.items, self.groups, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -46,8 +67,35 @@ def item_nll(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST))
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperature:
-    """The temperature with the least NLL, within LOWEST..HIGHEST; give it the validation part, never the test part."""
+def caution(value: float, items: int, groups: int | None, low: float | None, high: float | None) -> str:
+    """What a reader of calibrated probabilities must know of their temperature; empty when nothing is wrong with it.
+
+    A temperature at LOWEST or HIGHEST is no estimate; one of fewer than FEW_ITEMS items or FEW_GROUPS groups is a
+    poor one.
+    """
+    reasons = []
+    if min(np.log(value / LOWEST), np.log(HIGHEST / value)) < 1e-3:
+        reasons.append("it stopped at the limit of what is tried")
+    if items < FEW_ITEMS or (groups is not None and groups < FEW_GROUPS):
+        of = "" if groups is None or groups == items else f" of {groups} group{'' if groups == 1 else 's'}"
+        reasons.append(f"it was fitted on {items} validation items{of} only")
+    if not reasons:
+        return ""
+    interval = "no interval can be given" if low is None or high is None else f"95 % interval {low:.2f} to {high:.2f}"
+    return f"the temperature {value:.2f} is uncertain: {' and '.join(reasons)} ({interval})"
+
+
+def fit_temperature(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    groups: Sequence[str] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Temperature:
+    """The temperature with the least NLL, within LOWEST..HIGHEST; give it the validation part, never the test part.
+
+    groups: N names of what is not independent, drawn whole for the interval; None when every item is independent.
+    """
     logits = np.log(np.maximum(probabilities, SMALLEST))
     rows = np.arange(len(labels))
 
@@ -58,7 +106,30 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Temperatur
     limits = (np.log(LOWEST), np.log(HIGHEST))
     best = optimize.minimize_scalar(nll, bounds=limits, method="bounded", options={"xatol": 1e-6})
     at_limit = bool(min(best.x - limits[0], limits[1] - best.x) < 1e-3)
-    return Temperature(float(np.exp(best.x)), len(labels), nll(0.0), float(best.fun), at_limit)
+    numbers = group_numbers(groups, len(labels))
+    low, high = _limits(_nll_table(labels, logits), numbers, resamples, seed)
+    before, after = nll(0.0), float(best.fun)
+    return Temperature(float(np.exp(best.x)), len(labels), before, after, at_limit, int(numbers.max()) + 1, low, high)
+
+
+TRIED = np.exp(np.linspace(np.log(LOWEST), np.log(HIGHEST), 300))  # steps of 2 %, for the interval
+
+
+def _nll_table(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """NLL of each item at each temperature of TRIED: float64 [N, T]."""
+    rows = np.arange(len(labels))
+    scaled = (logits / temperature for temperature in TRIED)
+    return np.stack([special.logsumexp(s, axis=1) - s[rows, labels] for s in scaled], axis=1)
+
+
+def _limits(table: np.ndarray, numbers: np.ndarray, resamples: int, seed: int) -> tuple[float | None, float | None]:
+    """Limits of the temperature with the least NLL, over resamples of groups: the NLL of a resample is a sum."""
+    sums = group_sums(table, numbers)
+    if len(sums) < 2:
+        return None, None
+    draws = bootstrap_sums(sums, lambda drawn: {"best": TRIED[drawn.argmin(axis=1)]}, resamples, seed)["best"]
+    interval = percentile_interval(draws, len(sums), "cluster bootstrap over groups")
+    return interval.low, interval.high
 
 
 def equal_width_edges(bins: int = BINS) -> np.ndarray:

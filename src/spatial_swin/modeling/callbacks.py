@@ -125,10 +125,10 @@ class DiaryCallback(TrainerBound):
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
         assert self.trainer is not None
-        train_loss = self.trainer.drain_epoch_loss()  # a collective call: on every process
+        trained = self.trainer.drain_epoch()  # a collective call: on every process
         if not state.is_world_process_zero or not self.trainer.is_in_train:
             return
-        row = self._row(state, given["metrics"], train_loss)
+        row = self._row(state, given["metrics"], *trained)
         if self.rows and self.rows[-1]["epoch"] == row["epoch"]:
             self.rows.pop()
         self.rows.append(row)
@@ -137,7 +137,9 @@ class DiaryCallback(TrainerBound):
         self.write_progress(state, "running")
         self.console.tell_epoch(row, state, is_best=self._best()["epoch"] == row["epoch"])
 
-    def _row(self, state: TrainerState, metrics: dict[str, float], train_loss: float) -> dict[str, Any]:
+    def _row(
+        self, state: TrainerState, metrics: dict[str, float], train_loss: float, train_accuracy: float
+    ) -> dict[str, Any]:
         assert self.trainer is not None
         assert self.trainer.optimizer is not None
         epoch = -(-state.global_step // self.trainer.updates_per_epoch)  # an epoch cut short by max_steps counts
@@ -152,7 +154,9 @@ class DiaryCallback(TrainerBound):
             "phase": phase,
             "step": state.global_step,
             "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
             "validation_loss": metrics["eval_loss"],
+            "validation_cross_entropy": metrics["eval_cross_entropy"],
             **{f"validation_{name}": metrics[f"eval_{name}"] for name in names(Shown.EPOCH)},
             **{name: metrics[f"eval_{name}"] for name in of_classes},
             "learning_rate_head": rates["head"],

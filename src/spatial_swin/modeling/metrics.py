@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+from scipy.special import logsumexp
 from transformers import EvalPrediction
 
 from spatial_swin.evaluation.metrics import confusion_matrix, metrics_of_counts
@@ -38,8 +39,14 @@ class ConfusionMetrics(evaluate.Metric):  # type: ignore[misc]
         return lists | {"confusion": counts.tolist()}
 
 
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each item in nats, float64 [N], without label smoothing or class weights: logits [N, K]."""
+    table = logits.astype(np.float64)
+    return logsumexp(table, axis=1) - table[np.arange(len(labels)), labels]
+
+
 class LayoutMetrics:
-    """`compute_metrics` for the Trainer.
+    """`compute_metrics` for the Trainer: the metrics of an epoch, and the plain cross-entropy beside the objective.
 
     folder: one that can be written; `evaluate` makes an empty folder when it starts, which is removed again.
     confusion: int64 [K, K] of the last call, one row per true class.
@@ -57,8 +64,13 @@ class LayoutMetrics:
             predictions=np.argmax(logits, axis=1), references=outcome.label_ids, class_count=len(self.class_names)
         )
         self.confusion = np.asarray(values["confusion"], dtype=np.int64)
-        return {name: values[name] for name in names(Shown.EPOCH)} | {
-            f"{kind}_{label}": value
-            for kind in CLASS_METRICS
-            for label, value in zip(self.class_names, values[kind], strict=True)
-        }
+        plain = float(np.mean(cross_entropy(np.asarray(logits), np.asarray(outcome.label_ids))))
+        return (
+            {"cross_entropy": plain}
+            | {name: values[name] for name in names(Shown.EPOCH)}
+            | {
+                f"{kind}_{label}": value
+                for kind in CLASS_METRICS
+                for label, value in zip(self.class_names, values[kind], strict=True)
+            }
+        )

@@ -73,6 +73,7 @@ class TwoPhaseTrainer(Trainer):
         self.epoch_loss = torch.zeros((), device=self.args.device)
         self.epoch_batches = 0
         self.average: WeightAverage | None = None  # with ema_decay, while it trains
+        self.epoch_right = torch.zeros(2, device=self.args.device)  # pictures rightly recognised, and all of them
         self.remarks: list[str] = []  # what metrics.json must say of this run beside its figures
 
     # -- what a step computes --
@@ -123,6 +124,9 @@ class TwoPhaseTrainer(Trainer):
             logits = model(trunk=inputs["trunk"]).logits
         else:
             logits = model(pixel_values=self.prepared_pixels(inputs, training)).logits
+        if training:
+            right = (logits.detach().argmax(dim=-1) == inputs["labels"]).sum()
+            self.epoch_right += torch.stack([right, right.new_tensor(len(logits))])
         smoothing = self.args.label_smoothing_factor
         loss = functional.cross_entropy(
             logits.float(), inputs["labels"], self.class_weights, label_smoothing=smoothing
@@ -135,12 +139,17 @@ class TwoPhaseTrainer(Trainer):
         self.epoch_batches += 1
         return loss
 
-    def drain_epoch_loss(self) -> float:
-        """Mean training loss since the last call, over all processes."""
+    def drain_epoch(self) -> tuple[float, float]:
+        """Mean training loss and accuracy since the last call, over all processes.
+
+        The accuracy is that of the answers given while learning: augmented pictures, dropped paths, weights that move.
+        """
         mean = self.accelerator.reduce(self.epoch_loss / max(1, self.epoch_batches), reduction="mean").item()
+        right, pictures = self.accelerator.reduce(self.epoch_right, reduction="sum").tolist()
         self.epoch_loss.zero_()
+        self.epoch_right.zero_()
         self.epoch_batches = 0
-        return mean
+        return mean, right / max(1.0, pictures)
 
     # -- optimizer and schedule --
 
@@ -188,7 +197,8 @@ class TwoPhaseTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """The Trainer's, then its seal, and only then do older checkpoints go.
 
-        The seal holds the running sums of the epoch's loss on each process, so that history.csv is exact after a stop.
+        The seal holds the running sums of the epoch on each process (loss, batches, pictures right, pictures), so that
+        history.csv is exact after a stop.
         """
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
@@ -197,7 +207,8 @@ class TwoPhaseTrainer(Trainer):
         finally:
             self.args.save_total_limit = limit
         batches = torch.tensor(float(self.epoch_batches), device=self.args.device)
-        sums = self.accelerator.gather(torch.stack([self.epoch_loss, batches])).view(-1, 2).tolist()
+        mine = torch.cat([torch.stack([self.epoch_loss, batches]), self.epoch_right])
+        sums = self.accelerator.gather(mine).view(-1, len(mine)).tolist()
         if self.args.should_save:
             written = self.folder / f"checkpoint-{self.state.global_step}"
             if self.average is not None:
@@ -216,9 +227,11 @@ class TwoPhaseTrainer(Trainer):
         self.remarks = sealed.get("remarks", [])
         sums = sealed.get("epoch_sums", [])
         if len(sums) == self.args.world_size:  # else it is the end of an epoch, where they are 0
-            loss, batches = sums[self.args.process_index]
+            loss, batches, *right = sums[self.args.process_index]
             self.epoch_loss.fill_(loss)
             self.epoch_batches = round(batches)
+            if right:  # of an earlier version there is none: the accuracy is then that of the rest of the epoch
+                self.epoch_right.copy_(torch.tensor(right))
 
     def shown_average(self) -> AbstractContextManager[None]:
         """The model is the average of its weights inside, where there is one."""

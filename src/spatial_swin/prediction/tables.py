@@ -39,6 +39,7 @@ class Outcome:
     minimum_confidence: float = 0.0
     expect: str | None = None
     passed_by: int = 0
+    caution: str = ""  # why not to trust the temperature
 
     @property
     def differing(self) -> list[Judgement]:
@@ -180,6 +181,7 @@ def as_json(outcome: Outcome, top_k: int, timeline: bool) -> str:
         "class_names": outcome.class_names,
         "temperature": outcome.temperature,
         "calibrated": outcome.temperature is not None,
+        "caution": outcome.caution or None,
         "minimum_confidence": outcome.minimum_confidence,
         "files": [_json_file(judgement, outcome, top_k, timeline) for judgement in outcome.judgements],
         "problems": [{"file": p.where, "what": p.what, "do": p.do} for p in outcome.problems],
@@ -242,6 +244,7 @@ def summary(outcome: Outcome) -> str:
         if outcome.temperature is None
         else f"probabilities calibrated (temperature {outcome.temperature:.3f})"
     )
+    how += f"\nWARNING: {outcome.caution}" if outcome.caution else ""
     lines = [f"\n{printable(', '.join(parts))}; {how}"]
     if outcome.problems:
         lines.append(f"could not be judged ({len(outcome.problems)}):")

@@ -119,7 +119,12 @@ class ThesisResultsAnalyzer:
             "reliability_diagram",
             lambda: figures_calibration.reliability_diagram(labels, table, after, value, shown.groups),
         )
-        yield "confidence_distribution", lambda: figures_calibration.confidence_distribution(labels, table)
+        yield (
+            "confidence_distribution",
+            lambda: figures_calibration.confidence_distribution(
+                labels, evidence.probabilities, evidence.temperature is not None
+            ),
+        )
         if findings.confused:
             chosen = figures_errors.gallery_choice(findings.confused)
             if pictures := self._pictures(evidence, findings, [item.path for row in chosen for item in row]):

@@ -1,4 +1,4 @@
-"""The chapters on what came out of a run: results, errors, calibration.
+"""The chapters on what came out of a run: results, errors.
 
 An `Evidence` and its `Findings` go in, sections come out; no sentence claims what the run folder does not show.
 """
@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from spatial_swin.evaluation.calibration import BINS
 from spatial_swin.layouts import spelled
 from spatial_swin.reporting.document import Block, Bullets, Section, Table, Text, counted, sentence
 from spatial_swin.reporting.evidence import Evidence, Findings
-from spatial_swin.reporting.figures_calibration import coverage_curve
 from spatial_swin.reporting.figures_errors import FactorRow, comparable
-from spatial_swin.reporting.tables import class_table, overall_table, with_interval
+from spatial_swin.reporting.tables import class_table, overall_table
 
 
 def results_section(evidence: Evidence, findings: Findings) -> Section:
@@ -124,49 +122,3 @@ def _who(rows: Sequence[FactorRow], accuracy: float) -> str:
     if len(tied) > 1:
         return f"{len(tied)} values"
     return f"{tied[0].value}, {counted(tied[0].items, 'item')} in {counted(tied[0].groups, 'group')}"
-
-
-def calibration_section(evidence: Evidence, findings: Findings) -> Section:
-    shown = evidence.predictions
-    if shown is None:
-        return Section("Calibration", [Text("Without predictions there is no confidence to judge.")])
-    confidence, right = shown.probabilities.max(axis=1), shown.predicted == shown.labels
-    mean, accuracy = float(confidence.mean()), float(right.mean())
-    lean = "is about right" if abs(mean - accuracy) < 0.01 else "too little" if mean < accuracy else "too much"
-    trusting = "its confidence is about right" if lean == "is about right" else f"it trusts itself {lean}"
-    text = f"The mean confidence is {mean:.3f} and the accuracy {accuracy:.3f}: on the whole {trusting}. "
-    text += f"The ECE is {with_interval(evidence.metrics['ece'])} in {BINS} equal-width bins."
-    if evidence.temperature:
-        t = evidence.temperature
-        text += (
-            f" A temperature of {t.value:.3f}, fitted on the {counted(t.items, 'item')} of the validation part alone, "
-            f"takes the ECE to {with_interval(evidence.calibrated['ece'])} and the NLL from "
-            f"{evidence.metrics['nll']['value']:.4f} to {evidence.calibrated['nll']['value']:.4f} "
-            f"on the {evidence.part} part. It changes no predicted class."
-        )
-        if t.at_limit:
-            text += " The fit stopped at its limit, so the validation part says too little about confidence."
-    else:
-        text += " No temperature is fitted: that takes validation predictions beside those of the test part."
-    blocks: list[Block] = [Text(text)]
-    blocks += findings.figure(
-        "reliability_diagram", "Reliability before and after the temperature, and the items in each bin."
-    )
-    if right.any() and not right.all():
-        blocks.append(
-            Text(
-                f"The median confidence of right answers is {np.median(confidence[right]):.3f}, of wrong ones "
-                f"{np.median(confidence[~right]):.3f}. {_abstaining(shown.labels, shown.probabilities)}"
-            )
-        )
-    caption = "Confidence of right and wrong answers, and the accuracy when unsure answers are withheld."
-    return Section("Calibration", blocks + findings.figure("confidence_distribution", caption))
-
-
-def _abstaining(labels: np.ndarray, probabilities: np.ndarray) -> str:
-    answered, accuracy, asked = coverage_curve(labels, probabilities)
-    at = int(np.searchsorted(answered, 0.9))
-    return (
-        f"Withholding answers with a confidence below {asked[at]:.2f} leaves {answered[at]:.0%} answered with an "
-        f"accuracy of {accuracy[at]:.3f} (a threshold chosen on these very items: take one from the validation part)."
-    )

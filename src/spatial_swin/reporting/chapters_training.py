@@ -12,6 +12,7 @@ import numpy as np
 from spatial_swin.layouts import spelled
 from spatial_swin.reporting.document import Block, Section, Table, Text, counted, duration, shown_value
 from spatial_swin.reporting.evidence import Evidence, Findings
+from spatial_swin.reporting.sources import provenance
 from spatial_swin.runs import SPLITS
 
 RECIPE_KEYS = {
@@ -33,6 +34,14 @@ RECIPE_KEYS = {
         "test_share",
         "split_seed",
         "class_weights",
+        "sound_ear_swap",
+        "sound_time_shift",
+        "sound_gain_db",
+        "sound_mask",
+        "augmentation",
+        "augmentation_views",
+        "trunk_cache_views",
+        "trunk_cache_precision",
     ),
     "Trainer": (
         "num_train_epochs",
@@ -54,6 +63,16 @@ RECIPE_KEYS = {
         "seed",
     ),
 }
+
+PICTURE_AUGMENTATION = (  # they count only where `augmentation` is true
+    "crop_scale",
+    "crop_ratio",
+    "horizontal_flip",
+    "rotation_degrees",
+    "colour_jitter",
+    "blur_probability",
+    "erasing_probability",
+)
 
 
 def data_section(evidence: Evidence, _: Findings, subject: str | None = None) -> Section:
@@ -103,7 +122,10 @@ def training_section(evidence: Evidence, findings: Findings) -> Section:
     blocks: list[Block] = []
     rows = []
     for section, keys in RECIPE_KEYS.items():
-        for key in keys:
+        for key in (
+            *keys,
+            *(PICTURE_AUGMENTATION if section == "Data" and evidence.key(section, "augmentation") else ()),
+        ):
             value = evidence.key(section, key)
             if value is not None:
                 rows.append([section, key, shown_value(value)])
@@ -111,12 +133,43 @@ def training_section(evidence: Evidence, findings: Findings) -> Section:
         blocks.append(
             Table("Recipe (the values that matter; recipe.yaml has all)", ["Part", "Key", "Value"], rows, texts=True)
         )
+    if begun := _beginning(evidence):
+        blocks.append(Text(begun))
     if evidence.environment:
         blocks.append(Text(_hardware(evidence)))
     if evidence.history:
         blocks.append(Text(_course(evidence)))
-    caption = "Training curves: losses, validation accuracy and F1, and the learning rates of head and backbone."
+    caption = (
+        "Training curves: the objective on both parts and the cross-entropy without label smoothing, accuracy and F1, "
+        "and the learning rates of head and backbone. Training is measured while learning, on augmented pictures."
+    )
     return Section("Recipe, hardware and training", blocks + findings.figure("training_curves", caption))
+
+
+def _beginning(evidence: Evidence) -> str:
+    """Where the weights came from, what was done to the pictures, and what of the trunk was stored."""
+    sentences = []
+    model = str(evidence.key("Model", "model_name_or_path", ""))
+    if origin := provenance(model):
+        sentences.append(f"The run began from {origin}.")
+    if evidence.recipe.get("Data"):
+        sound = {
+            "sound_ear_swap": "ears exchanged",
+            "sound_time_shift": "time shifted",
+            "sound_gain_db": "level changed",
+            "sound_mask": "bands and times masked",
+        }
+        done = [words for key, words in sound.items() if float(evidence.key("Data", key, 0) or 0) > 0]
+        done += ["crops, flips, rotation, colour, blur and erasing as in photographs"] * bool(
+            evidence.key("Data", "augmentation", False)
+        )
+        sentences.append(f"Augmentation in training: {', '.join(done)}." if done else "Nothing was augmented.")
+    if views := int(evidence.key("Data", "trunk_cache_views", 0) or 0):
+        sentences.append(
+            f"What the frozen stages give was stored once for {counted(views, 'view')} of each training picture and "
+            "used in every epoch; the predictions at the end were made from the pictures."
+        )
+    return " ".join(sentences)
 
 
 def _hardware(evidence: Evidence) -> str:
@@ -154,9 +207,16 @@ def _course(evidence: Evidence) -> str:
     if best and np.isfinite(best.get("validation_accuracy", np.nan)):
         text += (
             f" The weights kept are those of epoch {best['epoch']}, with a validation accuracy of "
-            f"{best['validation_accuracy']:.4f} and losses of {best.get('train_loss', np.nan):.3f} (training) and "
-            f"{best.get('validation_loss', np.nan):.3f} (validation)."
+            f"{best['validation_accuracy']:.4f} and an objective of {best.get('train_loss', np.nan):.3f} (training) "
+            f"and {best.get('validation_loss', np.nan):.3f} (validation)."
         )
+        if np.isfinite(best.get("train_accuracy", np.nan)):
+            text += f" While learning, {best['train_accuracy']:.4f} of the training answers of that epoch were right."
+        if np.isfinite(best.get("validation_cross_entropy", np.nan)):
+            text += (
+                f" The cross-entropy of the validation part without label smoothing is "
+                f"{best['validation_cross_entropy']:.3f} nats."
+            )
         if best["epoch"] == max(rows) and len(rows) > 1:
             text += " It is the last epoch: longer training might still have helped."
     return text

@@ -72,6 +72,13 @@ class Evidence:
         """When the test part was predicted, as `spatial-swin evaluate` noted it."""
         return list(self.stored.get("test_openings", []))
 
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Probabilities [N, K] of the shown part as `predict` and the app give them: after the temperature."""
+        assert self.predictions is not None
+        table = self.predictions.probabilities
+        return table if self.temperature is None else apply_temperature(table, self.temperature.value)
+
     def key(self, section: str, name: str, default: Any = None) -> Any:
         """A value of the recipe, or `default`."""
         return (self.recipe.get(section) or {}).get(name, default)
@@ -174,7 +181,8 @@ def _compute(evidence: Evidence, resamples: int, seed: int) -> None:
                 "validation and test predictions have different classes: no temperature is fitted"
             )
             return
-        evidence.temperature = fit_temperature(evidence.validation.labels, evidence.validation.probabilities)
+        held = evidence.validation
+        evidence.temperature = fit_temperature(held.labels, held.probabilities, held.groups, seed=seed)
         scaled = apply_temperature(shown.probabilities, evidence.temperature.value)
         evidence.calibrated = summarise(shown.labels, scaled, shown.groups, shown.class_names, resamples, seed)
 
@@ -193,6 +201,8 @@ def _cautions(evidence: Evidence, examples: bool) -> list[str]:
         notes.append(
             f"no item of class {names} is in the {evidence.part} part: macro means are over the other classes"
         )
+    if evidence.temperature and evidence.temperature.caution:
+        notes.append(f"{evidence.temperature.caution}; take calibrated probabilities with care")
     if evidence.metrics.get("groups") == 1:
         notes.append(f"all {evidence.part} items are of one group, so no interval can be given")
     if len(evidence.history) == 1:

@@ -81,8 +81,11 @@ def bin_limits(
     return limits
 
 
-def confidence_distribution(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
-    """How sure the model is when right and when wrong, and what abstaining below a threshold would buy."""
+def confidence_distribution(labels: np.ndarray, probabilities: np.ndarray, calibrated: bool) -> Figure:
+    """How sure the model is when right and when wrong, and what abstaining below a threshold would buy.
+
+    calibrated: whether the probabilities [N, K] are those after the temperature.
+    """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     figure = style.new_figure(height=3.0)
@@ -96,7 +99,10 @@ def confidence_distribution(labels: np.ndarray, probabilities: np.ndarray) -> Fi
             draw(alpha=0.35, linewidth=0)
             draw(histtype="step", label=label, linestyle="-" if name == "right" else "--")
     shares.set(
-        title="Confidence of right and wrong", xlabel="confidence", ylabel="percent of the answers", xlim=(0, 1)
+        title="Confidence of right and wrong",
+        xlabel="calibrated confidence" if calibrated else "confidence",
+        ylabel="percent of the answers",
+        xlim=(0, 1),
     )
     style.legend_below(shares, ncols=1)
     answered, accuracy, _ = coverage_curve(labels, probabilities)

@@ -21,9 +21,13 @@ def training_curves(history: list[dict[str, Any]], class_names: list[str], best_
     panels = figure.subplots(2, 2, sharex=True)
     loss, accuracy, f1, rates = panels.ravel()
     loss.set(title="Loss", ylabel="cross-entropy (nats)")
-    _draw(loss, history, "train_loss", "training", color=style.BLUE)
-    _draw(loss, history, "validation_loss", "validation", color=style.VERMILLION, linestyle="--")
+    _draw(loss, history, "train_loss", "training objective", color=style.BLUE)
+    _draw(loss, history, "validation_loss", "validation objective", color=style.VERMILLION, linestyle="--")
+    if _differs(history):
+        plain = {"color": style.GREEN, "linestyle": "-."}
+        _draw(loss, history, "validation_cross_entropy", "validation, no smoothing", **plain)
     accuracy.set(title="Accuracy", ylabel="share right")
+    _draw(accuracy, history, "train_accuracy", "training (while learning)", color=style.BLUE, linestyle="--")
     _draw(accuracy, history, "validation_accuracy", "validation", color=style.VERMILLION)
     f1.set(title="F1 on validation", ylabel="F1", xlabel="epoch")
     _draw_classes(f1, history, class_names)
@@ -38,12 +42,18 @@ def training_curves(history: list[dict[str, Any]], class_names: list[str], best_
         _mark_phases(axes, epochs, boundary, best_epoch)
         if axes.get_legend_handles_labels()[0]:
             lower = axes in (f1, rates)
-            style.legend_below(axes, 28 if lower else 8, ncols=3)
+            style.legend_below(axes, 28 if lower else 8, ncols=2)
     marks = ["shaded: phase 1, head only (dashed line: unfreezing)"] if boundary is not None else []
     marks += [f"dotted: best epoch ({best_epoch})"] if best_epoch in epochs else []
     if marks:
         figure.supxlabel("; ".join(marks), fontsize=7, color=style.GREY)
     return figure
+
+
+def _differs(history: list[dict[str, Any]]) -> bool:
+    """Whether the objective has label smoothing or class weights in it, so that the plain cross-entropy is another."""
+    pairs = [(row.get("validation_loss", np.nan), row.get("validation_cross_entropy", np.nan)) for row in history]
+    return bool(np.nanmax([abs(one - two) for one, two in pairs] + [0.0]) > 1e-4)
 
 
 def _draw(axes: Axes, history: list[dict[str, Any]], column: str, label: str, **look: Any) -> None:

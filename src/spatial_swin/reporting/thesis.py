@@ -8,11 +8,14 @@ import numpy as np
 
 from spatial_swin.reporting.chapters_bench import where_it_holds
 from spatial_swin.layouts import title_of
+from spatial_swin.layouts import LAYOUTS, title_of
+from spatial_swin.reporting.chapters_calibration import calibration_section
 from spatial_swin.reporting.chapters_explanation import explanations_section
-from spatial_swin.reporting.chapters_results import calibration_section, errors_section, results_section
+from spatial_swin.reporting.chapters_results import errors_section, results_section
 from spatial_swin.reporting.chapters_training import data_section, training_section
 from spatial_swin.reporting.document import Block, Bullets, Document, Section, Text, Warnings, counted, sentence
 from spatial_swin.reporting.evidence import Evidence, Findings
+from spatial_swin.reporting.sources import cited
 from spatial_swin.reporting.tables import with_interval
 
 
@@ -29,6 +32,7 @@ def thesis_document(evidence: Evidence, findings: Findings) -> Document:
         where_it_holds,
         limits_section,
         _repetition,
+        _literature,
     )
     named = [f"{name} ({title})" if (title := title_of(name)) != name else name for name in evidence.class_names]
     subtitle = f"{len(named)} classes: {', '.join(named[:12])}"
@@ -105,6 +109,11 @@ def _mostly_seen(evidence: Evidence, factor: str) -> bool:
     trained = {sample.factors.get(factor) for sample in evidence.samples if sample.split == "train"}
     tested = [sample.factors.get(factor) for sample in evidence.samples if sample.split == "test"]
     return bool(tested) and bool(np.mean([value in trained for value in tested]) > 0.5)
+
+
+def _literature(evidence: Evidence, _: Findings) -> Section:
+    layouts = bool(set(evidence.class_names) & LAYOUTS.keys())
+    return Section("Literature", [Bullets(cited(layouts, evidence.temperature is not None))])
 
 
 def _repetition(evidence: Evidence, _: Findings) -> Section:

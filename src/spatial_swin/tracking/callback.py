@@ -73,6 +73,8 @@ def track_results(trackers: Trackers, recipe: Recipe, run: RunFolder, step: int)
 def epoch_scalars(row: Mapping[str, Any], class_names: Sequence[str]) -> dict[str, float]:
     """A row of history.csv under names that trackers group by their first word: validation/accuracy, f1/510 ..."""
     named: dict[str, float] = {"epoch": row["epoch"], "phase": row["phase"], "train/loss": row["train_loss"]}
+    if "train_accuracy" in row:
+        named["train/accuracy"] = row["train_accuracy"]
     named |= {f"validation/{key[11:]}": value for key, value in row.items() if key.startswith("validation_")}
     named |= {f"{kind}/{label}": row[f"{kind}_{label}"] for kind in CLASS_METRICS for label in class_names}
     named |= {f"learning_rate/{part}": row[f"learning_rate_{part}"] for part in ("head", "backbone")}
