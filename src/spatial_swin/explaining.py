@@ -20,6 +20,7 @@ from spatial_swin.data.pictures import normalise, read_pixels
 from spatial_swin.data.preflight import require_same_pictures
 from spatial_swin.errors import RunError
 from spatial_swin.evaluation import explanation as numbers
+from spatial_swin.evaluation.calibration import apply_temperature
 from spatial_swin.evaluation.explanation import Region
 from spatial_swin.finished import FinishedModel, open_finished
 from spatial_swin.modeling import occlusion
@@ -164,6 +165,8 @@ def _samples(subject: Subject, pictures: Pictures, maps: np.ndarray) -> list[Sho
     samples = []
     for (item, kind), place in zip(subject.chosen, subject.places(i for i, _ in subject.chosen), strict=True):
         label, row = predictions.labels[item], predictions.probabilities[item]
+        if subject.finished.temperature is not None:  # as `predict`, the app and the report say it
+            row = apply_temperature(row[None], subject.finished.temperature)[0]
         answer, confidence = names[predictions.predicted[item]], float(row.max())
         grey, path = _grey(pictures[place]), predictions.paths[item]
         samples.append(ShownSample(path, kind, names[label], answer, confidence, float(row[label]), grey, maps[place]))

@@ -31,6 +31,14 @@ FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
+def telling_parts(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """What tells a folder from others: its path below the working folder, elsewhere the last three parts of it."""
+    whole, here = Path(path).resolve(), Path.cwd().resolve()
+    if whole != here and whole.is_relative_to(here):
+        return whole.relative_to(here).parts
+    return whole.parts[1:][-3:]
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block ends well, else remove it.

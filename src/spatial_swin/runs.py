@@ -35,6 +35,7 @@ from spatial_swin.errors import RunError
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "label", "group", "split", "sha256")
 SECTIONS = ("Model", "Data", "Trainer")  # of recipe.yaml
+BASELINE = "baseline_test"  # predictions of the simple model on the test part
 COUNTED = ("epoch", "phase", "step")  # the whole numbers of history.csv
 STATES = ("running", "finished", "stopped", "failed")
 BENCH_VERSION = 1  # of bench.json
@@ -230,6 +231,7 @@ class RunFolder:
         self.tensorboard = self.path / "tensorboard"
         self.bench = self.path / "bench"
         self.bench_file = self.bench / "bench.json"
+        self.baseline_file = self.path / "baseline.json"  # its predictions lie beside the run's own
         self.explanations = self.path / "explanations"
         self.explanations_file = self.explanations / "explanations.json"
 
@@ -338,6 +340,14 @@ class RunFolder:
     def read_tracking(self) -> dict[str, Any]:
         """{tracker: {"id" or "name", "project"}}; empty for a run that is not tracked."""
         return _read_json(self.tracking_file) if self.tracking_file.is_file() else {}
+
+    def has_baseline(self) -> bool:
+        """Whether a simple model was fitted beside this run, with its predictions."""
+        return self.baseline_file.is_file() and self.predictions_file(BASELINE).is_file()
+
+    def read_baseline(self) -> dict[str, Any]:
+        """What is known of the simple model: features, sizes, the split it was fitted on."""
+        return _read_json(self.baseline_file)
 
     def read_explanations(self) -> dict[str, Any]:
         """What `spatial-swin explain` left: settings, regions, rank correlations, names of figures."""

@@ -86,12 +86,28 @@ def test_the_layout_of_the_reference_study_raises_the_confound_alarm(tmp_path: P
     assert not {"level", "silence", "bandwidth", "format"} & set(alarms)
 
 
-def test_the_confound_is_seen_with_one_listener_and_one_recording_a_programme(tmp_path: Path) -> None:
+def test_programmes_of_one_recording_each_are_said_to_be_unpaired_without_an_alarm(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     alone = dict.fromkeys(CLASSES, ("D1",))
-    assert "factor content" in audit(make(tmp_path / "study" / "data", STUDY, listeners=alone))[1]
     own = {label: tuple(range(10 * k, 10 * k + 6)) for k, label in enumerate(CLASSES)}
-    assert "factor content" in audit(make(tmp_path / "unpaired" / "data", own, listeners=alone))[1]
+    for contents in (STUDY, own):
+        root = make(tmp_path / str(len(contents["514"] + contents["100"])) / "data", contents, listeners=alone)
+        _, alarms = audit(root)
+        assert not {"factor content", "factor names"} & set(alarms), "an alarm would contradict its own number, V = 0"
+        said = next(line for line in capsys.readouterr().out.splitlines() if "no paired set" in line)
+        assert "ok" in said
+        assert "Cramer's V 0.00" in said
+        assert "occurs in one class only" in said
     assert audit(make(tmp_path / "paired" / "data", listeners=alone)) == (0, {})
+
+
+def test_a_folder_of_uniquely_named_recordings_raises_no_alarm(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for label in CLASSES:
+        for number in range(6):
+            write(root / label / f"song {label}{number} of its own name.png", picture(label, label, number))
+    assert audit(root) == (0, {})
 
 
 def test_without_strict_an_alarm_is_told_and_the_exit_code_is_0(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -299,11 +315,15 @@ def test_the_page_carries_its_pictures_and_the_tables_are_written(tmp_path: Path
         assert len(list(csv.DictReader(file))) == 28
 
 
-def test_the_default_output_folder_is_named_after_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make(tmp_path / "data", chunks=1)
+def test_the_default_output_folder_and_the_title_tell_two_folders_of_pictures_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(make(tmp_path / "a" / "pictures", chunks=1), tmp_path / "b" / "pictures")
     monkeypatch.chdir(tmp_path)
-    main(["audit", "data/"])
-    assert (tmp_path / "audits" / "data" / "audit.html").is_file()
+    for place, where in (("a/pictures/", "a"), (str(tmp_path / "b" / "pictures"), "b")):
+        main(["audit", place])
+        page = (tmp_path / "audits" / f"{where}_pictures" / "audit.html").read_text()
+        assert f"<h1>Audit of {where}/pictures</h1>" in page
 
 
 @pytest.mark.parametrize(

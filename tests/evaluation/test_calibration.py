@@ -44,7 +44,7 @@ def test_the_interval_holds_the_temperature_and_is_wider_when_items_come_in_grou
 @pytest.mark.parametrize(
     ("items", "groups", "value", "said"),
     [
-        (99, 99, 1.2, "fitted on 99 validation items only (95 % interval 0.90 to 1.60)"),
+        (99, 99, 1.2, "fitted on 99 validation items only; 95 % interval 0.90 to 1.60"),
         (400, 19, 1.2, "fitted on 400 validation items of 19 groups only"),
         (400, 100, calibration.LOWEST, "stopped at the limit"),
         (100, 20, 1.2, ""),

@@ -14,7 +14,7 @@ import fold_fakes as fakes
 import numpy as np
 import pytest
 
-from spatial_swin.errors import RunError, SpatialSwinError, Stopped, UsageError
+from spatial_swin.errors import DataError, RunError, SpatialSwinError, Stopped, UsageError
 from spatial_swin.folds.crossval import cross_validate
 from spatial_swin.folds.runs import FoldRun, Work, open_plan, run_folds, split_file
 from spatial_swin.folds.side_by_side import worker_environment
@@ -62,6 +62,17 @@ def test_without_a_held_out_test_every_picture_is_tested(tmp_path: Path) -> None
     with open(tmp_path / "crossval.csv", newline="") as file:
         assert sum(int(row["items"]) for row in csv.DictReader(file)) == len(fakes.paired_samples())
     assert summary["held_out_test"] == 0
+
+
+def test_a_refusal_says_what_was_held_out_and_how_to_change_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        crossval(tmp_path, folds=40)
+    held_out = sum(sample.split == "test" for sample in fakes.paired_samples())
+    assert f"{held_out} of {len(fakes.paired_samples())} pictures" in str(caught.value)
+    assert "--hold_out_test false" in str(caught.value)
+    with pytest.raises(DataError) as caught:
+        crossval(tmp_path, folds=40, hold_out_test=False)
+    assert "held out" not in str(caught.value)
 
 
 def test_interrupted_and_resumed_equals_uninterrupted_and_finished_folds_are_left_alone(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def add_data_options(parser: values.Parser, seed_of: str, output: str) -> None:
     )
     parser.add_argument("--seed", type=values.seed, default=0, help=f"seed of {seed_of}")
     parser.add_argument("--workers", type=values.workers, help="threads that read pictures (default: one per core)")
-    parser.add_argument("--output_dir", type=Path, help=f"folder to write (default: {output}/<name of the folder>)")
+    parser.add_argument("--output_dir", type=Path, help=f"folder to write (default: {output}/<path of the folder>)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.reporting.audit_page import audit_text
 
     split_by = None if arguments.split_by.lower() in WITHOUT else arguments.split_by
-    output = arguments.output_dir or Path("audits") / arguments.data.resolve().name
+    output = arguments.output_dir or values.folder_for("audits", arguments.data)
     values.require_outside(output, arguments.data)
     audit = audit_folder(
         arguments.data, arguments.factors, arguments.manifest, split_by, arguments.seed, output, arguments.workers

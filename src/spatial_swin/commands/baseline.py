@@ -28,7 +28,7 @@ def add_arguments(parser: values.Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.folds.baseline import baseline, summary_text, write
 
-    output = arguments.output_dir or Path("baselines") / arguments.data.resolve().name
+    output = arguments.output_dir or values.folder_for("baselines", arguments.data)
     values.require_outside(output, arguments.data)
     outcome = baseline(
         arguments.data,

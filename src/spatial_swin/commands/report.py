@@ -6,8 +6,9 @@ report.html.
     spatial-swin report runs/first_seeds          # of `train --seeds`: mean, SD, every seed
     spatial-swin report runs/a_crossval runs/b_crossval    # comparison fold by fold, with the corrected t
 
-No model is loaded. What is missing or damaged in a run folder is named, and the rest of the report is made; the exit
-code is then 1.
+The first report of a run fits gradient boosting on its training pictures (RUN/baseline.json) and sets it beside the
+Swin on the same test items. No deep model is loaded. What is missing or damaged in a run folder is named, and the rest
+of the report is made; the exit code is then 1.
 """
 
 import argparse
@@ -24,7 +25,10 @@ def add_arguments(parser: values.Parser) -> None:
     parser.add_argument(
         "--output_dir", type=Path, help="where to write (default: RUN/thesis_results; comparison/ for several)"
     )
-    parser.add_argument("--data_dir", type=Path, help="where the pictures are now, for the gallery of wrong answers")
+    parser.add_argument(
+        "--data_dir", type=Path, help="where the pictures are now, for the baseline and the wrong answers"
+    )
+    parser.boolean_option("--baseline", "fit gradient boosting on the same pictures, once, to stand beside", True)
     parser.add_argument("--resamples", type=values.resamples, default=10_000, help="of the bootstrap")
     parser.add_argument("--seed", type=values.seed, default=0, help="of the bootstrap")
 
@@ -63,10 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
         output = arguments.output_dir or Path("comparison")
         print(compare_runs(arguments.runs, output, arguments.resamples, arguments.seed))
         return 0
+    from spatial_swin.baselining import add_baseline
     from spatial_swin.reporting.analysis import ThesisResultsAnalyzer
+    from spatial_swin.runs import RunFolder
 
+    run = RunFolder(arguments.runs[0]).require()
+    missing = add_baseline(run, arguments.data_dir) if arguments.baseline else "it was not asked for"
     analyzer = ThesisResultsAnalyzer(
-        arguments.runs[0], arguments.output_dir, arguments.data_dir, arguments.resamples, arguments.seed
+        run.path, arguments.output_dir, arguments.data_dir, arguments.resamples, arguments.seed, missing
     )
     folder = analyzer.run_complete_analysis()
     lines = [f"missing: {problem}" for problem in analyzer.problems] + [f"note: {note}" for note in analyzer.notes]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from spatial_swin import files
 from spatial_swin.errors import UsageError, printable
 from spatial_swin.files import lies_in
 from spatial_swin.recipe_keys import written
@@ -73,6 +74,11 @@ share = number(0, 1)
 seconds = number(0.001, 86_400, " seconds")  # of sound: a millisecond to a day
 patience = number(0, 31_536_000, " seconds")  # of waiting: up to a year
 sample_rate = whole(1, 1_000_000)  # Hz; which ones cues and listeners can use, they check
+
+
+def folder_for(kind: str, data: Path) -> Path:
+    """Where `kind` of a data folder goes by default: `audits/demo_data_pictures`, another for every data folder."""
+    return Path(kind) / "_".join(files.telling_parts(data))
 
 
 def require_outside(output: Path, data: str | Path) -> None:

@@ -120,9 +120,11 @@ def factor_findings(
         measured = f"Cramer's V {association.corrected:.2f}, p {association.p:.2g}, {association.units} recordings"
         alone = share > 0 and (len(table.values) < association.units or name in PROGRAMMES)
         exclusive = f"; {share:.0%} of the recordings have a {name} that occurs in one class only" if alone else ""
-        # one recording per programme leaves V at 0, and yet no programme can be compared between classes
-        alarm |= name in PROGRAMMES and share >= UNPAIRED
-        if alarm:
+        if not alarm and name in PROGRAMMES and share >= UNPAIRED:
+            # with one recording a programme, association by chance is as large: nothing to be alarmed by or sure of
+            text = f"this is no paired set: {name}s cannot be compared between classes ({measured}{exclusive})"
+            advice = f"keep --split_by {name}; render every {name} in every class to know that layouts are heard"
+        elif alarm:
             verb = "determines" if share > 0.99 or association.corrected > 0.9 else "is tied to"
             why = f"a model that hears the {name} scores without layouts"
             text = f"{name} {verb} the class ({measured}{exclusive}): {why}"

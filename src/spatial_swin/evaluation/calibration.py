@@ -82,7 +82,7 @@ def caution(value: float, items: int, groups: int | None, low: float | None, hig
     if not reasons:
         return ""
     interval = "no interval can be given" if low is None or high is None else f"95 % interval {low:.2f} to {high:.2f}"
-    return f"the temperature {value:.2f} is uncertain: {' and '.join(reasons)} ({interval})"
+    return f"the temperature {value:.2f} is uncertain: {' and '.join(reasons)}; {interval}"
 
 
 def fit_temperature(

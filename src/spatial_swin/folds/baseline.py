@@ -19,6 +19,7 @@ import numpy as np
 from spatial_swin import files
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import TileMap
+from spatial_swin.baselining import fit_and_predict, pooled_below
 from spatial_swin.data.factors import WITHOUT, Factors, find_factors
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.pooled_tiles import pooled_tiles
@@ -150,13 +151,7 @@ def write(outcome: Outcome, output: Path) -> None:
 
 def boosting(data_dir: str | Path, output: Path, seed: int = 0) -> Callable[[FoldRun], dict[str, Any]]:
     """A function that fits gradient boosting on a fold's train part and scores its test part."""
-    pooled: dict[str, np.ndarray] = {}
-
-    def features(paths: list[str]) -> np.ndarray:
-        missing = [path for path in paths if path not in pooled]
-        if missing:
-            pooled.update(zip(missing, pooled_tiles(pictures_folder(Path(data_dir)), missing), strict=True))
-        return np.stack([pooled[path] for path in paths])
+    features = pooled_below(pictures_folder(Path(data_dir)))
 
     def score(fold: FoldRun) -> dict[str, Any]:
         file = output / "baseline" / f"{fold.name}.json"
@@ -168,11 +163,8 @@ def boosting(data_dir: str | Path, output: Path, seed: int = 0) -> Callable[[Fol
         train = [sample for sample in fold.samples if sample.split == "train"]
         test = [sample for sample in fold.samples if sample.split == "test"]
         names = sorted({sample.label for sample in fold.samples})
-        model = simple.boosting(seed).fit(features([s.path for s in train]), [s.label for s in train])
-        probabilities = model.predict_proba(features([s.path for s in test]))
-        assert list(model.classes_) == names, "every class is in every part of a fold"
-        labels = np.array([names.index(sample.label) for sample in test])
-        summary = summarise(labels, probabilities, [sample.group for sample in test], names)
+        said = fit_and_predict(features, train, test, names, seed)
+        summary = summarise(said.labels, said.probabilities, said.groups, names)
         row = {"split": identity, "name": fold.name, "items": len(test), "train_items": len(train)}
         row |= {name: summary[name]["value"] for name in FIGURES}
         row |= {"accuracy_low": summary["accuracy"]["low"], "accuracy_high": summary["accuracy"]["high"]}

@@ -6,7 +6,7 @@ in `problems`; the rest is made. No model is loaded.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,8 @@ from spatial_swin.reporting import (
     figures_training,
     style,
 )
-from spatial_swin.reporting.evidence import Evidence, Findings, breakdown_factors, gather
+from spatial_swin.reporting.comparison import comparison_figure
+from spatial_swin.reporting.evidence import DEEP, SIMPLE, Evidence, Findings, breakdown_factors, gather
 from spatial_swin.reporting.tables import SUMMARY_COLUMNS, class_table, overall_table, summary_rows, tex_table
 from spatial_swin.reporting.thesis import thesis_document
 
@@ -35,6 +36,7 @@ FIGURES = (
     "roc_pr_curves",
     "reliability_diagram",
     "confidence_distribution",
+    "baseline",
     "most_confused",
     "factor_breakdown",
 )
@@ -47,6 +49,8 @@ class ThesisResultsAnalyzer:
 
     run_dir: a run folder; the one below runs/ that finished last when None. output_dir: where to write (default
     <run>/thesis_results). data_dir: where the pictures are (default: the recipe's data_dir), for the gallery only.
+    run_dir: a run folder. output_dir: where to write (default <run>/thesis_results). data_dir: where the pictures are
+    (default: the recipe's data_dir), for the gallery only. no_baseline: why no simple model stands beside the run.
     After `run_complete_analysis`, `problems` lists what was missing or damaged and `notes` what to bear in mind.
     Raises RunError when run_dir is no run folder.
     """
@@ -58,17 +62,20 @@ class ThesisResultsAnalyzer:
         data_dir: str | Path | None = None,
         resamples: int = 10_000,
         seed: int = 0,
+        no_baseline: str = "",
     ) -> None:
         self.run_dir = last_finished() if run_dir is None else Path(run_dir)
         self.output_dir = Path(output_dir) if output_dir else self.run_dir / "thesis_results"
         self.data_dir = Path(data_dir) if data_dir else None
         self.resamples, self.seed = resamples, seed
+        self.no_baseline = no_baseline
         self.problems: list[str] = []
         self.notes: list[str] = []
 
     def run_complete_analysis(self) -> Path:
         """Make everything that can be made; return the folder it is in. An earlier report stays whole until then."""
         evidence = gather(self.run_dir, self.resamples, self.seed)
+        evidence.no_baseline = self.no_baseline
         findings = self._findings(evidence)
         with files.staged_folder(self.output_dir) as folder, style.thesis_style():
             for stem, draw in tqdm(list(self._figures(evidence, findings)), desc="figures", disable=None, leave=False):
@@ -90,7 +97,7 @@ class ThesisResultsAnalyzer:
             findings.remarks["training_curves"] = "There is no readable history, so there are no training curves."
         if shown is None:
             return findings
-        findings.confused = figures_errors.confused_items(shown)
+        findings.confused = figures_errors.confused_items(replace(shown, probabilities=evidence.probabilities))
         factors = breakdown_factors(evidence.samples)
         findings.factors = figures_errors.factor_table(shown, evidence.samples, factors, self.resamples, self.seed)
         if not findings.factors:
@@ -125,6 +132,9 @@ class ThesisResultsAnalyzer:
                 labels, evidence.probabilities, evidence.temperature is not None
             ),
         )
+        if found := evidence.baseline:
+            both = {DEEP: metrics, SIMPLE: found.metrics}
+            yield "baseline", lambda: comparison_figure(both, list(found.difference.values()))
         if findings.confused:
             chosen = figures_errors.gallery_choice(findings.confused)
             if pictures := self._pictures(evidence, findings, [item.path for row in chosen for item in row]):

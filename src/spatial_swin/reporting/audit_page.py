@@ -100,7 +100,7 @@ def write_page(audit: Audit, path: Path) -> None:
     files.write_text(
         path,
         template.render(
-            title=audit.root.parent.name if audit.root.name == "pictures" else audit.root.name or str(audit.root),
+            title="/".join(files.telling_parts(audit.root)) or str(audit.root),
             subtitle=f"{audit.pictures} pictures of {len(audit.examples)} classes in {audit.root}",
             alarms=audit.alarms,
             findings=audit.findings,

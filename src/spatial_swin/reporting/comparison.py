@@ -121,8 +121,8 @@ def comparison_figure(summaries: Summaries, rows: Rows) -> Figure:
             style.interval_dot(upper, entry["value"], entry["low"], entry["high"], k + shift, look)
         upper.plot([], [], "o-", color=look, markersize=3.6, label=METRIC_TITLES[metric])
     upper.set_yticks(range(len(summaries)), style.shorten(list(summaries), 26))
-    upper.set(title="Each run", xlabel="score with 95 % interval", ylim=(len(summaries) - 0.4, -0.6))
-    upper.legend(loc="best")
+    upper.set(title="Each alone", xlabel="score with 95 % interval", ylim=(len(summaries) - 0.4, -0.6))
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=len(DRAWN))
     difference_panel(lower, rows, "95 % interval")
     return figure
 
