@@ -38,6 +38,7 @@ VERBS = {
     "monitor": "what the runs are doing: state, epoch, time left, figures, GPU",
     "stop": "end a running training cleanly, with a checkpoint",
     "crossval": "k-fold cross-validation, resumable fold by fold",
+    "learning_curve": "the same recipe on more and more recordings",
     "generalise": "random against leave-recording, -listener, -content: the generalisation matrix",
     "evaluate": "predictions and metrics with intervals for a finished run",
     "bench": "unseen listeners, rooms, codecs, noise: where a finished model holds, with intervals",

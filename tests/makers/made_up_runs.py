@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import special
 
 from spatial_swin import files
-from spatial_swin.runs import Predictions, RunFolder, Sample
+from spatial_swin.runs import BASELINE, Predictions, RunFolder, Sample
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Plan:
     skill: float = 3.0
     temperature: float = 1.7  # above 1: the made-up model trusts itself too much
     pictures: bool = False
+    baseline: bool = False  # a simple model beside it, right where the run is and in fewer cases
     seed: int = 0
 
 
@@ -39,6 +40,10 @@ def make_run(folder: Path, plan: Plan = Plan(), **changes: object) -> RunFolder:
         samples += made
         if part != "train":
             run.write_predictions(part, predictions)
+        if part == "test" and plan.baseline:
+            simple = 0.5 * predictions.probabilities + 0.5 * generator.permutation(predictions.probabilities)
+            run.write_predictions(BASELINE, replace(predictions, probabilities=simple))
+            files.write_json(run.baseline_file, {"features": "made-up numbers", "train_items": 2 * plan.items})
     run.write_split(samples)
     run.write_recipe(
         {

@@ -22,7 +22,7 @@ from spatial_swin.evaluation.calibration import apply_temperature, fit_temperatu
 from spatial_swin.reporting import style
 from spatial_swin.reporting.analysis import FIGURES
 from spatial_swin.reporting.evidence import gather
-from spatial_swin.runs import RunFolder
+from spatial_swin.runs import BASELINE, RunFolder
 
 MakeRun = Callable[..., RunFolder]
 
@@ -35,7 +35,7 @@ def analyse(run: RunFolder) -> tuple[Path, ThesisResultsAnalyzer, str]:
 
 def test_complete_run_gives_every_figure_table_and_report(made_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(style.RC, "savefig.dpi", 300)
-    folder, analyzer, text = analyse(made_run(pictures=True, skill=2.0))
+    folder, analyzer, text = analyse(made_run(pictures=True, skill=2.0, baseline=True))
     for stem in FIGURES:
         with Image.open(folder / f"{stem}.png") as picture:
             assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
@@ -136,6 +136,47 @@ def test_damaged_files_are_named_and_the_rest_is_made(made_run: MakeRun) -> None
     assert "no readable history" in text
     assert (folder / "confusion_matrix.pdf").is_file()
     assert str(run.path) not in text
+
+
+def test_the_simple_model_is_compared_on_the_same_items_and_its_absence_has_a_reason(made_run: MakeRun) -> None:
+    run = made_run(baseline=True)
+    _, _, text = analyse(run)
+    said, test = run.read_predictions(BASELINE), run.read_predictions("test")
+    difference = np.mean(test.predicted == test.labels) - np.mean(said.predicted == said.labels)
+    chapter = text[text.index("## Beside a simple model") : text.index("## Errors")]
+    assert f"minus that of the simple model is {difference:.4f} [" in chapter
+    assert "smallest difference in accuracy between two models that 96 items in 24 groups show" in chapter
+    run.baseline_file.unlink()
+    analyzer = ThesisResultsAnalyzer(run.path, resamples=50, no_baseline="the pictures are gone")
+    text = (analyzer.run_complete_analysis() / "thesis_report.md").read_text()
+    assert "No simple model stands beside this run: the pictures are gone." in text
+    assert not (run.thesis_results / "baseline.png").exists()
+
+
+def test_advice_on_withholding_is_calibrated_and_its_threshold_is_of_the_validation_part(made_run: MakeRun) -> None:
+    run = made_run()
+    _, analyzer, text = analyse(run)
+    held, test = run.read_predictions("validation"), run.read_predictions("test")
+    value = fit_temperature(held.labels, held.probabilities).value
+    threshold = float(re.search(r"--minimum_confidence ([\d.]+)", text)[1])
+    sure = apply_temperature(held.probabilities, value).max(axis=1)
+    assert np.mean(sure >= threshold) == pytest.approx(0.9, abs=0.02)
+    kept = apply_temperature(test.probabilities, value).max(axis=1) >= threshold
+    accuracy = np.mean((test.predicted == test.labels)[kept])
+    assert f"answers {kept.mean():.0%} of the test part with an accuracy of {accuracy:.3f}" in text
+    assert any("fitted on 96 validation items of 24 groups only" in note for note in analyzer.notes)
+
+
+def test_history_with_and_without_the_newer_columns_is_drawn_and_told(made_run: MakeRun) -> None:
+    run = made_run()
+    old = analyse(run)[2]
+    assert "While learning" not in old
+    rows = run.read_history()
+    newer = [row | {"train_accuracy": 0.75, "validation_cross_entropy": row["validation_loss"] / 2} for row in rows]
+    run.write_history(newer)
+    text = analyse(run)[2]
+    assert "While learning, 0.7500 of the training answers" in text
+    assert "without label smoothing is" in text
 
 
 def test_one_epoch_is_said_and_drawn(made_run: MakeRun) -> None:
@@ -268,7 +309,7 @@ def test_reports_are_utf_8_whatever_the_locale_says(made_run: MakeRun) -> None:
 
 
 def test_clean_split_has_no_warning(made_run: MakeRun) -> None:
-    _, analyzer, text = analyse(made_run(pictures=True))
+    _, analyzer, text = analyse(made_run(pictures=True, items=100))
     assert analyzer.notes == []
     assert "No group is in more than one part" in text
 

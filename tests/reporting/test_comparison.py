@@ -54,6 +54,21 @@ def test_three_runs_are_compared_pair_by_pair(made_run: MakeRun, tmp_path: Path)
     assert "96 test items of 24 groups" in text
 
 
+def test_the_page_says_which_keys_differ_and_what_it_does_not_say(made_run: MakeRun, tmp_path: Path) -> None:
+    first, second = made_run("first"), made_run("second")
+    recipe = second.read_recipe()
+    recipe["Trainer"] |= {"learning_rate": 0.5, "output_dir": "elsewhere", "warmup_epochs": 3}
+    second.write_recipe(recipe)
+    compare_runs([first.path, second.path], tmp_path / "out", resamples=50)
+    page = (tmp_path / "out" / "comparison.md").read_text()
+    assert "| Trainer | learning_rate | 0.001 | 0.5 |" in page
+    assert "| Trainer | warmup_epochs | not there | 3 |" in page
+    assert "output_dir" not in page
+    limits = page[page.index("## Limits") :]
+    assert "not with another seed" in limits
+    assert "the two differ in no group" in limits, "they gave the same answers"
+
+
 def test_different_test_parts_are_refused_with_both_names(made_run: MakeRun, tmp_path: Path) -> None:
     first, second = made_run("first"), made_run("second", items=80)
     with pytest.raises(DataError, match=r"first and second: .*different items"):

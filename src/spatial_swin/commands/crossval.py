@@ -27,11 +27,18 @@ def add_arguments(parser: values.Parser) -> None:
 
 def add_fold_options(parser: values.Parser, folds: int, verb: str) -> None:
     """What `crossval` and `generalise` share."""
-    parser.add_argument("--config", required=True, metavar="RECIPE", help=values.RECIPE)
     parser.add_argument("--folds", type=values.folds, default=folds, help="folds; fewer where values are few")
-    parser.add_argument("--jobs", type=values.workers, default=1, help="folds side by side, each in its own process")
+    add_run_options(parser, verb, several="folds")
+
+
+def add_run_options(parser: values.Parser, verb: str, several: str) -> None:
+    """What every verb that trains a recipe several times shares; `several`: what its trainings are called."""
+    parser.add_argument("--config", required=True, metavar="RECIPE", help=values.RECIPE)
+    parser.add_argument(
+        "--jobs", type=values.workers, default=1, help=f"{several} side by side, each in its own process"
+    )
     parser.add_argument("--output_dir", type=Path, help=f"folder to write (default: runs/<recipe's name>_{verb})")
-    parser.boolean_option("--overwrite", "train all folds again")
+    parser.boolean_option("--overwrite", f"train all {several} again")
 
 
 def run(arguments: argparse.Namespace) -> int:

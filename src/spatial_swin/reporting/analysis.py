@@ -24,8 +24,9 @@ from spatial_swin.reporting import (
     figures_training,
     style,
 )
+from spatial_swin.reporting.beside import DEEP, SIMPLE
 from spatial_swin.reporting.comparison import comparison_figure
-from spatial_swin.reporting.evidence import DEEP, SIMPLE, Evidence, Findings, breakdown_factors, gather
+from spatial_swin.reporting.evidence import Evidence, Findings, breakdown_factors, gather
 from spatial_swin.reporting.tables import SUMMARY_COLUMNS, class_table, overall_table, summary_rows, tex_table
 from spatial_swin.reporting.thesis import thesis_document
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from spatial_swin.reporting.document import Block, Bullets, Picture, Section, Table, Text, counted, sentence
 from spatial_swin.reporting.evidence import Evidence, Findings
+from spatial_swin.reporting.tables import with_interval
 
 SHOWN_TILES = 20
 CAPTIONS = {
-    "relevance_per_tile": "Relevance of each region, its share of the area marked, and what hiding it costs.",
+    "relevance_per_tile": "Relevance of each region, its share of the area marked, and what hiding it costs "
+    "(95 % intervals over groups).",
     "relevance_per_class": "The same for each class.",
     "mean_maps": "Mean relevance on the picture, over all and for each class.",
 }
@@ -70,7 +72,13 @@ def _table(explained: dict[str, Any]) -> Table:
     if explained.get("occlusion"):
         header += ["Fall in log-likelihood", "Fall in accuracy"]
         keys += ["likelihood_fall", "accuracy_fall"]
-    rows = [[tile["title"], *(f"{tile[key]:.3f}" for key in keys)] for tile in tiles]
+    limits = {key: (f"{key}_low", f"{key}_high") for key in keys}
+
+    def cell(tile: dict[str, Any], key: str) -> str:
+        low, high = (tile.get(name) for name in limits[key])
+        return with_interval({"value": tile[key], "low": low, "high": high})
+
+    rows = [[tile["title"], *(cell(tile, key) for key in keys)] for tile in tiles]
     return Table("Regions by relevance (explanations/tiles.csv has all, by class)", header, rows)
 
 

@@ -73,8 +73,8 @@ def errors_section(evidence: Evidence, findings: Findings) -> Section:
         blocks += findings.figure(
             "most_confused",
             "Wrong answers of the most frequent confusions, the most certain first: p is the "
-            f"{'calibrated ' if evidence.temperature else ''}probability of the predicted and of the true class; below "
-            "it the file name. most_confused.csv lists all.",
+            f"{'calibrated ' if evidence.temperature else ''}probability of the predicted and of the true class; "
+            "below it the file name. most_confused.csv lists all.",
         )
     blocks += findings.figure(
         "factor_breakdown", "Accuracy by factor, groups kept whole; factor_breakdown.csv has every value."

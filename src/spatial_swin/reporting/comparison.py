@@ -16,10 +16,13 @@ from matplotlib.figure import Figure
 from spatial_swin import files
 from spatial_swin.errors import DataError, printable
 from spatial_swin.evaluation.metrics import summarise
+from spatial_swin.evaluation.power import smallest_difference
 from spatial_swin.evaluation.significance import exact_mcnemar, matching_order, paired_bootstrap
 from spatial_swin.metric_names import METRIC_TITLES, Shown, in_words, names
 from spatial_swin.reporting import style
-from spatial_swin.reporting.document import Bullets, Document, Picture, Section, Table, Text
+from spatial_swin.reporting.chapters_baseline import detectable_text
+from spatial_swin.reporting.document import Bullets, Document, Picture, Section, Table, Text, sentence, shown_value
+from spatial_swin.reporting.evidence import split_warnings
 from spatial_swin.reporting.paired_differences import (
     TexTable,
     correct,
@@ -35,6 +38,10 @@ from spatial_swin.runs import Predictions, RunFolder
 Summaries = dict[str, dict[str, Any]]  # run -> the summary of its test part
 Rows = Sequence[Mapping[str, Any]]
 DRAWN = names(Shown.LINE)
+PLACES = {  # keys that say where things lie or how a run is followed, not how it is trained
+    *("output_dir", "overwrite", "run_name", "trunk_cache_dir", "trunk_cache_max_gb", "preflight_workers"),
+    *("report_to", "project", "tags", "track_split", "track_model", "hub_model_id", "push_to_hub"),
+}
 
 
 def compare_runs(paths: Sequence[Path], output: Path, resamples: int = 10_000, seed: int = 0) -> str:
@@ -67,8 +74,10 @@ def compare_runs(paths: Sequence[Path], output: Path, resamples: int = 10_000, s
         TexTable(_difference_table(rows), "Paired differences, p after Holm's correction.", "tab:differences"),
         TexTable(_mcnemar_table(rows), "McNemar's exact test.", "tab:mcnemar"),
     ]
+    runs = {path.resolve().name: RunFolder(path) for path in paths}
+    about = [differing_keys(runs), Section("Limits", [Bullets(_limits(runs, tested, rows))])]
     with style.thesis_style():
-        figure, report = comparison_figure(summaries, rows), _document(summaries, rows)
+        figure, report = comparison_figure(summaries, rows), _document(summaries, rows, about)
         page = write_comparison(output / "comparison", rows, figure, report, tables)
     return f"{_as_text(rows, summaries)}\n\nopen {printable(page)}"
 
@@ -147,7 +156,54 @@ def _mcnemar_table(rows: Rows) -> HeaderAndRows:
     ]
 
 
-def _document(summaries: Summaries, rows: Rows) -> Document:
+def differing_keys(runs: Mapping[str, RunFolder]) -> Section:
+    """Every key of the recipes in which the runs differ, with its value in each; places and names are left out."""
+    recipes = {name: run.read_recipe() for name, run in runs.items() if run.recipe_file.is_file()}
+    title = "What differs in the recipes"
+    keys = {(part, key) for recipe in recipes.values() for part, values in recipe.items() for key in values}
+    rows = []
+    for part, key in sorted(keys - {(part, key) for part, key in keys if key in PLACES}):
+        found = [shown_value((recipe.get(part) or {}).get(key, "not there")) for recipe in recipes.values()]
+        if len(set(found)) > 1:
+            rows.append([part, key, *found])
+    if not rows:
+        return Section(title, [Text("No key of the recipes differs: what differs is chance, or the code.")])
+    return Section(title, [Table("Keys with several values", ["Part", "Key", *recipes], rows, texts=True)])
+
+
+def _limits(runs: Mapping[str, RunFolder], tested: Mapping[str, Predictions], rows: Rows) -> list[str]:
+    """What the comparison does not say, and what the split itself says against it."""
+    items = [
+        "Each run is one training: the intervals say how much the differences would vary with other recordings, not "
+        "with another seed. Train every recipe with several seeds before one is called better.",
+        "The result holds for recordings like those of this test part, which all runs share.",
+    ]
+    for first, second in combinations(tested, 2):
+        one, two = tested[first], tested[second]
+        order = matching_order(one.paths, _names(one), two.paths, _names(two))
+        better = (two.predicted == two.labels)[order].astype(float) - (one.predicted == one.labels)
+        found = smallest_difference(better, one.groups)
+        items.append(f"{second} and {first}: {detectable_text(found, one.groups)}")
+    opened = {name: len(_metrics(run).get("test_openings", [])) for name, run in runs.items()}
+    if often := [f"{name} ({times} times)" for name, times in opened.items() if times > 1]:
+        items.append(f"The test part was predicted more than once: {', '.join(often)}; choosing by it flatters.")
+    if len(tested) > 2:
+        items.append(f"{len(tested)} runs were compared; Holm's correction covers these pairs, not runs left out.")
+    first_run = next(iter(runs.values()))
+    if first_run.split_file.is_file():
+        items += [sentence(warning) for warning in split_warnings(first_run.read_split())]
+    return items
+
+
+def _names(said: Predictions) -> list[str]:
+    return list(np.array(said.class_names)[said.labels])
+
+
+def _metrics(run: RunFolder) -> dict[str, Any]:
+    return run.read_metrics() if run.metrics_file.is_file() else {}
+
+
+def _document(summaries: Summaries, rows: Rows, about: Sequence[Section]) -> Document:
     items, groups = rows[0]["items"], rows[0]["groups"]
     method = (
         f"All runs were tested on the same {items} items of {groups} groups. Differences are second minus first, with "
@@ -163,6 +219,7 @@ def _document(summaries: Summaries, rows: Rows) -> Document:
         Section("Verdict", [Bullets(verdicts(rows)), Text(method)]),
         Section("Each run", [Table("Test part, 95 % intervals", *_run_table(summaries)), picture]),
         Section("Differences", [differences, Table("McNemar's exact test", *_mcnemar_table(rows))]),
+        *about,
     ]
     return Document("Comparison of runs", ", ".join(summaries), sections)
 

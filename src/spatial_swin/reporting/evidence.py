@@ -13,33 +13,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from spatial_swin.errors import RunError, SpatialSwinError
+from spatial_swin.errors import SpatialSwinError
 from spatial_swin.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from spatial_swin.evaluation.metrics import summarise
-from spatial_swin.evaluation.power import Detectable, smallest_difference
-from spatial_swin.evaluation.significance import matching_order, paired_bootstrap
 from spatial_swin.finished import FinishedModel, open_finished
+from spatial_swin.reporting.beside import BaselineFound, beside
 from spatial_swin.reporting.document import Block, Picture, Text, counted
 from spatial_swin.reporting.figures_errors import Confused, FactorRow
-from spatial_swin.runs import BASELINE, Predictions, RunFolder, Sample
+from spatial_swin.runs import Predictions, RunFolder, Sample
 
 T = TypeVar("T")
-DEEP, SIMPLE = "Swin", "gradient boosting"
 FILE_FACTORS = ("recording", "chunk")  # these number the files; no figure breaks results down by them
-
-
-@dataclass(frozen=True)
-class BaselineFound:
-    """The simple model beside a run: what is known of it, its metrics, and how the run differs from it.
-
-    difference: metric -> a row as comparisons have it (first: the simple model, second: the run).
-    """
-
-    about: dict[str, Any]
-    predictions: Predictions
-    metrics: dict[str, Any]
-    difference: dict[str, dict[str, Any]]
-    detectable: Detectable
 
 
 @dataclass
@@ -157,8 +141,8 @@ def gather(path: str | Path, resamples: int = 10_000, seed: int = 0, examples: b
             "and is therefore flattering; `spatial-swin evaluate` predicts the test part"
         )
     _compute(evidence, resamples, seed)
-    if run.has_baseline() and evidence.test is not None:
-        evidence.baseline = read(lambda: _beside(evidence, resamples, seed), None)
+    if run.has_baseline() and (test := evidence.test) is not None:
+        evidence.baseline = read(lambda: beside(run, test, resamples, seed), None)
     evidence.notes += _cautions(evidence, examples)
     return evidence
 
@@ -206,34 +190,6 @@ def _compute(evidence: Evidence, resamples: int, seed: int) -> None:
         evidence.temperature = fit_temperature(held.labels, held.probabilities, held.groups, seed=seed)
         scaled = apply_temperature(shown.probabilities, evidence.temperature.value)
         evidence.calibrated = summarise(shown.labels, scaled, shown.groups, shown.class_names, resamples, seed)
-
-
-def _beside(evidence: Evidence, resamples: int, seed: int) -> BaselineFound:
-    """The baseline's predictions in the order of the run's, and the paired differences."""
-    run, test = evidence.run, evidence.test
-    assert test is not None
-    said = run.read_predictions(BASELINE)
-    names = np.array(test.class_names)
-    if said.class_names != test.class_names:
-        raise RunError(f"{run.predictions_file(BASELINE)}: other classes than test.csv; remove baseline.json")
-    order = matching_order(test.paths, list(names[test.labels]), said.paths, list(names[said.labels]))
-    table = said.probabilities[order]
-    differences = paired_bootstrap(test.labels, table, test.probabilities, test.groups, resamples, seed)
-    rows = {
-        name: {
-            "first": SIMPLE,
-            "second": DEEP,
-            "metric": name,
-            "difference": found.value,
-            "low": found.interval.low,
-            "high": found.interval.high,
-            "p": found.p,
-        }
-        for name, found in differences.items()
-    }
-    better = (test.predicted == test.labels).astype(float) - (table.argmax(axis=1) == test.labels)
-    metrics = summarise(test.labels, table, test.groups, test.class_names, resamples, seed)
-    return BaselineFound(run.read_baseline(), said, metrics, rows, smallest_difference(better, test.groups))
 
 
 def _cautions(evidence: Evidence, examples: bool) -> list[str]:
