@@ -145,7 +145,7 @@ def test_every_cue_of_a_picture_is_called_by_its_title() -> None:
     figure = figures_explanation.sample_overlay(
         ShownSample("a.png", "uncertain", "a", "b", 0.5, 0.5, picture, relevance), regions
     )
-    written = {text.get_text().replace("\n", " ") for text in figure.axes[0].texts}
+    written = {text.get_text().replace("-\n", "-").replace("\n", " ") for text in figure.axes[0].texts}
     assert written == {region.title for region in regions}
 
 
