@@ -34,8 +34,8 @@ ROWS = """
     bench         | runs audio data evaluation modeling reporting finished prediction
     preparing     | runs audio config data modeling trunk tracking hub
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
-    baselining    | runs data evaluation
-    folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training baselining
+    boosting      | runs data evaluation
+    folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training boosting
     evaluating    | runs data evaluation modeling reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished

@@ -27,7 +27,7 @@ def add_arguments(parser: values.Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio.manifest import pictures_folder
-    from spatial_swin.baselining import pooled_below
+    from spatial_swin.boosting import pooled_below
     from spatial_swin.config import load_recipe
     from spatial_swin.folds.data import load_samples, require_one_process
     from spatial_swin.folds.learning_curve import learning_curve

@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         output = arguments.output_dir or Path("comparison")
         print(compare_runs(arguments.runs, output, arguments.resamples, arguments.seed))
         return 0
-    from spatial_swin.baselining import add_baseline
+    from spatial_swin.boosting import add_baseline
     from spatial_swin.reporting.analysis import ThesisResultsAnalyzer
     from spatial_swin.runs import RunFolder
 

@@ -19,7 +19,7 @@ import numpy as np
 from spatial_swin import files
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import TileMap
-from spatial_swin.baselining import fit_and_predict, pooled_below
+from spatial_swin.boosting import fit_and_predict, pooled_below
 from spatial_swin.data.factors import WITHOUT, Factors, find_factors
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.pooled_tiles import pooled_tiles

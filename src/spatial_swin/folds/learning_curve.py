@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from spatial_swin import files
-from spatial_swin.baselining import NAME, Features, fit_and_predict, split_identity
+from spatial_swin.boosting import NAME, Features, fit_and_predict, split_identity
 from spatial_swin.config import Recipe
 from spatial_swin.errors import DataError, RunError, UsageError
 from spatial_swin.folds.runs import FoldRun, Work, open_plan, run_folds, seed_of

@@ -63,8 +63,7 @@ def crossval_figure(rows: Sequence[dict[str, Any]], scores: dict[str, FoldScores
     figure = style.new_figure(height=2.8)
     left, right = figure.subplots(1, 2, width_ratios=[len(HEADLINE) + 1, len(labels) + 1], sharey=True)
     legend = "a fold", "mean, corrected 95 % interval"
-    dots(left, rows, [(in_words(name).replace(" ", "
-", 1), name) for name in HEADLINE], scores, legend)
+    dots(left, rows, [(in_words(name).replace(" ", "\n", 1), name) for name in HEADLINE], scores, legend)
     ticks = style.class_ticks(labels)
     dots(right, rows, [(tick, f"f1_{label}") for tick, label in zip(ticks, labels, strict=True)], scores, legend)
     left.set_ylabel("score of a fold")

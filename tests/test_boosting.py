@@ -9,7 +9,7 @@ import pytest
 from made_up_runs import make_run
 from PIL import Image
 
-from spatial_swin.baselining import add_baseline, fit_and_predict, pooled_below
+from spatial_swin.boosting import add_baseline, fit_and_predict, pooled_below
 from spatial_swin.evaluation import baseline as simple
 from spatial_swin.files import sha256_of
 from spatial_swin.runs import BASELINE, RunFolder
