@@ -12,6 +12,7 @@ from transformers import AutoConfig, SwinForImageClassification
 
 from spatial_swin.cli import main
 from spatial_swin.data.pictures import build_processor
+from spatial_swin.finished import open_finished
 from spatial_swin.runs import RunFolder
 
 
@@ -46,7 +47,10 @@ def test_kept_predictions_are_used_and_the_test_part_stays_closed(
     assert "model-index" in (run_with_model.model / "README.md").read_text()
     shown = capsys.readouterr().out
     assert f"{metrics['test']['accuracy']['value']:.4f}" in shown
-    assert "WARNING" not in shown
+    assert "opened" not in shown
+    assert "of 6 groups only" in shown, "24 validation items are few"
+    assert stored["groups"] == 6
+    assert "of 6 groups only" in open_finished(run_with_model.path).caution
 
 
 def test_temperature_never_looks_at_the_test_part(run_with_model: RunFolder) -> None:
