@@ -50,8 +50,7 @@ class ThesisResultsAnalyzer:
 
     run_dir: a run folder; the one below runs/ that finished last when None. output_dir: where to write (default
     <run>/thesis_results). data_dir: where the pictures are (default: the recipe's data_dir), for the gallery only.
-    run_dir: a run folder. output_dir: where to write (default <run>/thesis_results). data_dir: where the pictures are
-    (default: the recipe's data_dir), for the gallery only. no_baseline: why no simple model stands beside the run.
+    no_baseline: why no simple model stands beside the run.
     After `run_complete_analysis`, `problems` lists what was missing or damaged and `notes` what to bear in mind.
     Raises RunError when run_dir is no run folder.
     """

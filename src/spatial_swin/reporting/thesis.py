@@ -6,10 +6,9 @@ sentence claims what the run folder does not show.
 
 import numpy as np
 
-from spatial_swin.reporting.chapters_bench import where_it_holds
-from spatial_swin.layouts import title_of
 from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.reporting.chapters_baseline import baseline_section
+from spatial_swin.reporting.chapters_bench import where_it_holds
 from spatial_swin.reporting.chapters_calibration import calibration_section
 from spatial_swin.reporting.chapters_explanation import explanations_section
 from spatial_swin.reporting.chapters_results import errors_section, results_section
