@@ -8,6 +8,7 @@ alike. A folder is there as a whole or not at all, and what is there is not made
 """
 
 import json
+import math
 import secrets
 import shutil
 import time
@@ -161,12 +162,12 @@ def _mix(song: Song, book: Songbook, folder: Path, seed: int, rate: int, workers
     for stem in room_stems(draw, dry, rate):
         write(stem)
     gain = group_gains(draw, energies)
-    return [_row(stem, gain[group_of(stem)] * peak / HEADROOM) for stem, peak in written]
+    return [_row(stem, float(gain[group_of(stem)]) * peak / HEADROOM) for stem, peak in written]
 
 
 def _row(stem: Stem, gain: float) -> dict[str, object]:
     place = {"azimuth": round(float(stem.azimuth[0]), 2), "elevation": round(float(stem.elevation[0]), 2)}
-    return {"file": f"{stem.kind}.flac", **place, "gain_db": round(20 * float(np.log10(gain)), 2)}
+    return {"file": f"{stem.kind}.flac", **place, "gain_db": round(20 * math.log10(gain), 2)}
 
 
 def _player(song: Song, book: Songbook, sample_rate: int) -> Callable[[Part], np.ndarray]:
