@@ -131,7 +131,7 @@ def comparison_figure(summaries: Summaries, rows: Rows) -> Figure:
         upper.plot([], [], "o-", color=look, markersize=3.6, label=METRIC_TITLES[metric])
     upper.set_yticks(range(len(summaries)), style.shorten(list(summaries), 26))
     upper.set(title="Each alone", xlabel="score with 95 % interval", ylim=(len(summaries) - 0.4, -0.6))
-    figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=len(DRAWN))
+    upper.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(DRAWN), borderaxespad=0)  # beside the title
     difference_panel(lower, rows, "95 % interval")
     return figure
 

@@ -77,8 +77,6 @@ def new_figure(width: float = PAGE_WIDTH, height: float = 3.0) -> Figure:
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `stem`.png at 300 dpi and `stem`.pdf; neither has a date in it: the same run gives the same bytes."""
     paths = []
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it is laid out now; each of the two files would do so again
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Creator": None})):
         path = stem.with_name(stem.name + suffix)
         with files.atomic_path(path) as temporary:
