@@ -8,42 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
+from certain_models import write_certain_model
 from PIL import Image
-from transformers import SwinConfig, SwinForImageClassification
 
-from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
-from spatial_swin.data.pictures import build_processor
 from spatial_swin.prediction.tables import clock
 
 RATE = 48_000
-CLASSES = ["100", "200", "510", "514"]
 
 
 @pytest.fixture(scope="session")
 def certain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that says 514 of everything, with probability 0.9: its head has no weights, only biases."""
-    folder = tmp_path_factory.mktemp("certain")
-    labels = dict(enumerate(CLASSES))
-    config = SwinConfig(
-        image_size=32,
-        id2label=labels,
-        label2id={v: k for k, v in labels.items()},
-        patch_size=2,
-        embed_dim=8,
-        depths=[1, 1, 2, 2],
-        num_heads=[1, 1, 2, 2],
-        window_size=2,
-    )
-    model = SwinForImageClassification(config)
-    torch.nn.init.zeros_(model.classifier.weight)
-    model.classifier.bias.data = torch.tensor([0.04, 0.03, 0.03, 0.9]).log()
-    model.save_pretrained(folder)
-    build_processor(32).save_pretrained(folder)
-    tile_map("4x4", 192, RATE, 0.5).write(folder / "tiles.json")
-    (folder / "temperature.json").write_text('{"temperature": 1.0}')
-    return folder
+    return write_certain_model(tmp_path_factory.mktemp("certain"))
 
 
 @pytest.fixture

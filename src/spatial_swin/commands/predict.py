@@ -4,21 +4,31 @@
     spatial-swin predict runs/first concert.wav --timeline true              # where in the recording it says what
     spatial-swin predict runs/first folder --format csv --output verdicts.csv
     spatial-swin predict runs/first delivery --expect 514 --minimum_confidence 0.8 --format json    # quality control
+    spatial-swin predict runs/first binaural.wav --expect 514 --master master.wav --listener head.sofa
 
 Takes a run folder or a model folder. Sound goes through the windows, loudness and cues of training, streamed; the
 verdict of a recording is the label with the highest mean probability over its windows (silent ones have no say).
 Probabilities are calibrated when `spatial-swin evaluate` has fitted a temperature. Below --minimum_confidence there is
 no verdict (unsure).
 
-Exit codes: 0 all judged (and as declared); 4 with --expect, when a verdict differs or is missing, whatever else
-happened; 1 when a file could not be judged (the others were); 2 wrong usage, such as a label the model does not know.
+With --master, the master that the recordings were rendered from (an ADM BW64 file, a channel master or a folder of
+stems) is checked against the declared layout: bed, silent and copied channels, LFE, loudness and true peak. It is
+rendered for the listener and compared with each recording. --loudness and --true_peak alone check the recordings.
+
+Exit codes: 0 all judged (and as declared); 4 with --expect, when a verdict differs or is missing, or a check of the
+quality fails, whatever else happened; 1 when a file could not be judged (the others were); 2 wrong usage, such as a
+label the model does not know.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spatial_swin.commands import values
+
+if TYPE_CHECKING:
+    from spatial_swin.prediction.quality import QualityControl
 
 DIFFERS = 4
 UNREADABLE = 1
@@ -47,7 +57,44 @@ def add_arguments(parser: values.Parser) -> None:
         "--tiles", type=Path, metavar="PATH", help="data folder or tiles.json, for a model without one"
     )
     parser.add_argument("--batch_size", type=values.batch_size, default=16, help="windows or pictures at a time")
+    quality = parser.add_argument_group("quality control of recordings")
+    quality.add_argument("--master", type=Path, metavar="PATH", help="what they were rendered from; needs --expect")
+    quality.add_argument(
+        "--listener",
+        metavar="NAME",
+        help="who hears the master: kemar, parametric:SEED or a SOFA file (default: kemar)",
+    )
+    quality.add_argument(
+        "--loudness", type=values.lkfs, metavar="LKFS", help="highest programme loudness (default: -18 with --master)"
+    )
+    quality.add_argument(
+        "--true_peak", type=values.dbtp, metavar="dBTP", help="highest true peak (default: -1 with --master)"
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU when there is one)")
+
+
+def quality_control(arguments: argparse.Namespace, names: list[str]) -> "QualityControl | None":
+    """What the options ask for, None when they ask for nothing; `names` are the labels of the model."""
+    from spatial_swin.audio.delivery import Limits
+    from spatial_swin.audio.programme import programme_at
+    from spatial_swin.errors import AudioError, UsageError
+    from spatial_swin.layouts import LAYOUTS
+    from spatial_swin.prediction.quality import QualityControl
+
+    master, given = arguments.master, {"loudness": arguments.loudness, "true_peak": arguments.true_peak}
+    limits = Limits(**{name: value for name, value in given.items() if value is not None})
+    if master is None:
+        if arguments.listener:
+            raise UsageError("--listener is who hears the master; give --master too")
+        return QualityControl(limits) if given != dict.fromkeys(given) else None
+    if arguments.expect not in LAYOUTS:
+        known = ", ".join(name for name in names if name in LAYOUTS)
+        raise UsageError(f"--master is checked against a declared layout; give --expect one of {known}")
+    if not master.exists():
+        raise AudioError(f"{master}: no such file or folder; give --master an ADM file, a master or a folder of stems")
+    others = [LAYOUTS[name] for name in names if name in LAYOUTS and name != arguments.expect]
+    layouts = [LAYOUTS[arguments.expect], *others]
+    return QualityControl(limits, programme_at(master, 0), layouts, arguments.listener or "kemar")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,22 +111,28 @@ def run(arguments: argparse.Namespace) -> int:
     names, hop, shortest = predictor.class_names, arguments.hop_seconds, arguments.minimum_seconds
     if arguments.expect is not None and arguments.expect not in names:
         raise UsageError(f"--expect {arguments.expect}: the model knows {', '.join(names)}; choose one of them")
+    control = quality_control(arguments, names)
     sources = find_files(arguments.files)
     if predictor.tiles is not None and any(map(is_sound, sources.paths)):
         predictor.sound_settings(hop, shortest)  # a bad option is refused before anything is judged
     judge = Judge(predictor, arguments.minimum_confidence, hop, shortest, arguments.batch_size)
     with tqdm(total=judge.units(sources.paths), desc="judging", unit="window", disable=None) as bar:
         judgements, problems = judge.judge(sources.paths, bar.update)
+    quality, unchecked = {}, []
+    if control is not None:
+        recordings = [judgement.path for judgement in judgements if judgement.timeline is not None]
+        quality, unchecked = control.check_all(tqdm(recordings, desc="quality", unit="recording", disable=None))
     outcome = Outcome(
         str(arguments.run),
         names,
         predictor.temperature,
         judgements,
-        sources.problems + problems,
+        sources.problems + problems + unchecked,
         arguments.minimum_confidence,
         arguments.expect,
         sources.passed_by,
         predictor.caution,
+        quality,
     )
     text = as_text(outcome, arguments.format, arguments.top_k, arguments.timeline)
     if arguments.output is None:
@@ -88,6 +141,6 @@ def run(arguments: argparse.Namespace) -> int:
         files.write_text(arguments.output, text)
         print(f"open {arguments.output}")
     print(summary(outcome), file=sys.stdout if arguments.format == "table" else sys.stderr)
-    if outcome.differing:
+    if outcome.differing or (outcome.failing and arguments.expect is not None):
         return DIFFERS
     return UNREADABLE if outcome.problems else 0

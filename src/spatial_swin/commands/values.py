@@ -73,6 +73,8 @@ seed = whole(0, 2**32 - 1)  # what numpy and the Trainer take
 share = number(0, 1)
 seconds = number(0.001, 86_400, " seconds")  # of sound: a millisecond to a day
 patience = number(0, 31_536_000, " seconds")  # of waiting: up to a year
+lkfs = number(-70, 20, " LKFS")  # of programme loudness, from the absolute gate of BS.1770 on
+dbtp = number(-70, 20, " dBTP")
 sample_rate = whole(1, 1_000_000)  # Hz; which ones cues and listeners can use, they check
 
 

@@ -61,7 +61,7 @@ class Judge:
                 else:
                     waiting.append((path, *self._picture(path)))
             except SpatialSwinError as error:
-                problems[path] = _problem(path, error)
+                problems[path] = as_problem(path, error)
                 tell(1)
             if len(waiting) == self.batch_size:
                 done |= self._pictures(waiting, tell)
@@ -100,7 +100,7 @@ def _counted(flags: Sequence[str]) -> list[str]:
     return [flag if count == total else f"{flag} in {count} of {total} windows" for flag, count in counts.items()]
 
 
-def _problem(path: Path, error: SpatialSwinError) -> Problem:
+def as_problem(path: Path, error: SpatialSwinError) -> Problem:
     """The sentence of an error, `where: what; do`, taken apart."""
     text = str(error).removeprefix(f"{path}: ")
     what, _, do = text.partition("; ")

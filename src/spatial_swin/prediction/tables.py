@@ -6,7 +6,7 @@ everything that is not ASCII itself.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from spatial_swin import files
 from spatial_swin.errors import Problem, printable
 from spatial_swin.prediction.judging import Judgement
 from spatial_swin.prediction.predictor import Timeline, verdict_of
+from spatial_swin.prediction.quality import Quality, as_lines
+from spatial_swin.prediction.quality import as_json as quality_as_json
 
 ABSTAINED = "unsure"
 SILENT = "silent"
@@ -29,6 +31,7 @@ class Outcome:
     """All that was judged, and how. temperature: None when the probabilities are not calibrated.
 
     expect: the declared label of a quality control, or None; passed_by: files that are neither sound nor picture.
+    quality: of the files that were checked beside being judged.
     """
 
     model: str
@@ -40,6 +43,12 @@ class Outcome:
     expect: str | None = None
     passed_by: int = 0
     caution: str = ""  # why not to trust the temperature
+    quality: dict[Path, Quality] = field(default_factory=dict)
+
+    @property
+    def failing(self) -> list[Path]:
+        """The files that did not pass their checks."""
+        return [path for path, quality in self.quality.items() if quality.failed]
 
     @property
     def differing(self) -> list[Judgement]:
@@ -90,6 +99,8 @@ def as_table(outcome: Outcome, top_k: int, timeline: bool) -> str:
         lines.append("  ".join(row[column].ljust(widths[column]) for column in used).rstrip())
         if timeline and judgement is not None and judgement.timeline is not None:
             lines += [f"    {line}" for line in _stretches(judgement.timeline, outcome)]
+        if judgement is not None and judgement.path in outcome.quality:
+            lines += [f"    {line}" for line in as_lines(outcome.quality[judgement.path])]
     return "\n".join(lines) + "\n"
 
 
@@ -134,6 +145,7 @@ def as_csv(outcome: Outcome, timeline: bool) -> str:
     columns = ["file", "kind", "start", "end", "verdict", "best", "probability", "windows", "share", "flags"]
     if outcome.expect is not None:
         columns.insert(5, "agrees")
+    columns += ["quality"] if outcome.quality else []
     rows = []
     for judgement in outcome.judgements:
         rows.append(_csv_row(judgement, outcome))
@@ -149,6 +161,8 @@ def _csv_row(judgement: Judgement, outcome: Outcome) -> dict[str, Any]:
     row["flags"] = "; ".join(judgement.flags)
     if outcome.expect is not None:
         row["agrees"] = str(judgement.verdict == outcome.expect).lower()
+    if (quality := outcome.quality.get(judgement.path)) is not None:
+        row["quality"] = "; ".join([quality.verdict, *quality.failed])
     if (sound := judgement.timeline) is not None:
         row |= {"kind": "sound", "start": 0, "end": round(float(sound.starts[-1]) + sound.seconds, 3)}
         row |= {"windows": judgement.windows, "share": round(sound.shares[outcome.best(judgement)], DIGITS)}
@@ -190,6 +204,8 @@ def as_json(outcome: Outcome, top_k: int, timeline: bool) -> str:
         answer["expect"] = outcome.expect
         answer["agrees"] = not outcome.differing and not outcome.problems
         answer["differing"] = [str(judgement.path) for judgement in outcome.differing]
+    if outcome.quality:
+        answer["quality_passed"] = not outcome.failing
     return json.dumps(answer, indent=2, allow_nan=False) + "\n"
 
 
@@ -206,6 +222,8 @@ def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: boo
     }
     if outcome.expect is not None:
         row["agrees"] = judgement.verdict == outcome.expect
+    if judgement.path in outcome.quality:
+        row["quality"] = quality_as_json(outcome.quality[judgement.path])
     if sound is not None:
         row |= {"windows": judgement.windows, "window_seconds": sound.seconds}
         row |= {"silent_windows": int((~sound.heard).sum())}
@@ -239,6 +257,9 @@ def summary(outcome: Outcome) -> str:
     if outcome.expect is not None:
         differing = len(outcome.differing)
         parts.append(f"{differing} of {count} not {outcome.expect}" if differing else f"all {outcome.expect}")
+    if outcome.quality:
+        passed = len(outcome.quality) - len(outcome.failing)
+        parts.append(f"quality: {passed} of {len(outcome.quality)} passed")
     how = (
         "probabilities NOT calibrated: run `spatial-swin evaluate` on the run first"
         if outcome.temperature is None
