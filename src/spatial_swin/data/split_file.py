@@ -103,19 +103,13 @@ def _samples(
     split_by: str | None,
 ) -> list[Sample]:
     groups = factors.groups(split_by)
-    pictures = sorted(folder.pictures, key=lambda picture: picture.path)
-    return [
-        Sample(
-            p.path,
-            p.label,
-            row.get("group") or groups[p.path],
-            row["split"],
-            sha256[p.path],
-            dict(factors.values[p.path]),
-        )
-        for p in pictures
-        if (row := by_path.get(p.path)) is not None
-    ]
+    samples = []
+    for picture in sorted(folder.pictures, key=lambda one: one.path):
+        path, row = picture.path, by_path.get(picture.path)
+        if row is not None:
+            group = row.get("group") or groups[path]
+            samples.append(Sample(path, picture.label, group, row["split"], sha256[path], dict(factors.values[path])))
+    return samples
 
 
 def _picture_problems(
