@@ -154,6 +154,10 @@ FAULTS: list[Fault | Proof] = [
           full_disk_in(Figure, "savefig"), works_afterwards),
     Fault("6 disk", "full, trunk cache", "refused", "cache ls", cache_fault,
           full_disk_in(shards.os, "fsync"), works_afterwards),
+    Proof("6 memory", "what CUDA says when it is out of it", "refused",
+          "modeling/test_failures.py::test_out_of_memory_names_the_batch_and_the_accumulation_to_use[CUDA]"),
+    Proof("6 memory", "out of it on a GPU", "refused",
+          "test_cuda.py::test_a_gpu_that_runs_out_of_memory_says_what_to_use_instead"),
     Fault("6 memory", "out of it in training (CPU)", "refused", "--gradient_accumulation_steps 2", run_fault(
         lambda run: None, "train", "stopped"
     ), no_memory, failed_and_continues),
@@ -264,6 +268,12 @@ FAULTS: list[Fault | Proof] = [
         lambda d: os.mkfifo(d / "100" / "x.png")
     )),
     Fault("12 others", ".oga is read", "recovered", "", sounds_fault(".oga")),
+    Proof("12 others", ".m4a and its like without ffmpeg", "refused",
+          "audio/test_sound_files.py::test_without_ffmpeg_its_endings_say_what_is_missing"),
+    Proof("12 others", "what ffmpeg decodes is read", "recovered",
+          "audio/test_sound_files.py::test_what_ffmpeg_decodes_is_cut_into_clips_like_any_sound"),
+    Proof("12 others", "an ffmpeg that stands still", "refused",
+          "audio/test_sound_files.py::test_ffmpeg_that_stands_still_is_ended"),
     Proof("12 others", "files that are no sound are counted", "recovered",
           "audio/test_recordings.py::test_what_no_ending_calls_sound_is_counted"),
     Proof("13 fuzz", "seeded mutations of four kinds", "refused", "test_mutations.py"),
