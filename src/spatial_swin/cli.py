@@ -26,7 +26,8 @@ from spatial_swin import __version__
 from spatial_swin.errors import STOPPED, SpatialSwinError, printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-CONTINUE = frozenset({"render", "mosaic", "train", "crossval", "generalise", "demo"})  # called again, they go on
+# called again, they go on where they were stopped
+CONTINUE = frozenset({"render", "mosaic", "train", "crossval", "learning_curve", "generalise", "bench", "demo"})
 VERBS = {
     "render": "programmes -> every layout for every listener: sound, pictures, manifest",
     "mosaic": "binaural recordings -> pictures of binaural cues, with a manifest",
