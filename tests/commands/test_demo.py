@@ -96,6 +96,7 @@ def test_interrupted_demo_continues_finishes_and_is_not_made_twice(tmp_path: Pat
     assert "continuing from" in out, error
     assert f"checkpoint-{done_before}" in out
     assert "programmes never heard" in out
+    assert "(one seed, 42)" in out
     assert (tmp_path / "run" / "thesis_results" / "report.html").is_file()
     openings = RunFolder(tmp_path / "run").read_metrics()["test_openings"]
     out, _ = demo(tmp_path).communicate(timeout=WAIT)
