@@ -44,7 +44,8 @@ def fit_and_predict(
 ) -> Predictions:
     """Fit on `train`, predict `test`; a class that `train` lacks has probability 0."""
     names = list(class_names)
-    model = simple.boosting(seed).fit(features([s.path for s in train]), [names.index(s.label) for s in train])
+    numbers = [names.index(sample.label) for sample in train]
+    model = simple.boosting(seed, len(train)).fit(features([s.path for s in train]), numbers)
     table = np.zeros((len(test), len(names)))
     table[:, model.classes_] = model.predict_proba(features([s.path for s in test]))
     labels = np.array([names.index(sample.label) for sample in test])
@@ -60,10 +61,12 @@ def add_baseline(run: RunFolder, data_dir: str | os.PathLike[str] | None = None)
     try:
         samples, test = run.read_split(), run.read_predictions("test")
         identity = split_identity(samples)
-        if run.has_baseline() and run.read_baseline().get("split") == identity:
-            return ""
-        root = pictures_of(run, data_dir)
         train = [sample for sample in samples if sample.split == "train"]
+        if run.has_baseline():
+            kept = run.read_baseline()
+            if (kept.get("split"), kept.get("leaf_items")) == (identity, simple.leaf_items(len(train))):
+                return ""
+        root = pictures_of(run, data_dir)
         tested = [sample for sample in samples if sample.split == "test"]
         if not train or {sample.path for sample in tested} != set(test.paths):
             raise RunError(f"{run.split_file}: it has no train part, or another test part than the predictions")
@@ -82,6 +85,7 @@ def _about(identity: str, train: Sequence[Sample], seconds: float) -> Mapping[st
         "model": NAME,
         "features": "mean, standard deviation, 10th and 90th percentile of 8 bands of every tile",
         "iterations": simple.ITERATIONS,
+        "leaf_items": simple.leaf_items(len(train)),
         "seed": SEED,
         "train_items": len(train),
         "train_groups": len({sample.group for sample in train}),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spatial_swin.data.splits import k_folds
-from spatial_swin.evaluation.baseline import Baseline, cross_validate
+from spatial_swin.evaluation.baseline import Baseline, boosting, cross_validate, leaf_items
 
 NAMES = ["100", "200", "510"]
 
@@ -66,3 +66,12 @@ def test_every_item_is_tested_once_and_no_group_is_divided():
 def test_the_same_seed_gives_the_same_figures():
     first, second = (boost(*data(0.5), seed=3) for _ in range(2))
     np.testing.assert_array_equal(first.probabilities, second.probabilities)
+
+
+def test_a_few_pictures_are_enough_to_split_on() -> None:
+    """scikit-learn's 20 items a leaf would leave 36 items of four classes as they are."""
+    labels = np.arange(36) % 4
+    features = np.random.default_rng(0).normal(0, 0.1, (36, 3)) + labels[:, None]
+    fitted = boosting(0, len(labels)).fit(features, labels)
+    assert (fitted.predict(features) == labels).all()
+    assert [leaf_items(count) for count in (10, 100, 400, 5000)] == [2, 5, 20, 20]

@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import accuracy_score, f1_score
 
 ITERATIONS, LEARNING_RATE, LEAVES = 150, 0.08, 15
+LEAF_ITEMS = 20  # of a leaf at least, from 400 items on
 FEATURE_SHARE = 0.2  # of the features at each split: pooled bands are many and alike; this decorrelates the trees
 SHUFFLES = 3
 
@@ -29,12 +30,21 @@ class Baseline:
     importance: dict[str, float]
 
 
-def boosting(seed: int) -> HistGradientBoostingClassifier:
-    """The model: shallow trees, no early stopping, so that every fold has the same."""
+def leaf_items(items: int) -> int:
+    """How many items a leaf has at least, of `items` that are fitted: with few of them more, no tree could split."""
+    return min(LEAF_ITEMS, max(2, items // LEAF_ITEMS))
+
+
+def boosting(seed: int, items: int = LEAF_ITEMS**2) -> HistGradientBoostingClassifier:
+    """The model: shallow trees, no early stopping, so that every fold has the same.
+
+    items: how many it will be fitted on.
+    """
     return HistGradientBoostingClassifier(
         max_iter=ITERATIONS,
         learning_rate=LEARNING_RATE,
         max_leaf_nodes=LEAVES,
+        min_samples_leaf=leaf_items(items),
         max_features=FEATURE_SHARE,
         l2_regularization=1.0,
         early_stopping=False,
@@ -62,7 +72,7 @@ def cross_validate(
     rows, lost = [], []
     for fold in range(int(fold_of.max()) + 1):
         train, test = fold_of != fold, fold_of == fold
-        model = boosting(seed).fit(features[train], labels[train])
+        model = boosting(seed, int(train.sum())).fit(features[train], labels[train])
         probabilities[np.ix_(test, model.classes_)] = model.predict_proba(features[test])
         predicted = probabilities[test].argmax(axis=1)
         row = {

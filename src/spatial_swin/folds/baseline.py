@@ -18,7 +18,7 @@ import numpy as np
 
 from spatial_swin import files
 from spatial_swin.audio.manifest import pictures_folder
-from spatial_swin.audio.tiles import TileMap
+from spatial_swin.audio.tiles import CUES, TileMap
 from spatial_swin.boosting import fit_and_predict, pooled_below
 from spatial_swin.data.factors import WITHOUT, Factors, find_factors
 from spatial_swin.data.folder import scan_folder
@@ -120,8 +120,14 @@ def summary_text(outcome: Outcome) -> str:
         lines.append(f"{name:<{width}} {figures}" + "".join(f"{count:>{width}}" for count in counts))
     if importance:
         most = sorted(importance.items(), key=lambda pair: -pair[1])[:5]
-        lines.append("accuracy lost when a tile is shuffled: " + ", ".join(f"{k} {v:.3f}" for k, v in most))
+        listed = "; ".join(f"{title_of_cue(name)} {value:.3f}" for name, value in most)
+        lines.append(f"accuracy lost when a tile is shuffled: {listed}")
     return "\n".join(lines)
+
+
+def title_of_cue(name: str) -> str:
+    """What a cue is called in pictures and reports; one that is not known here keeps its name."""
+    return CUES[name].title if name in CUES else name
 
 
 def write(outcome: Outcome, output: Path) -> None:
