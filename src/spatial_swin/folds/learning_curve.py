@@ -68,7 +68,7 @@ def curve_points(recipe: Recipe, samples: Sequence[Sample], work: Work, count: i
     members = defaultdict(list)
     for sample in train:
         members[sample.group].append(sample)
-    points = []
+    points: list[Point] = []
     for k in range(count):
         chosen = order[: max(1, round(len(order) / 2 ** (count - 1 - k)))]
         mine = sorted((s for group in chosen for s in members[group]), key=lambda sample: sample.path)
@@ -95,7 +95,8 @@ def nested_order(train: Sequence[Sample], seed: int) -> list[str]:
     names = sorted(labels)
     drawn = keyed_uniforms(1, [(seed, "learning curve", name) for name in names])[:, 0]
     kinds = {name: tuple(sorted(labels[name])) for name in names}
-    sizes, seen, place = Counter(kinds.values()), Counter(), {}
+    sizes, seen = Counter(kinds.values()), Counter[tuple[str, ...]]()
+    place: dict[str, tuple[float, str]] = {}
     for at in np.argsort(drawn, kind="stable"):
         name = names[at]
         seen[kinds[name]] += 1

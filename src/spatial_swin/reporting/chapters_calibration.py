@@ -3,6 +3,8 @@
 An `Evidence` and its `Findings` go in, a section comes out; no sentence claims what the run folder does not show.
 """
 
+import math
+
 import numpy as np
 
 from spatial_swin.evaluation.calibration import BINS, apply_temperature
@@ -67,7 +69,7 @@ def _abstaining(evidence: Evidence) -> str:
             f"accuracy of {accuracy[at]:.3f} (a threshold chosen on these very items, which flatters it)."
         )
     sure = apply_temperature(held.probabilities, temperature.value).max(axis=1)
-    threshold = np.floor(1000 * float(np.quantile(sure, 0.1, method="lower"))) / 1000
+    threshold = math.floor(1000 * float(np.quantile(sure, 0.1, method="lower"))) / 1000
     kept = evidence.probabilities.max(axis=1) >= threshold
     if not kept.any():
         return f"No answer of the {evidence.part} part is as sure as the least sure tenth of the validation part."

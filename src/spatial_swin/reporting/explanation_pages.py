@@ -114,9 +114,13 @@ def tile_rows(explanation: Explanation) -> list[dict[str, Any]]:
 
 def _limits_of(falls: Falls | None, k: int, r: int) -> dict[str, float | None]:
     """The limits of both falls, which are known for all items only (k is 0)."""
-    found = {"likelihood": falls and falls.likelihood_limits, "accuracy": falls and falls.accuracy_limits}
+    known = falls if k == 0 else None
+    found = {
+        "likelihood": None if known is None else known.likelihood_limits,
+        "accuracy": None if known is None else known.accuracy_limits,
+    }
     return {
-        f"{name}_fall_{side}": float(limits[at, r]) if limits is not None and k == 0 else None
+        f"{name}_fall_{side}": None if limits is None else float(limits[at, r])
         for name, limits in found.items()
         for at, side in enumerate(("low", "high"))
     }
@@ -151,8 +155,8 @@ def as_json(explanation: Explanation, figure_names: Sequence[str]) -> dict[str, 
         for k, name in enumerate([ALL, *explanation.class_names])
         if (rank := explanation.rank(k)) is not None
     }
-    keep = ("tile", "title", "area", "relevance", "likelihood_fall", "accuracy_fall")
-    keep += tuple(f"{name}_fall_{side}" for name in ("likelihood", "accuracy") for side in ("low", "high"))
+    limits = (f"{name}_fall_{side}" for name in ("likelihood", "accuracy") for side in ("low", "high"))
+    keep = ("tile", "title", "area", "relevance", "likelihood_fall", "accuracy_fall", *limits)
     return {
         **explanation.settings,
         "notes": explanation.notes,
