@@ -73,8 +73,8 @@ def _abstaining(evidence: Evidence) -> str:
     kept = evidence.probabilities.max(axis=1) >= threshold
     if not kept.any():
         return f"No answer of the {evidence.part} part is as sure as the least sure tenth of the validation part."
-    accuracy = float((shown.predicted == shown.labels)[kept].mean())
+    right = float((shown.predicted == shown.labels)[kept].mean())
     return (
         f"`--minimum_confidence {threshold:.3f}`, which answers 90% of the validation part, answers {kept.mean():.0%} "
-        f"of the {evidence.part} part with an accuracy of {accuracy:.3f}."
+        f"of the {evidence.part} part with an accuracy of {right:.3f}."
     )
