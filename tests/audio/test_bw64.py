@@ -58,6 +58,7 @@ def damaged(path: Path, old: bytes, new: bytes) -> Path:
         (b"fmt ", b"fm__", "there is no chunk 'fmt' of 16 bytes or more"),
         (b"data", b"dada", "'dada' has 4294967295 bytes by its header"),
         (struct.pack("<HH", 12, 32), struct.pack("<HH", 13, 32), "3 channels of 32 bits at 48000 Hz in frames of 13"),
+        (struct.pack("<II", RATE, 12 * RATE), b"\xff" * 8, "3 channels of 32 bits at 4294967295 Hz"),
         (struct.pack("<HH", 12, 32), struct.pack("<HH", 12, 20), "samples of 20 bits in format 0x0003"),
     ],
 )

@@ -11,6 +11,7 @@ from tiny_masters import BED_514, RATE, axml, bed_rows, block, channel, object_r
 from spatial_swin.audio.delivery import Limits, MasterReport, check_master
 from spatial_swin.audio.levels import Levels
 from spatial_swin.audio.programme import programme_at
+from spatial_swin.errors import BadSound
 from spatial_swin.layouts import LAYOUTS
 
 LOOSE = Limits(20, 20)
@@ -75,6 +76,12 @@ def test_a_bed_of_another_layout_says_what_it_lacks_and_has_too_much(tmp_path: P
     assert report(tmp_path, bed(6), "200").failures(LOOSE)[0].endswith("with M+000, LFE1, M+110, M-110")
 
 
+def test_a_bed_of_no_layout_is_called_by_its_layers(tmp_path: Path) -> None:
+    rows = bed_rows([1, 2, 3, 4, 0xA, 0xB, 0x1C, 0x1D, 0x13, 0x14])  # 7.1.2 with its heights at the sides
+    found = check_master(programme_at(write_master(tmp_path / "a.wav", bed(), rows), 0), LAYOUTS["514"])
+    assert found.bed_title == "7.1.2"
+
+
 def test_objects_fill_what_the_bed_has_not_unless_nothing_is_heard_there(tmp_path: Path) -> None:
     samples = np.delete(bed(), LFE, axis=1)
     rows = [*bed_rows([*BED_514[:3], *BED_514[4:6]]), *(object_row(6 + k, 0x1001 + k) for k in range(4))]
@@ -86,6 +93,13 @@ def test_objects_fill_what_the_bed_has_not_unless_nothing_is_heard_there(tmp_pat
         found = check_master(programme_at(path, 0), LAYOUTS["514"])
         assert (found.objects, found.missing, found.extra) == (4, (), ())
         assert found.failures(LOOSE) == expected
+
+
+def test_samples_that_are_no_numbers_never_pass(tmp_path: Path) -> None:
+    samples = bed()
+    samples[480, 3] = np.nan
+    with pytest.raises(BadSound, match=r"1 NaN or infinite samples from 0\.010 s on"):
+        report(tmp_path, samples)
 
 
 def test_limits_are_held_to_a_tenth_of_a_db() -> None:

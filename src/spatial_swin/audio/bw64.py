@@ -24,6 +24,7 @@ MOST_CHUNKS = 10_000
 IN_DS64 = 0xFFFFFFFF  # a 32-bit size that stands for the 64 bits in the ds64 chunk
 EXTENSIBLE = 0xFFFE
 SUBTYPES = {(1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32", (3, 32): "FLOAT", (3, 64): "DOUBLE"}
+HIGHEST_RATE = 1_000_000  # Hz
 AGAIN = "export it again"
 
 
@@ -142,7 +143,7 @@ def _format(chunks: Chunks) -> tuple[int, int, str]:
     if (tag, bits) not in SUBTYPES:
         what = f"holds samples of {bits} bits in format {tag:#06x}"
         raise BadSound(where, what, "export it as PCM of 16, 24 or 32 bits, or as 32-bit float")
-    if not channels or not rate or frame != channels * bits // 8:
+    if not channels or not 0 < rate <= HIGHEST_RATE or frame != channels * bits // 8:
         what = f"damaged: {channels} channels of {bits} bits at {rate} Hz in frames of {frame} bytes"
         raise BadSound(where, what, AGAIN)
     return channels, rate, SUBTYPES[tag, bits]

@@ -15,7 +15,7 @@ from scipy import fft
 from spatial_swin.audio.levels import LevelMeter, Levels, weight_of
 from spatial_swin.audio.programme import Programme
 from spatial_swin.audio.render import Scene, loudspeaker_signals
-from spatial_swin.audio.sound_files import SILENT_PEAK
+from spatial_swin.audio.sound_files import SILENT_PEAK, open_sound
 from spatial_swin.layouts import LAYOUTS, Layout
 
 PIECE = 10.0  # s read at a time
@@ -23,6 +23,7 @@ SAME = 0.9999  # correlation above which two channels hold the same
 EQUAL_GAIN = 0.1  # dB
 SPLIT = 200.0  # Hz; an LFE is band-limited to 120 Hz
 FULL_BAND = -10.0  # dB; above it an LFE has more than a tenth of its energy beyond `SPLIT`
+Pairs = tuple[tuple[str, str], ...]  # names of loudspeakers
 FRONT = frozenset({"M+030", "M-030"})
 
 
@@ -59,15 +60,19 @@ class MasterReport:
     objects: int
     levels: Levels
     silent: tuple[str, ...]
-    copied: tuple[tuple[str, str], ...]
-    inverted: tuple[tuple[str, str], ...]
+    copied: Pairs
+    inverted: Pairs
     lfe_above: float | None
 
     @property
     def bed_title(self) -> str:
-        """`5.1.4` for the bed of a known layout, else how many channels it has."""
-        found = next((x.title for x in LAYOUTS.values() if sorted(x.names) == sorted(self.bed)), None)
-        return found or f"{len(self.bed)} channels"
+        """`5.1.4` for the bed of a known layout; of another the loudspeakers at ear level, LFEs, and all above."""
+        if (
+            found := next((x.title for x in LAYOUTS.values() if sorted(x.names) == sorted(self.bed)), None)
+        ) is not None:
+            return found
+        layers = ("M", "L", "UT")  # as the names begin
+        return ".".join(str(sum(name[0] in layer for name in self.bed)) for layer in layers)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -113,7 +118,13 @@ def pieces(programme: Programme, seconds: float = PIECE) -> Iterator[Scene]:
 
 
 def check_master(programme: Programme, declared: Layout) -> MasterReport:
-    """Read a master once, against the layout it is declared to be in. Raises AudioError when it cannot be read."""
+    """A master against the layout it is declared to be in.
+
+    Raises BadSound when a file of it cannot be read to its end, or holds samples that are not finite.
+    """
+    for path in sorted({track.path for track in programme.tracks}):
+        with open_sound(path) as sound:
+            sound.peak()
     bed = _Bed(programme)
     speakers = [*declared.placed, *(speaker for speaker in declared.loudspeakers if speaker.lfe)]
     meter = LevelMeter(programme.sample_rate, [weight_of(speaker) for speaker in speakers])
@@ -173,9 +184,11 @@ class _Bed:
             return None
         return 10 * math.log10(max(self.high, 1e-12 * self.low) / max(self.low, 1e-12 * self.high))
 
-    def copies(self) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    def copies(self) -> tuple[Pairs, Pairs]:
         """Pairs of channels that hold the same, and pairs of which one is the other with its polarity inverted."""
-        energy, same, inverted = self.products.diagonal(), [], []
+        energy = self.products.diagonal()
+        same: list[tuple[str, str]] = []
+        inverted: list[tuple[str, str]] = []
         heard = [k for k, peak in enumerate(self.peaks) if peak >= SILENT_PEAK]
         for place, one in enumerate(heard):
             for two in heard[place + 1 :]:

@@ -101,9 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from spatial_swin import files
-    from spatial_swin.errors import UsageError
+    from spatial_swin.errors import Problem, UsageError
     from spatial_swin.prediction.judging import Judge
     from spatial_swin.prediction.predictor import load_predictor
+    from spatial_swin.prediction.quality import Quality
     from spatial_swin.prediction.sources import find_files, is_sound
     from spatial_swin.prediction.tables import Outcome, as_text, summary
 
@@ -118,7 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
     judge = Judge(predictor, arguments.minimum_confidence, hop, shortest, arguments.batch_size)
     with tqdm(total=judge.units(sources.paths), desc="judging", unit="window", disable=None) as bar:
         judgements, problems = judge.judge(sources.paths, bar.update)
-    quality, unchecked = {}, []
+    quality: dict[Path, Quality] = {}
+    unchecked: list[Problem] = []
     if control is not None:
         recordings = [judgement.path for judgement in judgements if judgement.timeline is not None]
         quality, unchecked = control.check_all(tqdm(recordings, desc="quality", unit="recording", disable=None))

@@ -77,6 +77,8 @@ class QualityControl:
                 raise AudioError(f"{path}: {sound.channels} channels; give a binaural file of 2 channels")
             meter, rate = LevelMeter(sound.sample_rate, [1.0, 1.0]), sound.sample_rate
             for block in sound.blocks:
+                if not np.isfinite(block).all():
+                    raise AudioError(f"{path}: NaN or infinite samples; repair it or leave it out")
                 meter.add(block.T)
         if self.programme is None:
             return Quality(self.limits, meter.levels)
