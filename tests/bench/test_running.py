@@ -233,3 +233,12 @@ def test_a_programme_of_training_is_counted_apart(run: RunFolder, tmp_path: Path
     assert {row["seen"] for row in rows_of(tmp_path)} == {"programme"}
     assert done.results["basis"] == "met in training"  # nothing else is left
     assert done.results["seen"]["programmes"] == ["synthetic0-000000"]
+
+
+def test_a_benchmark_in_the_run_itself_brings_the_card_up_to_date(run: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    mine, order = RunFolder(tmp_path / "run"), Order(["parametric:3"], synthetic=1, kinds=["scene"])
+    bench(order, Source(mine.path), tmp_path / "elsewhere", workers=1, resamples=10)
+    assert not (mine.model / "README.md").exists()
+    bench(order, Source(mine.path), mine.bench, workers=1, resamples=10)
+    assert "## Where it holds" in (mine.model / "README.md").read_text()

@@ -64,6 +64,16 @@ def test_what_training_met_is_a_table_and_a_warning() -> None:
     assert "Nothing tells which listeners training had" in page(seen=unknown)
 
 
+def test_how_many_stand_behind_a_line_is_said_and_one_head_speaks_for_no_other() -> None:
+    text = page()
+    assert "| speech | model | " in text
+    assert "| 3 x 6 |" in text  # programmes of that kind, listeners
+    assert "one listener was asked" not in text
+    results = make_bench()
+    next(entry for entry in results["figures"] if entry["value"] == "B")["listeners"] = 1
+    assert "Of B one listener was asked" in to_markdown(bench_document(results, set()))
+
+
 def test_the_terminal_gets_one_line_an_entry_and_judge_but_not_every_head() -> None:
     lines = console_text(make_bench()).splitlines()
     assert lines[0].split("  ")[0] == ""
@@ -88,6 +98,7 @@ def test_reports_and_cards_have_the_chapter_when_there_is_a_benchmark(made_run: 
     assert ("## Where it holds" in card) is with_bench
     assert ("(../bench/bench_conditions.png)" in report) is with_bench
     assert ("brir Anna's bedroom" in report) is with_bench
+    assert ("head-5" in report) is with_bench  # who was met in training
     assert ("measured room 1" in card) is with_bench
     assert "bedroom" not in card  # names of a user's files can be private, as those of heads
     assert "head-" not in card

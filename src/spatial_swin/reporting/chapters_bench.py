@@ -24,6 +24,7 @@ CAPTIONS = {
 }
 MADE = tuple(CAPTIONS)
 SHOWN_VALUES = 12
+SIZE = "Programmes x listeners"
 
 
 def _figure(stem: str, made: set[str], folder: str = "") -> list[Block]:
@@ -155,6 +156,10 @@ def _signed(entry: dict[str, Any]) -> str:
     return text if entry["low"] is None else f"{text} [{entry['low']:+.3f}, {entry['high']:+.3f}]"
 
 
+def _size(entry: Entry) -> str:
+    return f"{entry['programmes']} x {entry['listeners']}"
+
+
 def _table(results: dict[str, Any], caption: str, first: str, entries: Sequence[Entry], *more: str) -> Table:
     """One line an entry and judge: the three questions, then `more` figures."""
     several, questions = len(results["judges"]) > 1, results["questions"]
@@ -163,14 +168,22 @@ def _table(results: dict[str, Any], caption: str, first: str, entries: Sequence[
             entry.get("title", entry["value"]),
             *([_judge(judge)] if several else []),
             *(with_interval(entry[judge][name]) for name in (*questions, *more)),
-            str(entry["items"]),
+            _size(entry),
         ]
         for entry in entries
         for judge in results["judges"]
     ]
     titles = {"brier": "Brier", "ece": "ECE"}
-    header = [first, *(["Judge"] if several else []), *questions.values(), *(titles[name] for name in more), "Items"]
+    header = [first, *(["Judge"] if several else []), *questions.values(), *(titles[name] for name in more), SIZE]
     return Table(caption, header, rows)
+
+
+def _alone(laboratories: Sequence[Entry]) -> list[Block]:
+    """The caution about laboratories of which one listener was asked."""
+    if not (alone := [entry["value"] for entry in laboratories if entry["listeners"] == 1]):
+        return []
+    text = "one listener was asked: the interval is over programmes alone and speaks for no other listener"
+    return [Text(f"Of {_shown(alone)} {text}.")]
 
 
 def heads_blocks(results: dict[str, Any], made: set[str]) -> list[Block]:
@@ -188,6 +201,7 @@ def heads_blocks(results: dict[str, Any], made: set[str]) -> list[Block]:
         )
     blocks.append(_table(results, "By laboratory of the listener, clean", "Laboratory", laboratories))
     blocks.append(_table(results, "By kind of programme, clean", "Kind", kinds))
+    blocks += _alone(laboratories)
     return [*blocks, *_figure("bench_groups", made), *_figure("bench_listeners", made)]
 
 
@@ -201,11 +215,11 @@ def conditions_blocks(results: dict[str, Any], made: set[str]) -> list[Block]:
             entry.get("title", entry["value"]),
             *(with_interval(entry[judge][name]) for name in results["questions"]),
             _signed(entry["change"][judge]["accuracy"]) if "change" in entry else "",
-            str(entry["items"]),
+            _size(entry),
         ]
         for entry in entries
     ]
-    header = ["Condition", *results["questions"].values(), "Change from clean", "Items"]
+    header = ["Condition", *results["questions"].values(), "Change from clean", SIZE]
     caption = f"By condition ({_judge(judge)}); the change is of all layouts, on the same programmes and listeners"
     blocks: list[Block] = [Table(caption, header, rows), *_figure("bench_conditions", made)]
     if not_paired := [
@@ -288,6 +302,8 @@ def where_it_holds(evidence: Evidence, _: Findings) -> Section:
         return section
     made = {stem for stem in MADE if (evidence.run.bench / f"{stem}.png").is_file()}
     section.blocks += _chapter(evidence.bench)
+    if warned := warnings(evidence.bench):
+        section.blocks.insert(1, Warnings(warned))
     for stem in ("bench_conditions", "bench_groups", "bench_listeners"):
         section.blocks += _figure(stem, made, "../bench/")
     return section
@@ -321,7 +337,7 @@ def _chapter(results: dict[str, Any]) -> list[Block]:
                 "ece",
             )
         )
-    blocks += _difference_blocks(results)
+    blocks += [*_alone(entries_of(results, "laboratory")), *_difference_blocks(results)]
     blocks.append(
         Text("`spatial-swin bench` made these; intervals draw programmes and listeners anew (crossed bootstrap).")
     )
