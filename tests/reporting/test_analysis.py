@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def test_report_is_the_same_bytes_twice(made_run: MakeRun) -> None:
 )
 def test_two_to_a_hundred_classes_with_long_names(made_run: MakeRun, count: int, items: int) -> None:
     names = tuple(f"a_rather_long_class_name_number_{k:03d}" for k in range(count))
+    warnings.simplefilter("error", UserWarning)  # a figure without room for its names says so in a warning
     folder, analyzer, _ = analyse(made_run(class_names=names, items=items, per_group=1))
     assert analyzer.problems == []
     assert (folder / "confusion_matrix.png").is_file()

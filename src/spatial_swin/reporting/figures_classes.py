@@ -17,6 +17,7 @@ from spatial_swin.runs import Predictions
 SIDE_BY_SIDE = 8  # up to so many classes both matrices fit beside one another
 WITH_NUMBERS = 30  # above, a cell is too small for a readable number
 NAMED_CURVES = 7
+WIDEST = 17  # letters of a name that two columns of a legend have room for; `200, 2.0.0 stereo` has them
 
 
 def confusion_matrix(confusion: np.ndarray, class_names: list[str]) -> Figure:
@@ -111,7 +112,8 @@ def roc_pr_curves(predictions: Predictions, metrics: dict[str, Any]) -> Figure:
     areas = {k: roc_auc_score(labels == k, table[:, k]) for k in known}
     named = known if len(known) <= NAMED_CURVES else sorted(known, key=areas.__getitem__)[:3]
     short = style.class_labels(names, 22)
-    figure = style.new_figure(height=3.0 + 0.14 * (1 + -(-len(named) // 2)))
+    columns = 1 if max(map(len, short)) > WIDEST else 2  # of the legends, which must not be wider than the axes
+    figure = style.new_figure(height=3.0 + 0.14 * (1 + -(-len(named) // columns)))
     roc, pr = figure.subplots(1, 2)
     roc.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.7, linestyle=":")
     for k in sorted(known, key=lambda k: k in named):
@@ -133,5 +135,5 @@ def roc_pr_curves(predictions: Predictions, metrics: dict[str, Any]) -> Figure:
         (pr, "average precision"),
     ):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        style.legend_below(axes, title=legend, title_fontsize=7, ncols=2)
+        style.legend_below(axes, title=legend, title_fontsize=7, ncols=columns)
     return figure
