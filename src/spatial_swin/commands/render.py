@@ -10,9 +10,9 @@
 
 The renderings of a programme share everything but the layout and have one loudness, -23 LUFS, with one gain for both
 ears. Writes pictures/<layout>/<programme>_<listener>_<layout>_chunk0000.png, pictures/manifest.csv,
-pictures/tiles.json, sound/<layout>/*.flac (24 bit) and render.json (the settings). The same command continues a
-stopped run, or adds programmes, layouts and listeners; the same seed gives the same bytes. All problems of programmes
-and listeners are named at once, before anything is rendered.
+pictures/tiles.json, sound/<layout>/*.flac (24 bit), render.json (the settings), and with --midi stems/<song>/. The
+same command continues a stopped run, or adds programmes, layouts and listeners; the same seed gives the same bytes.
+All problems of programmes and listeners are named at once, before anything is rendered.
 """
 
 import argparse
