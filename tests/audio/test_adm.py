@@ -119,6 +119,15 @@ def test_an_object_begins_and_ends_its_way_where_it_should(tmp_path: Path) -> No
         np.testing.assert_allclose(feeds(programme, start, 4_000)["M-030"], right[start : start + 4_000], atol=1e-6)
 
 
+def test_blocks_that_repeat_one_place_take_no_room(tmp_path: Path) -> None:
+    blocks = "".join(block(k / 100, 0.01, polar(30 if k < 99 else -30)) for k in range(100))
+    programme = one_object(tmp_path / "a.wav", blocks, ones=True)
+    assert len(programme.tracks[0].motion.seconds) < 8
+    left = feeds(programme)["M+030"]
+    np.testing.assert_allclose(left[: round(0.99 * RATE)], 1, atol=1e-4)
+    np.testing.assert_allclose(left[round(0.995 * RATE)], 0.5, atol=1e-3)
+
+
 @pytest.mark.parametrize(("ramp", "arrives"), [(None, 1.0), ("0.25", 1.25)])
 def test_a_jump_takes_no_time_or_its_interpolation_length(tmp_path: Path, ramp: str | None, arrives: float) -> None:
     length = f' interpolationLength="{ramp}"' if ramp else ""

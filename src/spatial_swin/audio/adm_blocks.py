@@ -140,8 +140,10 @@ def motion_of(blocks: list[Block], start: float, end: float) -> Motion:
     knots: list[tuple[float, float, float, float]] = []
 
     def stand(seconds: float, block: Block, gain: float) -> None:
-        after = knots[-1][0] + JUMP if knots else -math.inf
-        knots.append((max(seconds, after), block.azimuth, block.elevation, gain))
+        after, here = knots[-1][0] + JUMP if knots else -math.inf, (block.azimuth, block.elevation, gain)
+        if len(knots) > 1 and knots[-1][1:] == knots[-2][1:] == here:
+            knots.pop()  # resting on: masters repeat a block many times a second
+        knots.append((max(seconds, after), *here))
 
     first, end = blocks[0], min(end, start + blocks[-1].end)
     stand(start + first.start - JUMP, first, 0.0)
