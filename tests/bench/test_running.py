@@ -131,9 +131,12 @@ def test_a_killed_benchmark_goes_on_where_it_stopped(
     assert kept == sorted(asked[:2])
     damaged = tmp_path / "items" / kept[0]
     damaged.write_text(damaged.read_text()[:-40])  # a row that was cut
+    leftover = damaged.with_name(f".{damaged.stem}.0123abcd.csv")  # of a write that was killed
+    leftover.write_text("half")
     monkeypatch.setattr(running.Answering, "__call__", original)
     done = bench(ORDER, source, tmp_path, workers=1, resamples=50)
     assert done.judged == 3 * 8
+    assert not leftover.exists()
     assert content(tmp_path) == content(whole)
 
 

@@ -66,6 +66,9 @@ def bench(
 def _judge(tasks: Sequence[Task], plan: Plan, judges: Judges, output: Path, workers: int | None, done: Done) -> None:
     """Answer the tasks that are missing, each kept as soon as it is there."""
     todo = items.missing(tasks, plan, judges, output)
+    ours = {output / items.ITEMS / task.file for task in todo}
+    for folder in {path.parent for path in ours}:  # what a killed call had not finished writing
+        files.remove_leftovers(folder, ours.__contains__)
     total = sum(map(plan.items, tasks))
     answering = Answering(plan, judges.source, len(judges.class_names))
     count = workers or len(os.sched_getaffinity(0))
