@@ -36,10 +36,12 @@ ROWS = """
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
     boosting      | runs data evaluation
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training boosting
+    sweep         | runs config recipe_keys data modeling reporting preparing training folds
     evaluating    | runs data evaluation modeling reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished
     exporting     | runs data modeling finished prediction
+    quantising    | runs data evaluation finished prediction exporting
     publishing    | runs audio reporting finished
     demonstration | runs shipped
     app           | audio data evaluation modeling reporting prediction finished hub

@@ -41,6 +41,7 @@ VERBS = {
     "crossval": "k-fold cross-validation, resumable fold by fold",
     "learning_curve": "the same recipe on more and more recordings",
     "generalise": "random against leave-recording, -listener, -content: the generalisation matrix",
+    "sweep": "search values of recipe keys on the validation part, resumable; the test part stays closed",
     "evaluate": "predictions and metrics with intervals for a finished run",
     "bench": "unseen listeners, rooms, codecs, noise: where a finished model holds, with intervals",
     "cache": "list or remove what the trunk cache holds",

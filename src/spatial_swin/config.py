@@ -10,6 +10,7 @@ import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -263,13 +264,8 @@ def resolve(given: Given, name: str) -> Recipe:
     """Turn keys and values by heading into a checked Recipe."""
     given = {heading: dict(given.get(heading) or {}) for heading in HEADINGS}
     given["Trainer"]["output_dir"] = str(given["Trainer"].get("output_dir") or Path("runs") / name)
-    values, problems = _typed(given)
-    model, data = ModelArguments(**values["Model"]), DataArguments(**values["Data"])
-    raise_problems(
-        RecipeError,
-        [*problems, *value_problems(model, data, SimpleNamespace(**_defaults() | values["Trainer"]))],
-        "The recipe cannot be used",
-    )
+    values, model, data, problems = _checked(given)
+    raise_problems(RecipeError, problems, "The recipe cannot be used")
     asked = values["Trainer"]
     precision = resolve_precision("fp16" if asked.get("fp16") else "bf16" if asked.get("bf16") else None)
     used = {"fp16": precision == "fp16", "bf16": precision == "bf16" and torch.cuda.is_available()}
@@ -288,6 +284,19 @@ def resolve(given: Given, name: str) -> Recipe:
     return Recipe(model, data, trainer, _plain(requested), name, precision)
 
 
+def problems_of(given: Given) -> list[Problem]:
+    """What is wrong with the values of a recipe whose keys are known; nothing of it is built."""
+    return _checked(given)[-1]
+
+
+def _checked(given: Given) -> tuple[Given, ModelArguments, DataArguments, list[Problem]]:
+    """Every value with its type, the two parts that can be built in any case, and all that is wrong."""
+    values, problems = _typed(given)
+    model, data = ModelArguments(**values["Model"]), DataArguments(**values["Data"])
+    trainer = SimpleNamespace(**_defaults() | values["Trainer"])
+    return values, model, data, [*problems, *value_problems(model, data, trainer)]
+
+
 def _defaults() -> dict[str, Any]:
     """The trainer's keys with their defaults, nothing of it built."""
     return {
@@ -299,8 +308,7 @@ def _defaults() -> dict[str, Any]:
 
 def _typed(given: Given) -> tuple[Given, list[Problem]]:
     """Every value with the type of its key (YAML reads `1e-4` as text), and a problem for each that has another."""
-    classes: Any = list(ARGUMENT_CLASSES.values())
-    parser = HfArgumentParser(classes, allow_abbrev=False, add_help=False, conflict_handler="resolve")
+    parser = _parser()
     values: Given = {heading: {} for heading in HEADINGS}
     problems = []
     for heading, of_heading in given.items():
@@ -313,6 +321,12 @@ def _typed(given: Given) -> tuple[Given, list[Problem]]:
                     wanted = f"one of {', '.join(map(str, choices))}" if choices else KINDS.get(kind, kind)
                     problems.append(Problem(key, f"is {value!r}"[:200], f"give {wanted}"))
     return values, problems
+
+
+@cache
+def _parser() -> HfArgumentParser:
+    classes: Any = list(ARGUMENT_CLASSES.values())
+    return HfArgumentParser(classes, allow_abbrev=False, add_help=False, conflict_handler="resolve")
 
 
 def _one_typed(parser: HfArgumentParser, key: str, value: Any) -> Any:

@@ -60,6 +60,10 @@ class RunError(SpatialSwinError):
     """A run folder is unfinished, damaged, in use, or of another recipe."""
 
 
+class UntrainableError(RunError):
+    """These values cannot be trained here: the loss is not finite, or a step does not fit in memory."""
+
+
 class HubError(SpatialSwinError):
     """The Hub could not be reached, or it said no."""
 

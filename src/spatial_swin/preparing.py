@@ -206,6 +206,9 @@ def _clear(run: RunFolder) -> None:
 def _decide_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | None, *, keep: bool) -> list[Sample]:
     """Check every file once; reuse split.csv and verify it, or make a split and show the data."""
     data, folder = recipe.data, scan_folder(recipe.data.data_dir)
+    if samples is not None:  # no other picture is read: what is held out stays closed
+        given = {sample.path for sample in samples}
+        folder = replace(folder, pictures=[picture for picture in folder.pictures if picture.path in given])
     folder, sha256 = usable_pictures(folder, data.preflight_workers, skip_bad=data.skip_bad)
     if keep and run.split_file.is_file():
         samples = run.read_split()

@@ -87,10 +87,7 @@ def read_recipe(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
 
 def read_yaml(path: Path) -> Given:
     """Read a recipe file; dashes in keys become underscores. Raises RecipeError naming every wrong heading and key."""
-    try:
-        content = yaml.load(_checked_text(path), Loader=_Loader) or {}
-    except (UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-        raise RecipeError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    content = load_yaml(path)
     if not isinstance(content, dict):
         raise RecipeError(f"{path}: a recipe has the headings {', '.join(HEADINGS)} with keys below them")
     problems: list[Problem] = []
@@ -112,6 +109,14 @@ def read_yaml(path: Path) -> Given:
                 given[heading][name] = value
     raise_problems(RecipeError, problems, "The recipe cannot be used")
     return given
+
+
+def load_yaml(path: Path) -> Any:
+    """What a short, flat YAML file holds; {} for an empty one. Raises RecipeError."""
+    try:
+        return yaml.load(_checked_text(path), Loader=_Loader) or {}
+    except (UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        raise RecipeError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

@@ -45,12 +45,16 @@ from spatial_swin.tracking.choice import remove_theirs
 from spatial_swin.trunk.training import train_from_cache
 
 
-def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFolder:
+def fine_tune(
+    recipe: Recipe, samples: Sequence[Sample] | None = None, watchers: Sequence[callbacks.TrainerBound] = ()
+) -> RunFolder:
     """Run one training into `recipe.output_dir`, or continue it where it stopped; return its run folder.
 
     Args:
         recipe: as `config.load_recipe` resolves it.
-        samples: the split to use as it is; made from the data folder by the recipe when None.
+        samples: the split to use as it is; made from the data folder by the recipe when None. Without a test part
+            none is read or predicted.
+        watchers: callbacks that are asked after ours.
 
     Raises:
         DataError, RecipeError, RunError: something given is wrong; nothing half-made is left to be taken for whole.
@@ -61,7 +65,7 @@ def fine_tune(recipe: Recipe, samples: Sequence[Sample] | None = None) -> RunFol
     with quiet_libraries(), lock, contextlib.ExitStack() as leaving:
         start = prepare(recipe, run, samples)
         leaving.enter_context(start.trackers)
-        training = build_trainer(recipe, run, start)
+        training = build_trainer(recipe, run, start, watchers)
         trainer, diary = training.trainer, training.diary
         if state.is_main_process:
             run.write_environment(environment(trainer))
@@ -96,7 +100,9 @@ class Training:
     termination: callbacks.TerminationCallback
 
 
-def build_trainer(recipe: Recipe, run: RunFolder, start: Start) -> Training:
+def build_trainer(
+    recipe: Recipe, run: RunFolder, start: Start, watchers: Sequence[callbacks.TrainerBound] = ()
+) -> Training:
     """The Trainer with its data and callbacks."""
     processor = build_processor(recipe.model.image_size)
     pictures = load_pictures(recipe.data.data_dir, start.split, start.class_names, recipe.model.image_size)
@@ -104,7 +110,7 @@ def build_trainer(recipe: Recipe, run: RunFolder, start: Start) -> Training:
     console = callbacks.ConsoleCallback(recipe)
     diary = callbacks.DiaryCallback(recipe, run, metrics, console)
     termination = callbacks.TerminationCallback(recipe)
-    ours = [
+    ours: list[callbacks.TrainerBound] = [
         callbacks.PhaseCallback(recipe),
         callbacks.AverageCallback(recipe),
         callbacks.PatienceCallback(recipe),
@@ -112,6 +118,7 @@ def build_trainer(recipe: Recipe, run: RunFolder, start: Start) -> Training:
         diary,
         TrackingCallback(recipe, start.trackers, diary, _draw_confusion),
         termination,
+        *watchers,
     ]
     trainer = TwoPhaseTrainer(
         recipe,

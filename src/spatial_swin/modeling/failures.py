@@ -8,7 +8,7 @@ from accelerate.utils.memory import should_reduce_batch_size
 
 from spatial_swin import files
 from spatial_swin.config import Recipe
-from spatial_swin.errors import RunError
+from spatial_swin.errors import RunError, UntrainableError
 
 LEAST_FREE = 1 << 20  # bytes: below this, what torch says of its archives is the disk's fault
 
@@ -19,7 +19,7 @@ def in_words(error: BaseException, recipe: Recipe, folder: Path, *, evaluating: 
     folder: the run folder. evaluating: the error came from the validation or test part, not from a training step.
     """
     if isinstance(error, MemoryError) or (isinstance(error, Exception) and should_reduce_batch_size(error)):
-        return RunError(_out_of_memory(error, recipe, evaluating=evaluating))
+        return UntrainableError(_out_of_memory(error, recipe, evaluating=evaluating))
     if _disk_is_full(error, folder):
         return RunError(
             f"{folder}: the disk is full; what was finished before is kept. Free some space and give the same command "

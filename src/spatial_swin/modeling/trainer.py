@@ -29,7 +29,7 @@ from spatial_swin.data.augment import View
 from spatial_swin.data.augment_sound import augment_batch
 from spatial_swin.data.pictures import normalise
 from spatial_swin.data.views import ViewSampler, view_of
-from spatial_swin.errors import RunError
+from spatial_swin.errors import UntrainableError
 from spatial_swin.modeling import checkpoints, schedule, swin
 from spatial_swin.modeling.averaging import WeightAverage
 
@@ -305,13 +305,13 @@ class TwoPhaseTrainer(Trainer):
         return metrics
 
     def _require_finite(self, what: str, loss: torch.Tensor) -> None:
-        """Raise RunError on every process when the loss of any is not finite; called before anything is saved."""
+        """Raise UntrainableError on every process when the loss of any is not finite; called before it is saved."""
         total = self.accelerator.reduce(loss.detach().float(), reduction="sum").item()
         if math.isfinite(total):
             return
         last = checkpoints.last_checkpoint(self.folder)
         kept = f"the last good checkpoint is {last}" if last else "no checkpoint had been saved yet"
-        raise RunError(
+        raise UntrainableError(
             f"{what} became {total} by step {self.state.global_step}; {kept}. Lower learning_rate and "
             "backbone_learning_rate, or use bf16 instead of fp16, and run again with a new --output_dir"
         )

@@ -1,0 +1,1 @@
+"""Search values of recipe keys on the validation part: the space, the trials, what is kept of them."""
