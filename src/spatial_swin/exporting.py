@@ -77,8 +77,8 @@ class Speed:
         low, median, high = self.ratio
         return (
             f"batch of {self.batch}, {self.threads} thread{'s' * (self.threads != 1)}, median of "
-            f"{len(self.torch_seconds)} pairs: PyTorch {_spread(self.torch_seconds)}, ONNX Runtime "
-            f"{_spread(self.onnx_seconds)}; PyTorch takes {median:.2f} times as long [{low:.2f}, {high:.2f}]"
+            f"{len(self.torch_seconds)} pairs: PyTorch {spread(self.torch_seconds)}, ONNX Runtime "
+            f"{spread(self.onnx_seconds)}; PyTorch takes {median:.2f} times as long [{low:.2f}, {high:.2f}]"
         )
 
 
@@ -278,22 +278,27 @@ def speed(predictor: Predictor, session: Any, pictures: torch.Tensor, threads: i
     values = normalise(pictures, predictor.mean, predictor.std)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    runs: tuple[Callable[[], object], Callable[[], object]] = (
-        lambda: _of_torch(predictor, values),
-        lambda: session.run(None, {INPUT: values.numpy()}),
-    )
-    seconds = np.empty((2, repeats))
     try:
-        for run in (*runs, *runs):
-            run()
-        for number in tqdm(range(repeats), desc="timing", unit="pair", disable=None):
-            for which in (0, 1) if number % 2 == 0 else (1, 0):
-                began = time.perf_counter()
-                runs[which]()
-                seconds[which, number] = time.perf_counter() - began
+        seconds = in_turn(
+            lambda: _of_torch(predictor, values), lambda: session.run(None, {INPUT: values.numpy()}), repeats
+        )
     finally:
         torch.set_num_threads(before)
     return Speed(len(pictures), threads, seconds[0], seconds[1])
+
+
+def in_turn(first: Callable[[], object], second: Callable[[], object], repeats: int) -> np.ndarray:
+    """Seconds of two functions, warm, called in pairs, the first alternating: float64 [2, repeats]."""
+    runs = (first, second)
+    seconds = np.empty((2, repeats))
+    for run in (*runs, *runs):
+        run()
+    for number in tqdm(range(repeats), desc="timing", unit="pair", disable=None):
+        for which in (0, 1) if number % 2 == 0 else (1, 0):
+            began = time.perf_counter()
+            runs[which]()
+            seconds[which, number] = time.perf_counter() - began
+    return seconds
 
 
 @torch.no_grad()
@@ -301,7 +306,7 @@ def _of_torch(predictor: Predictor, values: torch.Tensor) -> np.ndarray:
     return predictor.model(values).logits.numpy()
 
 
-def _spread(seconds: np.ndarray) -> str:
+def spread(seconds: np.ndarray) -> str:
     """`12.3 ms [11.9, 13.0]`: median and quartiles."""
     low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75]) * 1000
     return f"{median:.1f} ms [{low:.1f}, {high:.1f}]"

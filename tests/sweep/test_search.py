@@ -1,5 +1,6 @@
 """A sweep around a made-up training, and one with real ones: its order, going on, what it leaves, the closed test."""
 
+import contextlib
 import csv
 import sqlite3
 from collections.abc import Callable
@@ -156,7 +157,7 @@ def test_a_trial_that_cannot_be_trained_is_noted_and_three_at_first_end_it(
 def test_folders_with_odd_names_and_damaged_studies(write_recipe: Write, space: Path, tmp_path: Path) -> None:
     odd = tmp_path / "a b?c#d{e}%41 é"
     sweep(write_recipe, space, odd, MadeUp(), trials=1)
-    with sqlite3.connect(odd / "sweep.sqlite") as study:
+    with contextlib.closing(sqlite3.connect(odd / "sweep.sqlite")) as study:
         assert study.execute("select count(*) from trials").fetchone() == (1,)
     (odd / "sweep.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(RunError, match=r"sweep\.sqlite: cannot be read .*put back a copy"):
