@@ -12,16 +12,15 @@ import numpy as np
 from spatial_swin import files
 from spatial_swin.errors import printable
 from spatial_swin.reporting import document, style
-from spatial_swin.reporting.chapters_bench import (
-    MADE,
+from spatial_swin.reporting.bench_sections import (
     calibration_blocks,
     conditions_blocks,
     heads_blocks,
     how_blocks,
     result_blocks,
     seen_blocks,
-    warnings,
 )
+from spatial_swin.reporting.chapters_bench import MADE, warnings
 from spatial_swin.reporting.document import Document, Section
 from spatial_swin.reporting.figures_bench import (
     calibration_figure,
