@@ -146,8 +146,8 @@ def pictures_for(run: RunFolder, data: Path | None) -> Pictures:
         scales, compared = (_spread_over(half) for half in halves)
         if compared:
             of = f"validation pictures of {len({s.group for s in compared})} groups that gave no scales"
-            paths = ([data / sample.path for sample in part] for part in (scales, compared))
-            return Pictures(*paths, [sample.label for sample in compared], of)
+            labels = [sample.label for sample in compared]
+            return Pictures(_paths(data, scales), _paths(data, compared), labels, of)
     paths_found = [Path(path) for path in find_files([str(data)]).paths if is_picture(path)]
     if not paths_found:
         raise ExportError(
@@ -155,6 +155,10 @@ def pictures_for(run: RunFolder, data: Path | None) -> Pictures:
         )
     of = "pictures of the data, which the model may have learnt from"
     return Pictures([], paths_found[:: -(-len(paths_found) // MOST)], None, of)
+
+
+def _paths(data: Path, samples: Sequence[Sample]) -> list[Path]:
+    return [data / sample.path for sample in samples]
 
 
 def _spread_over(samples: Sequence[Sample]) -> list[Sample]:
