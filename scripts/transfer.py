@@ -140,7 +140,7 @@ def boosted(out: Path, seed: int) -> float:
     features = pooled_tiles(out / f"data_{seed}" / "pictures", [sample.path for sample in split])
     labels = np.array([sample.label for sample in split])
     part = np.array([sample.split for sample in split])
-    model = boosting(seed).fit(features[part == "train"], labels[part == "train"])
+    model = boosting(seed, int((part == "train").sum())).fit(features[part == "train"], labels[part == "train"])
     return float(model.score(features[part == "test"], labels[part == "test"]))
 
 

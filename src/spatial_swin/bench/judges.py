@@ -75,7 +75,7 @@ class Boosting:
     def model(self) -> Any:
         order = np.argsort(self.paths, kind="stable")
         features = pooled_tiles(self.root, [self.paths[k] for k in order])
-        return boosting(self.seed).fit(features, np.array([self.labels[k] for k in order]))
+        return boosting(self.seed, len(order)).fit(features, np.array([self.labels[k] for k in order]))
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """float64 [K], the mean over windows [W, F]; equal for all classes when there is none."""

@@ -241,7 +241,7 @@ class TwoPhaseTrainer(Trainer):
         if self.average is not None:  # the model for good; load_best_model_at_end puts the best in its place
             self.average.give()
             self.average = None
-        return super()._finalize_training(*arguments, **named)
+        return super()._finalize_training(*arguments, **named)  # type: ignore[no-untyped-call]
 
     def _init_training_state(self, *arguments: Any, **named: Any) -> tuple[int, int]:
         trained = super()._init_training_state(*arguments, **named)

@@ -23,10 +23,14 @@ def entries_of(results: dict[str, Any], factor: str) -> list[Entry]:
     return [entry for entry in results["figures"] if entry["factor"] == factor]
 
 
+def _title(entry: Entry) -> str:
+    return str(entry.get("title", entry["value"]))
+
+
 def conditions_figure(results: dict[str, Any]) -> Figure:
     """Accuracy of all layouts and of 510 against 514 by condition."""
     entries = entries_of(results, "condition")
-    return _dots(results, [(e.get("title", e["value"]), e) for e in entries], ("accuracy", "pair"), entries[0])
+    return _dots(results, [(_title(e), e) for e in entries], ("accuracy", "pair"), entries[0])
 
 
 def groups_figure(results: dict[str, Any]) -> Figure:
@@ -120,7 +124,7 @@ def calibration_figure(results: dict[str, Any]) -> Figure:
                 style.interval_dot(axes, said["value"], said["low"], said["high"], row + offset, style.colour(k))
         axes.set_title(titles[name])
         axes.set_xlabel("less is better")
-        _lines(axes, style.shorten([e.get("title", e["value"]) for e in entries], 34))
+        _lines(axes, style.shorten([_title(e) for e in entries], 34))
         axes.set_xlim(left=0, right=None)
         axes.autoscale(axis="x")
         axes.set_xlim(left=0)
