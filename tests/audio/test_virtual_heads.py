@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spatial_swin.audio.hrtf import Listener, load_listener, with_virtual_heads
-from spatial_swin.audio.virtual_heads import KNOTS, UNCHANGED, changed_head, draw_change, virtual_head
+from spatial_swin.audio.virtual_heads import KNOTS, UNCHANGED, changed_head, draw_change, measured_name, virtual_head
 from spatial_swin.errors import AudioError
 from spatial_swin.layouts import DEFAULT_LAYOUTS, all_directions, find_layouts
 
@@ -105,6 +105,12 @@ def test_a_listener_is_loaded_as_a_virtual_head_by_its_number() -> None:
         load_listener("nobody~2", RATE)
     with pytest.raises(AudioError, match="there is no listener 'kemar~x'"):
         load_listener("kemar~x", RATE)
+
+
+@pytest.mark.parametrize("name", ["kemar", "P12", "IRC-1002-v", "v2", "P-v2x"])
+def test_the_name_of_a_virtual_head_leads_back_to_who_was_measured(name: str, kemar: Listener) -> None:
+    assert measured_name(name) == name
+    assert measured_name(virtual_head(replace(kemar, name=name), 12).name) == name
 
 
 def test_a_listener_without_the_directions_of_a_layout_has_no_virtual_heads(kemar: Listener) -> None:

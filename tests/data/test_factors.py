@@ -192,6 +192,14 @@ def test_two_factors_combine() -> None:
     assert factors.groups("a+b") == {"x": "1+2", "y": "1+3"}
 
 
+def test_virtual_heads_are_in_the_group_of_the_listener_they_were_made_from() -> None:
+    rows = {"x": {"listener": "P12", "programme": "a-v1"}, "y": {"listener": "P12-v2", "programme": "a-v2"}}
+    factors = Factors(["listener", "programme"], rows, "test")
+    assert factors.groups("listener") == {"x": "P12", "y": "P12"}
+    assert factors.groups("listener+programme") == {"x": "P12+a-v1", "y": "P12+a-v2"}  # only listeners are virtual
+    assert factors.column("listener") == {"x": "P12", "y": "P12-v2"}  # as written, for counting and for the audit
+
+
 def test_the_table_shows_every_factor_once(tmp_path: Path) -> None:
     table = factor_table(find_factors(tmp_path, field_paths()))
     assert "listener        2 values: D1 (12), H12 (12)" in table.replace("   listener", "listener")

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,20 @@ def test_what_a_scheme_leaves_out_is_never_in_training(scheme: Scheme) -> None:
         assert {s.label for s in split if s.split == "test"} == {"100", "200"}
     tested_paths = [s.path for split in folds for s in split if s.split == "test"]
     assert len(tested_paths) == len(set(tested_paths))
+
+
+def test_leaving_a_listener_out_leaves_its_virtual_heads_out_too() -> None:
+    def renamed(sample: Sample) -> Sample:  # L0, L0-v1, L1, L1-v1, ...
+        number = int(sample.factors["listener"][1:])
+        listener = f"L{number // 2}" + ("-v1" if number % 2 else "")
+        return replace(sample, factors={**sample.factors, "listener": listener})
+
+    samples = [renamed(sample) for sample in fakes.paired_samples(listeners=8)]
+    for seed in range(3):
+        for split in scheme_folds(samples, Scheme("leave-listener", ("listener",)), 4, seed):
+            known, tested = ({name[:2] for name in names} for names in parts(split, "listener"))
+            assert len(tested) == 1
+            assert not known & tested
 
 
 def test_random_chunks_do_share_recordings() -> None:

@@ -8,6 +8,7 @@ microphones have other colours; an ear answers each direction a little otherwise
 for training sets only: nothing measured on virtual heads says what happens on people.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from spatial_swin.errors import AudioError
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import all_directions
 
+MADE = re.compile(r"-v\d+$")  # what `virtual_head` puts after a name
 RINGING = 128  # samples that the filters may ring on
 TURN_SD, TURN_MOST = np.array([3.0, 5.0, 2.0]), 8.0  # degrees of yaw, pitch and roll
 SIZE_SD, SIZE_RANGE = 0.06, (0.86, 1.16)  # of the logarithm of the size; the range of adults
@@ -75,6 +77,15 @@ def virtual_head(listener: Listener, number: int) -> Listener:
     """
     changed = changed_head(listener, draw_change(listener.name, number))
     return replace(changed, name=f"{listener.name}-v{number}", source=f"{listener.source}~{number}")
+
+
+def measured_name(name: str) -> str:
+    """The listener that the one called `name` was made from, who is the same person; any but a virtual head as it is.
+
+    Only names tell, so a measured listener whose own name ends as a virtual head's is taken for one: it is then kept
+    together with more than needed, never with less.
+    """
+    return MADE.sub("", name)
 
 
 def changed_head(listener: Listener, change: Change) -> Listener:

@@ -4,13 +4,13 @@ In goes the split of a run, or a folder of pictures; out comes a `Seen`, which s
 the benchmark whether training had it. What nothing tells is not known, and never taken for unseen.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from spatial_swin.audio.hrtf import KEMAR, Listener, load_listener
+from spatial_swin.audio.virtual_heads import measured_name
 from spatial_swin.bench.plan import is_same_head
 from spatial_swin.data.factors import find_factors
 from spatial_swin.errors import AudioError
@@ -18,7 +18,6 @@ from spatial_swin.layouts import Layout
 from spatial_swin.runs import RunFolder
 
 FACTORS = ("listener", "laboratory", "programme", "kind")
-VIRTUAL = re.compile(r"-v\d+$")  # what `audio.virtual_heads` puts after a name
 HELD_OUT = "test"  # the part of a split that nothing was chosen by
 
 
@@ -38,8 +37,8 @@ class Seen:
         trained = self.counts["listener"]
         if trained is None:
             return None
-        made_from = {measured(name): name for name in reversed(list(trained))} | {name: name for name in trained}
-        heads = [(listener.name, measured(listener.name)) for listener in listeners]
+        made_from = {measured_name(name): name for name in reversed(list(trained))} | {name: name for name in trained}
+        heads = [(listener.name, measured_name(listener.name)) for listener in listeners]
         found = {name: made_from.get(name, made_from.get(base, "")) for name, base in heads if base in made_from}
         for name in trained:
             if (ours := _of_the_package(name, listeners)) is not None:
@@ -51,11 +50,6 @@ class Seen:
         """Of `names`, those that training had; None when that is not known."""
         trained = self.counts["programme"]
         return None if trained is None else {name for name in names if name in trained}
-
-
-def measured(name: str) -> str:
-    """The listener that a virtual head was made from; any other name as it is."""
-    return VIRTUAL.sub("", name)
 
 
 def _of_the_package(name: str, listeners: Sequence[Listener]) -> Listener | None:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from spatial_swin import files
 from spatial_swin.audio.manifest import MANIFEST
+from spatial_swin.audio.virtual_heads import measured_name
 from spatial_swin.data.folder import PART_NAMES
 from spatial_swin.errors import DataError, Problem, printable, raise_problems
 from spatial_swin.runs import SPLIT_COLUMNS
@@ -73,18 +74,30 @@ class Factors:
 
     def column(self, name: str) -> dict[str, str]:
         """path -> value of one factor; `a+b` gives the combination of two."""
-        names = [self.resolve(part.strip()) for part in name.split("+")]
+        names = self._parts(name)
         return {path: "+".join(row[n] for n in names) for path, row in self.values.items()}
 
+    def _parts(self, name: str) -> list[str]:
+        return [self.resolve(part.strip()) for part in name.split("+")]
+
     def groups(self, by: str | None = None) -> dict[str, str]:
-        """path -> group: the factor `by`, else the recording, else the picture itself. DataError as `resolve`."""
+        """path -> group: the factor `by`, else the recording, else the picture itself. DataError as `resolve`.
+
+        Virtual heads are in the group of the listener they were made from.
+        """
         if by is not None and by.lower() not in WITHOUT:
             if by == "recording" and by not in self.names:
                 return self.groups(None)
-            return self.column(by)
+            names = self._parts(by)
+            return {path: "+".join(whole(n, row[n]) for n in names) for path, row in self.values.items()}
         if "recording" in self.names:
             return self.column("recording")
         return {path: _stem(path) for path in self.values}
+
+
+def whole(factor: str, value: str) -> str:
+    """Whom a value must not be parted from: of a virtual head, the listener it was made from; else the value."""
+    return measured_name(value) if factor == "listener" else value
 
 
 def find_factors(

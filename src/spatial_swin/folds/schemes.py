@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spatial_swin.data.factors import whole
 from spatial_swin.data.splits import fold_samples, hold_out_validation, k_folds, tie_copies
 from spatial_swin.errors import DataError
 from spatial_swin.runs import Sample
@@ -54,7 +55,8 @@ def scheme_folds(
         return fold_samples(ordered, folds, seed, bool(scheme.leaves_out), validation_share=validation_share)
     labels = [sample.label for sample in ordered]
     sha256 = [sample.sha256 for sample in ordered]
-    values = [tie_copies([sample.factors[name] for sample in ordered], sha256) for name in scheme.leaves_out]
+    columns = ([whole(name, sample.factors[name]) for sample in ordered] for name in scheme.leaves_out)
+    values = [tie_copies(column, sha256) for column in columns]
     count = min(folds, *(_fewest(labels, column) for column in values))
     if count < 2:
         each = zip(scheme.leaves_out, values, strict=True)
