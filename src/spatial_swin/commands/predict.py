@@ -21,6 +21,7 @@ label the model does not know.
 """
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,12 +99,13 @@ def quality_control(arguments: argparse.Namespace, names: list[str]) -> "Quality
 
 
 def run(arguments: argparse.Namespace) -> int:
+    with contextlib.redirect_stdout(sys.stderr):  # transformers prints when it is loaded and WANDB_MODE is offline
+        from spatial_swin.prediction.predictor import load_predictor
     from tqdm import tqdm
 
     from spatial_swin import files
     from spatial_swin.errors import Problem, UsageError
     from spatial_swin.prediction.judging import Judge
-    from spatial_swin.prediction.predictor import load_predictor
     from spatial_swin.prediction.quality import Quality
     from spatial_swin.prediction.sources import find_files, is_sound
     from spatial_swin.prediction.tables import Outcome, as_text, summary
