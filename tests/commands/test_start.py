@@ -183,7 +183,9 @@ def test_a_training_on_another_host_is_respected_until_it_is_silent(run: RunFold
     assert start("pass").wait(30) == 0
 
 
-@pytest.mark.parametrize("content", [str(os.getpid()), "1", "not a number", ""])
+@pytest.mark.parametrize(
+    "content", [str(os.getpid()), "1", "not a number", ""], ids=["ours", "another", "text", "empty"]
+)
 def test_the_pid_of_another_process_does_not_stand_in_the_way(run: RunFolder, start: Start, content: str) -> None:
     files.write_text(run.pid_file, content)
     assert start("print('on')").wait(30) == 0
