@@ -28,6 +28,7 @@ from spatial_swin.errors import STOPPED, SpatialSwinError, printable
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # called again, they go on where they were stopped
 CONTINUE = frozenset({"render", "mosaic", "train", "crossval", "learning_curve", "generalise", "bench", "demo"})
+_RUNNING: list[str] = []  # verbs that are at work, the outermost first: the demo calls others
 VERBS = {
     "render": "programmes -> every layout for every listener: sound, pictures, manifest",
     "mosaic": "binaural recordings -> pictures of binaural cues, with a manifest",
@@ -89,7 +90,15 @@ def overview() -> str:
 
 
 def call(verb: str, words: Sequence[str]) -> int:
-    """Run one verb: what it raises becomes a sentence, and its exit code ours."""
+    """Run one verb: what it raises becomes a sentence, and its exit code ours; stops are said by the outermost."""
+    _RUNNING.append(verb)
+    try:
+        return _call(verb, words)
+    finally:
+        _RUNNING.pop()
+
+
+def _call(verb: str, words: Sequence[str]) -> int:
     if threading.current_thread() is threading.main_thread():
         # leave by the ordinary way, so that worker processes end with us; training puts its own, gentler handler here
         signal.signal(signal.SIGTERM, _terminate)
@@ -110,9 +119,13 @@ def call(verb: str, words: Sequence[str]) -> int:
         print(f"spatial-swin {verb}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        if len(_RUNNING) > 1:
+            raise
         print(f"\nspatial-swin {verb}: interrupted{_way_on(verb)}", file=sys.stderr)
         return INTERRUPTED
     except _Terminated:
+        if len(_RUNNING) > 1:
+            raise
         print(f"\nspatial-swin {verb}: stopped by SIGTERM{_way_on(verb)}", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # `spatial-swin ... | head`

@@ -63,7 +63,7 @@ def test_second_demo_at_the_same_time_is_refused(tmp_path: Path, capsys: pytest.
 
 
 def demo(folder: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "spatial_swin.cli", "demo", "--short", "true", "--programmes", "20"]
+    words = [sys.executable, "-m", "spatial_swin", "demo", "--short", "true", "--programmes", "20"]
     return subprocess.Popen(
         [*words, "--output_dir", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
