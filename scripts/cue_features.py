@@ -4,7 +4,7 @@ In goes binaural sound, out come `band_spectra`; from these each of FEATURES mak
 all of them tried as cues for heads never heard (docs/cue_experiments.md). Nothing is learned or written here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,20 +100,47 @@ def by_side(bands: np.ndarray) -> np.ndarray:
     Relative to the recording's mean, both sides folded, the side by rank: colours and head sizes cancel.
     """
     c = cells_of(bands)
-    weight, floor = c.audible.astype(np.float32), c.level.max((1, 2), keepdims=True) - 60
-    low, high = slice(3, 14), slice(24, BANDS)
     parts = []
-    for values, part in ((c.imag, low), (c.ild, high)):
-        side = (values * weight)[:, part].sum(1) / (weight[:, part].sum(1) + 1e-3)
-        sign = np.sign(side)[:, None]
-        near, far = (np.maximum(np.where(sign > 0, *pair), floor) for pair in ((c.left, c.right), (c.right, c.left)))
-        near, far = (level - level.mean(-1, keepdims=True) for level in (near, far))
-        rank = np.abs(side).argsort(-1).argsort(-1) * SIDES // COLUMNS
+    for sign, rank, near, far in _sides(c):
         for number in range(SIDES):
             chosen = (rank == number).astype(np.float32)[:, None]
             for cue in (near, far, c.ild * sign, c.coherence, np.abs(c.imag)):
-                mean = (cue * chosen).sum(-1) / chosen.sum(-1)
-                parts.append(mean.reshape(len(mean), BANDS // 2, 2).mean(-1))
+                parts.append(_paired((cue * chosen).sum(-1) / chosen.sum(-1)))
+    return np.concatenate(parts, -1)
+
+
+def _sides(c: Cells) -> Iterator[tuple[np.ndarray, ...]]:
+    """By phase, then by ILD: sign [B, 1, T] and rank [B, T] of a frame's side, near and far ear [B, BANDS, T]."""
+    weight, floor = c.audible.astype(np.float32), c.level.max((1, 2), keepdims=True) - 60
+    for values, part in ((c.imag, slice(3, 14)), (c.ild, slice(24, BANDS))):
+        side = (values * weight)[:, part].sum(1) / (weight[:, part].sum(1) + 1e-3)
+        sign = np.sign(side)[:, None]
+        ears = (np.maximum(np.where(sign > 0, *pair), floor) for pair in ((c.left, c.right), (c.right, c.left)))
+        near, far = (level - level.mean(-1, keepdims=True) for level in ears)
+        yield sign, np.abs(side).argsort(-1).argsort(-1) * SIDES // COLUMNS, near, far
+
+
+def _paired(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), BANDS // 2, 2).mean(-1)
+
+
+def front_and_back(bands: np.ndarray) -> np.ndarray:
+    """Of frames equally far to the side, the duller half beside the brighter one: pinnae shadow what is behind.
+
+    Bright: 4 to 10 kHz of the near ear over 1 to 2 kHz, relative to the recording's mean, so that colours cancel.
+    """
+    c = cells_of(bands)
+    parts = []
+    for sign, rank, near, far in _sides(c):
+        bright = near[:, 30:42].mean(1) - near[:, 14:22].mean(1)
+        for number in range(SIDES):
+            chosen = rank == number
+            middle = np.nanmedian(np.where(chosen, bright, np.nan), -1, keepdims=True)
+            above = (chosen & (bright > middle)).astype(np.float32)[:, None]
+            below = (chosen & (bright <= middle)).astype(np.float32)[:, None]
+            for cue in (near, far, c.ild * sign, c.coherence):
+                high, low = ((cue * half).sum(-1) / np.maximum(half.sum(-1), 1) for half in (above, below))
+                parts.append(_paired(high - low))
     return np.concatenate(parts, -1)
 
 
@@ -142,4 +169,5 @@ FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "correlations between bands": band_correlations,
     "spectra by side": by_side,
     "onsets": onsets,
+    "front and back": front_and_back,
 }
