@@ -155,7 +155,7 @@ FAULTS: list[Fault | Proof] = [
     Fault("6 disk", "full, trunk cache", "refused", "cache ls", cache_fault,
           full_disk_in(shards.os, "fsync"), works_afterwards),
     Proof("6 memory", "what CUDA says when it is out of it", "refused",
-          "modeling/test_failures.py::test_out_of_memory_names_the_batch_and_the_accumulation_to_use[CUDA]"),
+          "modeling/test_failures.py::test_out_of_memory_names_the_batch_and_the_accumulation_to_use"),
     Proof("6 memory", "out of it on a GPU", "refused",
           "test_cuda.py::test_a_gpu_that_runs_out_of_memory_says_what_to_use_instead"),
     Fault("6 memory", "out of it in training (CPU)", "refused", "--gradient_accumulation_steps 2", run_fault(
