@@ -2,11 +2,11 @@
 #
 #   docker build -t spatial-swin .                                # CPU: torch without CUDA, a fifth of the size
 #   docker build -t spatial-swin:cuda --build-arg DEVICE=cuda .   # torch as PyPI has it, with CUDA
-#   docker run --rm -v "$PWD:/work" spatial-swin demo --short
-#   docker run --rm -v "$PWD:/work" --gpus all --shm-size 8g spatial-swin:cuda train --config spatial_audio --data_dir data
+#   docker run --rm -v "$PWD:/workspace" spatial-swin demo --short
+#   docker run --rm -v "$PWD:/workspace" --gpus all --shm-size 8g spatial-swin:cuda train --config spatial_audio --data_dir data
 #
-# The working folder is /work: mount yours there, and what is written stays. Models of the Hub and the trunk cache are kept in
-# /work/.cache. It runs as whoever `--user` says; tokens come from the environment (-e HF_TOKEN, -e WANDB_API_KEY). Not in the
+# The working folder is /workspace: mount yours there, and what is written stays. Models of the Hub and the trunk cache are kept in
+# /workspace/.cache. It runs as whoever `--user` says; tokens come from the environment (-e HF_TOKEN, -e WANDB_API_KEY). Not in the
 # image: a compiler (torch_compile), ffmpeg (M4A, AAC), fluidsynth (render --midi).
 FROM python:3.11-slim
 
@@ -22,7 +22,7 @@ RUN case "$DEVICE" in \
     esac \
     && pip install --no-cache-dir -c constraints.txt '.[app,export,track]'
 
-ENV HF_HOME=/work/.cache/huggingface XDG_CACHE_HOME=/work/.cache MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1
-WORKDIR /work
+ENV HF_HOME=/workspace/.cache/huggingface XDG_CACHE_HOME=/workspace/.cache MPLCONFIGDIR=/tmp/matplotlib PYTHONUNBUFFERED=1
+WORKDIR /workspace
 ENTRYPOINT ["spatial-swin"]
 CMD ["--help"]
