@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import SwinConfig, SwinForImageClassification
+from certain_models import small_config
+from transformers import SwinForImageClassification
 
 from spatial_swin import exporting
 from spatial_swin.cli import main
@@ -26,18 +27,7 @@ needs_onnx = pytest.mark.skipif(
 def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     torch.manual_seed(0)
-    labels = {0: "100", 1: "200", 2: "514"}
-    config = SwinConfig(
-        image_size=32,
-        id2label=labels,
-        label2id={v: k for k, v in labels.items()},
-        patch_size=2,
-        embed_dim=8,
-        depths=[1, 1, 2, 2],
-        num_heads=[1, 1, 2, 2],
-        window_size=2,
-    )
-    SwinForImageClassification(config).save_pretrained(folder)
+    SwinForImageClassification(small_config(("100", "200", "514"))).save_pretrained(folder)
     build_processor(32).save_pretrained(folder)
     (folder / "temperature.json").write_text('{"temperature": 0.7}')
     return folder

@@ -12,10 +12,10 @@ CLASSES = ("100", "200", "510", "514")
 RATE = 48_000
 
 
-def write_certain_model(folder: Path) -> Path:
-    """A model that says 514 of everything, with probability 0.9: its head has no weights, only biases."""
-    labels = dict(enumerate(CLASSES))
-    config = SwinConfig(
+def small_config(classes: tuple[str, ...]) -> SwinConfig:
+    """A Swin for pictures of 32 px with these labels."""
+    labels = dict(enumerate(classes))
+    return SwinConfig(
         image_size=32,
         id2label=labels,
         label2id={v: k for k, v in labels.items()},
@@ -25,7 +25,11 @@ def write_certain_model(folder: Path) -> Path:
         num_heads=[1, 1, 2, 2],
         window_size=2,
     )
-    model = SwinForImageClassification(config)
+
+
+def write_certain_model(folder: Path) -> Path:
+    """A model that says 514 of everything, with probability 0.9: its head has no weights, only biases."""
+    model = SwinForImageClassification(small_config(CLASSES))
     torch.nn.init.zeros_(model.classifier.weight)
     model.classifier.bias.data = torch.tensor([0.04, 0.03, 0.03, 0.9]).log()
     model.save_pretrained(folder)

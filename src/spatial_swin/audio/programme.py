@@ -151,8 +151,7 @@ def find_programmes(root: Path, seed: int) -> tuple[list[Programme], list[Proble
         if twin is None:
             programmes.append(programme)
         else:
-            what = f"would be called {programme.name}, as {twin.tracks[0].path.name} is"
-            problems.append(Problem(str(entry), what, "rename one of the two"))
+            problems.append(same_name(entry, programme.name, twin.tracks[0].path))
     if not programmes and not problems:
         raise AudioError(f"{root}: no programme in it; put 10-channel (5.1.4) files or folders of stems there")
     return programmes, problems
@@ -161,6 +160,11 @@ def find_programmes(root: Path, seed: int) -> tuple[list[Programme], list[Proble
 def programme_at(path: Path, seed: int) -> Programme:
     """The programme that a folder or a sound file is. Raises AudioError for one that is none."""
     return _folder(path, seed) if path.is_dir() else _master_file(path)
+
+
+def same_name(path: Path, name: str, twin: Path) -> Problem:
+    """What is wrong with `path`, which would get the name that `twin` has."""
+    return Problem(str(path), f"would be called {name}, as {twin.name} is", "rename one of the two")
 
 
 def name_of(path: Path) -> str:

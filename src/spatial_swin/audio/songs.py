@@ -26,7 +26,7 @@ from spatial_swin import files
 from spatial_swin.audio import fluidsynth
 from spatial_swin.audio.midi import Part, Song, read_song
 from spatial_swin.audio.mixing import part_stems, place_parts, room_stems
-from spatial_swin.audio.programme import SONG, STEMS_TABLE, name_of
+from spatial_swin.audio.programme import SONG, STEMS_TABLE, name_of, same_name
 from spatial_swin.audio.render import Stem
 from spatial_swin.audio.synthesis import GROUPS, group_gains, group_of
 from spatial_swin.errors import AudioError, Problem
@@ -66,8 +66,7 @@ def find_songs(book: Songbook) -> tuple[list[Song], list[Problem]]:
         if twin is None:
             songs.append(song)
         else:
-            what = f"would be called {name_of(path)}, as {twin.path.name} is"
-            problems.append(Problem(str(path), what, "rename one of the two"))
+            problems.append(same_name(path, name_of(path), twin.path))
     if not songs and not problems:
         raise AudioError(f"{book.folder}: no song in it; put MIDI files ({', '.join(SONG_ENDINGS)}) there")
     lacking = list(fluidsynth.missing(book.soundfont))
