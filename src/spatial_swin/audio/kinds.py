@@ -20,7 +20,7 @@ from scipy import signal
 from spatial_swin.audio import instruments, score
 from spatial_swin.audio.mixing import drawn_place
 from spatial_swin.audio.render import Scene, Stem
-from spatial_swin.audio.room import Room, returns
+from spatial_swin.audio.reverberation import Room, returns
 from spatial_swin.audio.score import Music, perform
 from spatial_swin.audio.sounds import Draw, normalised, shaped_noise
 from spatial_swin.audio.synthesis import BED, ambient_bed, resting, shared_out, synthetic_name, synthetic_scene

@@ -11,7 +11,7 @@ import numpy as np
 
 from spatial_swin.audio.midi import Part
 from spatial_swin.audio.render import Stem
-from spatial_swin.audio.room import Room, returns
+from spatial_swin.audio.reverberation import Room, returns
 from spatial_swin.audio.sounds import Draw
 from spatial_swin.audio.synthesis import ABOVE, AROUND, FRONT, resting
 

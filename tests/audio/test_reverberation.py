@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spatial_swin.audio.room import Room, returns
+from spatial_swin.audio.reverberation import Room, returns
 from spatial_swin.keyed_random import keyed_generator
 
 RATE = 48_000
