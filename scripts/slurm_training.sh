@@ -29,7 +29,7 @@ root=${SLURM_SUBMIT_DIR:-$PWD}   # SLURM runs a copy of this file from elsewhere
 here=$root/scripts
 source "$here/python_of_checkout.sh"
 gpus=${SLURM_GPUS_ON_NODE:-1}
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")   # not through head, which could end scontrol by SIGPIPE
 
 export PYTHONUNBUFFERED=1
 export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=280   # seconds for the last step and the checkpoint, instead of 30
@@ -37,7 +37,7 @@ export TORCHELASTIC_SIGNALS_TO_HANDLE=SIGTERM,SIGINT,SIGQUIT
 launch=(
   --config_file "$root/accelerate_config_nodes.yaml"
   --num_machines "$SLURM_NNODES" --num_processes $((SLURM_NNODES * gpus))
-  --main_process_ip "$first" --main_process_port $((20000 + SLURM_JOB_ID % 20000))
+  --main_process_ip "${hosts%%[[:space:]]*}" --main_process_port $((20000 + SLURM_JOB_ID % 20000))
 )
 # SLURM_NODEID differs from node to node: it is read there
 exec srun --kill-on-bad-exit=1 \

@@ -17,7 +17,7 @@ from spatial_swin.runs import RunFolder, Sample
 SECONDS = 0.5  # of a window, as `make_model_folder` has it
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def quick() -> Iterator[None]:
     """Coarse figures and few trees: what is judged here is the benchmark, not the judges."""
     with pytest.MonkeyPatch.context() as patch:

@@ -70,7 +70,8 @@ def _order(axes: Axes, points: Sequence[Point], *, greater: bool) -> None:
         at = axes.get_xaxis_transform()
         axes.plot(failed, [0.03] * len(failed), "x", color=style.BLACK, markersize=4, transform=at, label="failed")
     axes.set_xlabel("trial")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(-0.5, max((point.number for point in points), default=0) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)
 
@@ -95,3 +96,5 @@ def _against(axes: Axes, points: Sequence[Point], panel: Panel) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high > 30 * low else (1, 2, 5), numticks=12))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
+    elif all(float(point.places[panel.key]).is_integer() for point in points):
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
