@@ -13,7 +13,7 @@ from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.drawing import Settings
 from spatial_swin.audio.hrtf import load_listener
 from spatial_swin.audio.kinds import KINDS
-from spatial_swin.bench.plan import Order, find_conditions, is_same_head, make_plan
+from spatial_swin.bench.plan import Order, is_same_head, make_plan
 from spatial_swin.bench.rendering import items_of
 from spatial_swin.errors import AudioError
 from spatial_swin.layouts import all_directions, find_layouts
@@ -24,7 +24,7 @@ LABELS = ("100", "200", "510", "514")
 
 
 def names(words: list[str]) -> list[str]:
-    return [condition.name for condition in find_conditions(words, [])]
+    return [condition.name for condition in conditions.find_conditions(words)]
 
 
 def test_conditions_are_factors_single_ones_or_all_and_the_clean_one():

@@ -171,6 +171,36 @@ def test_kinds_are_dealt_out_in_turn_and_are_a_factor(tmp_path: Path, capsys: py
     assert ", ".join(KINDS) in " ".join(capsys.readouterr().out.split())
 
 
+def test_half_is_heard_in_a_drawn_condition_and_the_rest_as_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoiling = ["--conditions", "noise:10", "level", "lfe", "rate"]
+    assert render(tmp_path / "spoilt", "--sound", "false", *spoiling, synthetic=12) == 0
+    assert render(tmp_path / "clean", "--sound", "false", synthetic=12) == 0
+    rows = read_rows(tmp_path / "spoilt" / "pictures" / "manifest.csv")
+    by_programme: dict[str, set[str]] = {}
+    for row in rows:
+        by_programme.setdefault(row.programme, set()).add(row.condition)
+    assert all(len(conditions) == 1 for conditions in by_programme.values())  # so that it tells no layout
+    found = Counter(condition for conditions in by_programme.values() for condition in conditions)
+    assert 2 <= found["clean"] <= 10
+    assert len({condition.split()[0] for condition in found}) >= 3
+    pictures = tmp_path / "spoilt" / "pictures"
+    groups = find_factors(pictures, [row.path for row in rows]).groups("condition")
+    assert set(groups.values()) == set(found)
+    for row in rows:
+        spoilt, clean = (tmp_path / side / "pictures" / row.path for side in ("spoilt", "clean"))
+        if row.condition == "clean" or (row.condition == "lfe off" and row.label in ("100", "200")):
+            assert spoilt.read_bytes() == clean.read_bytes(), row
+        elif row.condition.startswith(("noise", "rate")):
+            assert spoilt.read_bytes() != clean.read_bytes(), row
+    assert render(tmp_path / "spoilt", "--sound", "false", synthetic=12) != 0
+    assert "conditions ['noise:10'" in capsys.readouterr().err
+    assert render(tmp_path / "long", "--conditions", "seconds:1") != 0
+    assert "changes the length of clips" in capsys.readouterr().err
+    assert not (tmp_path / "long").exists()
+
+
 def test_songs_need_a_soundfont_and_a_soundfont_songs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert render(tmp_path / "out", "--midi", str(tmp_path / "songs"), synthetic=None) == 2
     assert render(tmp_path / "out", "--soundfont", "font.sf2") == 2

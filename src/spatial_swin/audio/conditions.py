@@ -20,6 +20,7 @@ from spatial_swin.errors import AudioError
 from spatial_swin.keyed_random import Key
 from spatial_swin.layouts import Layout
 
+LENGTH = "seconds"
 BRIR = "brir"  # a factor without values of its own: each is a file that the user gives
 
 
@@ -44,7 +45,7 @@ TABLE = (
     Factor(
         "noise", ("30", "20", "10"), "noise {} dB below", "diffuse pink noise, so many dB (BS.1770) below the clip"
     ),
-    Factor("seconds", ("1", "3", "10", "30"), "{} s", "clips of this length; windows of the model's length averaged"),
+    Factor(LENGTH, ("1", "3", "10", "30"), "{} s", "clips of this length; windows of the model's length averaged"),
     Factor("rate", ("44100",), "{} Hz", "a file of this sample rate"),
     Factor("bits", ("16",), "{} bit", "a file of so many bits, rounded without dither"),
     Factor("level", ("-12", "+6"), "level {} dB", "louder or quieter; what exceeds full scale is clipped"),
@@ -101,6 +102,38 @@ def conditions(factors: Sequence[str] | None = None, brirs: Sequence[str] = ()) 
     return CLEAN, *chosen, *rooms
 
 
+def find_conditions(words: Sequence[str], brirs: Sequence[str] = ()) -> tuple[Condition, ...]:
+    """The clean condition and those that `words` name: `noise`, `noise:20`, `all`. Raises AudioError for others."""
+    if "all" in words:
+        return conditions(None, brirs)
+    factors = list(dict.fromkeys(word.partition(":")[0] for word in words))
+    found = conditions([factor for factor in factors if factor != CLEAN.factor], brirs)
+    only = {factor: {w.partition(":")[2] for w in words if w.partition(":")[0] == factor} for factor in factors}
+    unknown = [
+        f"{factor}:{value} (its values are {', '.join(FACTORS[factor].values)})"
+        for factor, values in only.items()
+        for value in sorted(values)
+        if value and factor in FACTORS and value not in FACTORS[factor].values
+    ]
+    if unknown:
+        raise AudioError(f"there is no condition {'; '.join(unknown)}")
+    return tuple(
+        one
+        for one in found
+        if one in (CLEAN,) or one.factor == BRIR or "" in only[one.factor] or one.value in only[one.factor]
+    )
+
+
+def of_one_length(words: Sequence[str]) -> tuple[Condition, ...]:
+    """The conditions that `words` name, without the clean one and those that change the length of a clip.
+
+    Raises AudioError for words that name nothing, or the length itself.
+    """
+    if any(word.partition(":")[0] == LENGTH for word in words):
+        raise AudioError(f"the condition {LENGTH!r} changes the length of clips, which is one for a folder")
+    return tuple(one for one in find_conditions(words) if one != CLEAN and one.factor != LENGTH)
+
+
 def unavailable(condition: Condition) -> str | None:
     """Why this machine cannot make a condition, for people; None when it can."""
     return codecs.missing(condition.value.partition("-")[0]) if condition.factor == "codec" else None
@@ -108,7 +141,7 @@ def unavailable(condition: Condition) -> str | None:
 
 def seconds(condition: Condition) -> float | None:
     """The length of the clips in s; None: as the model was trained."""
-    return float(condition.value) if condition.factor == "seconds" else None
+    return float(condition.value) if condition.factor == LENGTH else None
 
 
 def listener_of(condition: Condition, listener: Listener, layouts: Sequence[Layout], seed: int = 0) -> Listener:

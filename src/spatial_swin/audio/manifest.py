@@ -27,7 +27,8 @@ class Row:
     """One picture. Levels in LUFS (BS.1770-4), empty for silence; flags joined by `+`: silent, clipped, short.
 
     laboratory: who measured the listener, as far as the SOFA file says. kind: of the programme: master, stems,
-    midi, or that of a synthetic one. Columns with a default may be missing.
+    midi, or that of a synthetic one. condition: how it was heard, `clean` or a name of `audio.conditions`. Columns
+    with a default may be missing.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Row:
     flags: str = ""
     laboratory: str = ""
     kind: str = ""
+    condition: str = ""
 
 
 def lufs(level: float) -> str:

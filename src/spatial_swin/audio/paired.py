@@ -17,17 +17,18 @@ import numpy as np
 import soundfile
 
 from spatial_swin import files
-from spatial_swin.audio import kinds, parametric
+from spatial_swin.audio import conditions, kinds, parametric, spoiling
 from spatial_swin.audio.clips import Cut
-from spatial_swin.audio.hrtf import is_parametric, load_listener
-from spatial_swin.audio.loudness import match_loudness
+from spatial_swin.audio.conditions import CLEAN, Condition
+from spatial_swin.audio.hrtf import Listener, is_parametric, load_listener
+from spatial_swin.audio.loudness import Level, match_loudness
 from spatial_swin.audio.manifest import PICTURES, SOUND, Row, lufs
 from spatial_swin.audio.programme import Programme, chunk_starts
 from spatial_swin.audio.render import Scene, render_layouts
 from spatial_swin.audio.workers import in_processes
 from spatial_swin.errors import AudioError, Problem, WriteError
-from spatial_swin.keyed_random import keyed_generator
-from spatial_swin.layouts import find_layouts
+from spatial_swin.keyed_random import Key, keyed_generator
+from spatial_swin.layouts import Layout, find_layouts
 
 SETTINGS = "render.json"
 MODELLED = "parametric_listeners"  # in it: their version
@@ -36,13 +37,29 @@ PREROLL = 1.0  # s rendered before a chunk and dropped, so that what rings on fr
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the bytes of sound and pictures, beside programme, layout and listener."""
+    """What decides the bytes of sound and pictures, beside programme, layout and listener.
+
+    conditions: words of `conditions.of_one_length`; half of the pairs of programme and listener are heard in one of
+    them, drawn, the others as they are.
+    """
 
     cut: Cut
     seed: int = 0
     directions: str = "nearest"
     arrangement: str = "4x4"
     size: int = 384
+    conditions: tuple[str, ...] = ()
+
+    def condition_of(self, programme: str, listener: str) -> Condition:
+        """The condition in which a listener hears a programme, the same for all layouts so that it tells none."""
+        found = conditions.of_one_length(self.conditions)
+        draw = keyed_generator(self.seed, "condition", programme, listener)
+        if not found or draw.random() < 0.5:
+            return CLEAN
+        factors = list(dict.fromkeys(one.factor for one in found))  # each as often as another, however many values
+        factor = factors[draw.integers(len(factors))]
+        values = [one for one in found if one.factor == factor]
+        return values[draw.integers(len(values))]
 
 
 @dataclass(frozen=True)
@@ -144,11 +161,20 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
     rate = settings.cut.sample_rate
     scene, before = _scene(job, settings)
     listeners = [load_listener(spec, rate) for spec, _ in job.listeners]
-    rendered = render_layouts(scene, find_layouts(layouts), listeners, settings.directions)
+    heard = {listener.name: settings.condition_of(job.programme.name, listener.name) for listener in listeners}
+    found = find_layouts(layouts)
+    clean = [listener for listener in listeners if heard[listener.name] == CLEAN]
+    rendered = render_layouts(scene, found, clean, settings.directions) if clean else {}
     origin = "synthetic" if isinstance(job.programme, Synthetic) else job.programme.kind
     rows = []
     for listener in listeners:
+        condition = heard[listener.name]
+        if condition != CLEAN:
+            rendered |= _elsewhere(scene, found, listener, condition, settings)
         matched = [match_loudness(rendered[code, listener.name][:, before:], rate) for code in layouts]
+        if condition != CLEAN:
+            key = (settings.seed, job.programme.name, listener.name)
+            matched = [_spoilt(condition, ears, settings.cut, key) for ears, _ in matched]
         stack = torch.from_numpy(np.stack([ears for ears, _ in matched]))
         pictures = mosaic(stack, rate, settings.arrangement, settings.size).numpy()
         for label, (ears, level), picture in zip(layouts, matched, pictures, strict=True):
@@ -172,9 +198,30 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
                     flags=flags,
                     laboratory=listener.laboratory,
                     kind=job.programme.kind,
+                    condition=condition.name,
                 )
             )
     return rows
+
+
+def _elsewhere(
+    scene: Scene, layouts: Sequence[Layout], listener: Listener, condition: Condition, settings: Settings
+) -> dict[tuple[str, str], np.ndarray]:
+    """What `render_layouts` gives for a listener in a condition; every programme has a room or places of its own."""
+    changed = [conditions.layout_of(condition, layout) for layout in layouts]
+    own = int(keyed_generator(settings.seed, "place", scene.name).integers(2**31))
+    ears = conditions.listener_of(condition, listener, changed, own)
+    rendered = render_layouts(scene, changed, [ears], settings.directions)
+    return {(code, listener.name): sound for (code, _), sound in rendered.items()}
+
+
+def _spoilt(condition: Condition, ears: np.ndarray, cut: Cut, key: Sequence[Key]) -> tuple[np.ndarray, Level]:
+    """A rendering as a file in the condition, read again: at the rate and length of `cut`, its loudness matched."""
+    spoilt, rate = conditions.spoil(condition, ears, cut.sample_rate, key)
+    if rate != cut.sample_rate:
+        spoilt = spoiling.resampled(spoilt, rate, cut.sample_rate)
+    missing = max(0, ears.shape[1] - spoilt.shape[1])
+    return match_loudness(np.pad(spoilt[:, : ears.shape[1]], ((0, 0), (0, missing))), cut.sample_rate)
 
 
 def _write_sound(path: Path, ears: np.ndarray, sample_rate: int) -> None:
@@ -198,7 +245,7 @@ def begin(output: Path, settings: Settings, listeners: Iterable[str] = ()) -> No
     is another head under the same name.
     """
     path = output / SETTINGS
-    wanted = {**asdict(settings), **asdict(settings.cut)}
+    wanted = {**asdict(settings), **asdict(settings.cut), "conditions": list(settings.conditions)}
     del wanted["cut"]
     if any(is_parametric(name) for name in listeners):
         wanted[MODELLED] = parametric.VERSION
@@ -208,6 +255,7 @@ def begin(output: Path, settings: Settings, listeners: Iterable[str] = ()) -> No
             begun = dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             raise AudioError(f"{path}: is damaged; remove it to go on, with the options it was begun with") from None
+        begun.setdefault("conditions", [])  # begun before there were any
         if MODELLED in wanted and MODELLED not in begun:  # begun without such listeners, or before they had a version
             old = any((output / PICTURES).glob("*/*_parametric[0-9]*_chunk*.png"))
             begun[MODELLED] = 1 if old else parametric.VERSION

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from spatial_swin import files
-from spatial_swin.audio import manifest, paired
+from spatial_swin.audio import conditions, manifest, paired
 from spatial_swin.audio.hrtf import Listener, expand_listeners, usable_listeners, with_virtual_heads
 from spatial_swin.audio.kinds import SCENE, require_kinds
 from spatial_swin.audio.paired import Job, Settings, Synthetic
@@ -82,7 +82,9 @@ def fill(order: Order) -> Filled:
     require_kinds(order.kinds)
     layouts = find_layouts(order.layouts)
     tiles = tile_map(order.settings.arrangement, order.settings.size, cut.sample_rate, cut.seconds)
+    impossible = _impossible(order.settings)
     usable, problems = _listeners(order, layouts)
+    problems += impossible
     listeners = [(spec, listener.name) for spec, listener in usable.items()]
     programmes = _programmes(order, layouts, list(usable), problems)
     _refuse(order, problems, bool(listeners and programmes))
@@ -102,6 +104,12 @@ def _listeners(order: Order, layouts: tuple[Layout, ...]) -> tuple[dict[str, Lis
         usable, wrong = usable_listeners(names, order.settings.cut.sample_rate, layouts)
         problems += wrong
     return usable, problems
+
+
+def _impossible(settings: Settings) -> list[Problem]:
+    """The conditions that this machine cannot make; what it draws must not depend on the machine."""
+    found = {one.name: conditions.unavailable(one) for one in conditions.of_one_length(settings.conditions)}
+    return [Problem(name, why, "or name the conditions that you want") for name, why in found.items() if why]
 
 
 def _refuse(order: Order, problems: list[Problem], something: bool) -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from spatial_swin.audio import conditions as table
 from spatial_swin.audio.clips import Cut
-from spatial_swin.audio.conditions import BRIR, CLEAN, FACTORS, Condition
+from spatial_swin.audio.conditions import Condition
 from spatial_swin.audio.drawing import Settings
 from spatial_swin.audio.hrtf import Listener, expand_listeners, usable_listeners
 from spatial_swin.audio.kinds import KINDS, require_kinds
@@ -98,7 +98,7 @@ def make_plan(order: Order, settings: Settings, labels: Sequence[str]) -> Plan:
             f"({', '.join(sorted(LAYOUTS))}); give a model that tells layouts apart"
         )
     require_kinds(order.kinds)
-    wanted = find_conditions(order.conditions, order.brirs)
+    wanted = table.find_conditions(order.conditions, order.brirs)
     skipped = {one.name: why for one in wanted if (why := table.unavailable(one))}
     conditions = tuple(one for one in wanted if one.name not in skipped)
     listeners, problems = _listeners(order.listeners, settings.cut.sample_rate, layouts)
@@ -114,28 +114,6 @@ def make_plan(order: Order, settings: Settings, labels: Sequence[str]) -> Plan:
 
 def _known(labels: Sequence[str]) -> bool:
     return any(label in LAYOUTS for label in labels)
-
-
-def find_conditions(words: Sequence[str], brirs: Sequence[str]) -> tuple[Condition, ...]:
-    """The clean condition and those that `words` name: `noise`, `noise:20`, `all`. Raises AudioError for others."""
-    if "all" in words:
-        return table.conditions(None, brirs)
-    factors = list(dict.fromkeys(word.partition(":")[0] for word in words))
-    found = table.conditions([factor for factor in factors if factor != CLEAN.factor], brirs)
-    only = {factor: {w.partition(":")[2] for w in words if w.partition(":")[0] == factor} for factor in factors}
-    unknown = [
-        f"{factor}:{value} (its values are {', '.join(FACTORS[factor].values)})"
-        for factor, values in only.items()
-        for value in sorted(values)
-        if value and factor in FACTORS and value not in FACTORS[factor].values
-    ]
-    if unknown:
-        raise AudioError(f"there is no condition {'; '.join(unknown)}")
-    return tuple(
-        one
-        for one in found
-        if one in (CLEAN,) or one.factor == BRIR or "" in only[one.factor] or one.value in only[one.factor]
-    )
 
 
 def _listeners(

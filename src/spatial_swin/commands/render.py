@@ -6,6 +6,7 @@
     spatial-swin render --synthetic 500 --kinds scene instruments speech stems upmix --output_dir data
     spatial-swin render --midi songs --soundfont FluidR3_GM.sf2 --output_dir data   # songs as MIDI files
     spatial-swin render --synthetic 400 --hrtf sofa --virtual_heads 4 --listeners_each 1 --output_dir data
+    spatial-swin render --synthetic 500 --conditions room codec noise:20 --output_dir data   # half of it spoilt
     spatial-swin render --synthetic 300 --output_dir data --shard 3/8           # the third of eight jobs
 
 The renderings of a programme share everything but the layout and have one loudness, -23 LUFS, with one gain for both
@@ -73,6 +74,14 @@ def add_arguments(parser: values.Parser) -> None:
         help="for training: as many changed heads more of every measured listener (default: none)",
     )
     parser.add_argument(
+        "--conditions",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="for training: half of what is rendered is in one of these, drawn: factors (noise), single conditions "
+        "(noise:20), or all (default: none)",
+    )
+    parser.add_argument(
         "--directions",
         choices=("nearest", "interpolated"),
         default="nearest",
@@ -109,7 +118,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--kinds is for --synthetic; other programmes are of the kind they are")
     order = Order(
         output=arguments.output_dir,
-        settings=Settings(cut, arguments.seed, arguments.directions, arguments.arrangement, arguments.size),
+        settings=Settings(
+            cut,
+            arguments.seed,
+            arguments.directions,
+            arguments.arrangement,
+            arguments.size,
+            tuple(arguments.conditions),
+        ),
         layouts=arguments.layouts,
         listeners=[*arguments.listeners, *arguments.hrtf] or ["kemar"],
         listeners_each=arguments.listeners_each,
