@@ -196,6 +196,29 @@ def test_evaluate_fits_a_damaged_temperature_anew(
     assert open_finished(run.path).temperature == run.read_metrics()["temperature"]
 
 
+def test_sets_that_are_damaged_or_of_another_temperature_are_refused(run: RunFolder) -> None:
+    (run.model / TEMPERATURE).write_text('{"temperature": 1.5}')
+    sets = run.model / "sets.json"
+    sets.write_text('{"coverage": 0.9, "least": 0.3, "temperature": 1.5}')
+    assert open_finished(run.path).sets.least == 0.3
+    sets.write_text('{"coverage": 0.9, "least": 0.3, "temperature": 1.7}')
+    with pytest.raises(
+        RunError, match=r"sets\.json: fitted at the temperature 1.7, but in temperature\.json it is 1.5"
+    ):
+        open_finished(run.path)
+    for content in (
+        '{"coverage": 0.9, "temperature": 1.5}',
+        '{"coverage": 0.9, "least": NaN, "temperature": 1.5}',
+        "[",
+    ):
+        sets.write_text(content)
+        with pytest.raises(
+            RunError, match=r"sets\.json: not readable .*; run `spatial-swin evaluate` on the run again"
+        ):
+            open_finished(run.path)
+    assert open_finished(run.path, refit=True).sets is None
+
+
 @pytest.mark.parametrize("file", [CONFIG, PROCESSOR, TEMPERATURE])
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"half": '], ids=["empty", "list", "bytes", "half"])
 def test_a_file_that_is_no_object_is_named(run: RunFolder, file: str, content: bytes) -> None:

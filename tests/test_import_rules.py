@@ -26,7 +26,8 @@ ROWS = """
     evaluation    |
     modeling      | runs config data evaluation shipped hub
     trunk         | runs config data evaluation modeling
-    reporting     | runs audio evaluation finished
+    calibrating   | runs audio evaluation
+    reporting     | runs audio evaluation calibrating finished
     tracking      | runs config evaluation modeling
     background    | runs config
     finished      | runs audio data evaluation modeling
@@ -37,7 +38,7 @@ ROWS = """
     boosting      | runs data evaluation
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training boosting
     sweep         | runs config recipe_keys data modeling reporting preparing training folds
-    evaluating    | runs data evaluation modeling reporting finished
+    evaluating    | runs data evaluation modeling calibrating reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished
     exporting     | runs data modeling finished prediction

@@ -1,7 +1,7 @@
 """The workings of `spatial-swin evaluate`: a finished run folder in, its final figures out, and written into it.
 
 The test part stays closed where its predictions were kept; where the model has to predict again, metrics.json counts
-the opening. The temperature is fitted on the validation part alone. Nothing here trains.
+the opening. The temperature and the prediction sets are fitted on the validation part alone. Nothing here trains.
 """
 
 from collections.abc import Collection
@@ -15,13 +15,15 @@ import torch
 from tqdm.auto import tqdm
 
 from spatial_swin import files
+from spatial_swin.calibrating import sets_of
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.pictures import normalise, read_pixels
 from spatial_swin.data.preflight import require_same_pictures
 from spatial_swin.errors import RunError
 from spatial_swin.evaluation.calibration import apply_temperature, fit_temperature
+from spatial_swin.evaluation.conformal import coverage_and_size
 from spatial_swin.evaluation.metrics import summarise
-from spatial_swin.finished import TEMPERATURE, FinishedModel, open_finished, temperature_record
+from spatial_swin.finished import SETS, TEMPERATURE, FinishedModel, open_finished, temperature_record
 from spatial_swin.metric_names import Shown, names
 from spatial_swin.modeling.swin import Swin
 from spatial_swin.reporting.card import model_card
@@ -46,7 +48,7 @@ class Evaluation:
 def evaluate(
     run: RunFolder, repredict: bool = False, data_dir: Path | None = None, resamples: int = 10_000, seed: int = 0
 ) -> Evaluation:
-    """Compute the figures of `run` and write metrics.json, temperature.json and the card.
+    """Compute the figures of `run` and write metrics.json, temperature.json, sets.json and the card.
 
     Args:
         repredict: let the model predict again; missing predictions are made in any case.
@@ -81,9 +83,14 @@ def evaluate(
         metrics["temperature"] = temperature.value
         metrics["temperature_limits"] = [temperature.low, temperature.high]
         metrics["temperature_caution"] = temperature.caution
-        metrics["test_calibrated"] = figures(test, apply_temperature(test.probabilities, temperature.value))
+        calibrated = apply_temperature(test.probabilities, temperature.value)
+        metrics["test_calibrated"] = figures(test, calibrated)
+        sets = sets_of(held, run.read_split(), temperature.value)
+        covered, size = coverage_and_size(sets, test.labels, calibrated)
+        metrics["prediction_sets"] = {**sets.as_record(), "test_coverage": covered, "test_mean_size": size}
         if run.model.is_dir():
             files.write_json(run.model / TEMPERATURE, temperature_record(temperature))
+            files.write_json(run.model / SETS, sets.as_record())
     run.write_metrics(metrics)
     if run.model.is_dir():
         files.write_text(run.model / "README.md", model_card(run, resamples=resamples))
@@ -126,4 +133,13 @@ def table(evaluation: Evaluation) -> str:
         lines.append(f"\ntemperature {metrics['temperature']:.3f} (fitted on validation); test ECE after it {ece:.4f}")
         if metrics.get("temperature_caution"):
             lines.append(f"WARNING: {metrics['temperature_caution']}; more validation recordings would settle it")
+    if "prediction_sets" in metrics:
+        sets = metrics["prediction_sets"]
+        lines.append(
+            f"sets of labels with a probability of at least {sets['least']:.3f} (fitted on validation for a coverage "
+            f"of {sets['coverage']:g}): test coverage {sets['test_coverage']:.4f}, "
+            f"{sets['test_mean_size']:.2f} labels a set"
+        )
+        if sets["caution"]:
+            lines.append(f"WARNING: {sets['caution']}")
     return "\n".join(lines)

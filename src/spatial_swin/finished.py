@@ -17,6 +17,7 @@ from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.errors import DataError, RunError
 from spatial_swin.evaluation.calibration import FEW_ITEMS, HIGHEST, LOWEST, Temperature, caution
+from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.explanation import Region, grid_regions, scaled
 from spatial_swin.runs import RunFolder
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 PROCESSOR = "preprocessor_config.json"
 TEMPERATURE = "temperature.json"
+SETS = "sets.json"
 PROCESSORS = ("ViTImageProcessor", "ViTImageProcessorPil", "ViTImageProcessorFast")  # names of the one we save
 BICUBIC = 3  # as Pillow and the processor's file number it
 
@@ -38,8 +40,8 @@ class FinishedModel:
 
     folder: where config.json and the weights lie. class_names: in the order of the logits. image_size: side of the
     pictures in pixels. mean, std: of the saved processor, RGB in 0..1. temperature: None when `spatial-swin evaluate`
-    has fitted none; caution: a sentence on why not to trust it, empty without a reason. tiles: how sound became the
-    pictures, None when nothing says so.
+    has fitted none; caution: a sentence on why not to trust it, empty without a reason. sets: prediction sets, None
+    where none were fitted. tiles: how sound became the pictures, None when nothing says so.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class FinishedModel:
     temperature: float | None
     tiles: TileMap | None
     caution: str = ""
+    sets: PredictionSets | None = None
 
     @property
     def regions(self) -> list[Region]:
@@ -92,7 +95,7 @@ def open_finished(
     Args:
         tiles: a tiles.json or a data folder, for a model folder that has no tile map of its own.
         data_dir: where the pictures of a run are now, when they have moved: an older run finds its tile map there.
-        refit: a temperature is about to be fitted, so that the one that is there is neither read nor refused.
+        refit: a temperature and sets are about to be fitted, so that those there are neither read nor refused.
 
     Raises:
         RunError: not such a folder, or one that is unfinished or damaged.
@@ -117,6 +120,7 @@ def open_finished(
         std=std,
         temperature=temperature,
         caution=doubt,
+        sets=None if refit else _sets(folder / SETS, temperature),
         tiles=_tile_map(root, folder, tiles, data_dir),
     )
 
@@ -231,6 +235,23 @@ def _temperature(file: Path) -> tuple[float | None, str]:
             "the run again"
         )
     return value, caution(value, items, groups, low, high)
+
+
+def _sets(file: Path, temperature: float | None) -> PredictionSets | None:
+    """The prediction sets, None where none were fitted. Raises RunError for damage and for another temperature."""
+    if not file.exists():
+        return None
+    try:
+        sets = PredictionSets.of_record(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: not readable ({error!r}); run `spatial-swin evaluate` on the run again") from None
+    if temperature is None or not math.isclose(sets.temperature, temperature, rel_tol=1e-6):
+        beside = "there is none" if temperature is None else f"it is {temperature:g}"
+        raise RunError(
+            f"{file}: fitted at the temperature {sets.temperature:g}, but in {TEMPERATURE} {beside}; run "
+            "`spatial-swin evaluate` on the run again"
+        )
+    return sets
 
 
 def _tile_map(

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.errors import HubError, Problem, RunError, UsageError, raise_problems
-from spatial_swin.finished import CONFIG, PROCESSOR, TEMPERATURE, open_finished, temperature_record
+from spatial_swin.finished import CONFIG, PROCESSOR, SETS, TEMPERATURE, open_finished, temperature_record
 from spatial_swin.runs import RunFolder
 
 T = TypeVar("T")
@@ -121,6 +121,8 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
     if evidence.temperature:
         record = json.dumps(temperature_record(evidence.temperature), indent=2)
         uploads.append(Upload(TEMPERATURE, f"{record}\n".encode()))
+    if evidence.sets:
+        uploads.append(Upload(SETS, f"{json.dumps(evidence.sets.as_record(), indent=2)}\n".encode()))
     if evidence.metrics:
         uploads.append(Upload("confusion_matrix.png", _confusion_figure(evidence.metrics, evidence.class_names)))
     card = card_of(evidence, model_id, license_name, {upload.name for upload in uploads})

@@ -7,6 +7,7 @@ import pytest
 
 from spatial_swin.app import fragments
 from spatial_swin.app.page import style_sheet, theme
+from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.explanation import grid_regions, region_masks, region_relevance
 
 CODES = ["100", "200", "510", "514"]
@@ -17,6 +18,9 @@ def test_verdict_names_the_layout_and_abstains_below_the_threshold() -> None:
     said = fragments.verdict(CODES, probabilities, 0.5, "One picture.")
     assert "5.1.4" in said.split("</p>")[0]
     assert "0.60" in said
+    assert "set:" not in said
+    known = fragments.verdict(CODES, probabilities, 0.5, "One picture.", sets=PredictionSets(0.9, 0.0, 1.0))
+    assert "no layout can be ruled out" in known
     abstained = fragments.verdict(CODES, probabilities, 0.65, "One picture.")
     assert "No verdict" in abstained
     assert "0.60" in abstained

@@ -51,6 +51,32 @@ def test_kept_predictions_are_used_and_the_test_part_stays_closed(
     assert "of 6 groups only" in shown, "24 validation items are few"
     assert stored["groups"] == 6
     assert "of 6 groups only" in open_finished(run_with_model.path).caution
+    assert "fewer than 9 programmes" in shown
+    assert open_finished(run_with_model.path).sets.least == metrics["prediction_sets"]["least"] == 0
+    assert metrics["prediction_sets"]["test_coverage"] == 1
+
+
+def test_sets_are_fitted_on_validation_alone_and_held_against_the_test_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", items=400)
+    assert main(["evaluate", str(run.path), "--resamples", "100"]) == 0
+    assert "sets of labels with a probability of at least" in capsys.readouterr().out
+    first = run.read_metrics()["prediction_sets"]
+    assert 0 < first["least"] < 0.5
+    assert first["test_coverage"] > 0.85
+    assert 1 <= first["test_mean_size"] < 2.5
+    assert [(part["value"], part["least"] is None) for part in first["parts"]] == [
+        ("programmes", False),
+        ("listeners", True),  # two of them
+    ]
+    test = run.read_predictions("test")
+    turned = type(test)(test.paths, test.groups, test.class_names, test.labels, np.roll(test.probabilities, 1, axis=1))
+    run.write_predictions("test", turned)
+    assert main(["evaluate", str(run.path), "--resamples", "100"]) == 0
+    second = run.read_metrics()["prediction_sets"]
+    assert second["least"] == first["least"]
+    assert second["test_coverage"] < 0.5
 
 
 def test_temperature_never_looks_at_the_test_part(run_with_model: RunFolder) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import soundfile
 from certain_models import write_certain_model
 from PIL import Image
 
+from spatial_swin import files
 from spatial_swin.cli import main
+from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.prediction.tables import clock
 
 RATE = 48_000
@@ -71,9 +74,10 @@ def test_what_cannot_be_judged_is_listed_and_the_rest_is_done(certain, here, cap
 def test_the_table_shows_verdicts_runners_up_and_stretches_of_windows(certain, here, capsys):
     assert main(["predict", str(certain), "box", "--timeline", "true", "--top_k", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["file", "verdict", "probability", "also", "windows", "notes"]
+    assert lines[0].split() == [*("file", "verdict", "probability", "also", "in", "steps", "windows", "notes")]
     row = next(number for number, line in enumerate(lines) if line.startswith("box/deep/c.wav"))
-    assert lines[row].split()[1:8] == ["514", "514", "0.900", "100", "0.040", "3,", "100%"]
+    assert lines[row].split()[1:6] == ["514", "514", "0.900", "100", "0.040"]
+    assert "surround 0.93, of it 5.1.4 0.97  3, 100% 514" in lines[row]
     assert [line.split() for line in lines[row + 1 : row + 4]] == [
         ["0:00:00", "-", "0:00:00.5", "514", "0.900", "(1", "window)"],
         ["0:00:00.5", "-", "0:00:01", "silent", "(1", "window)"],
@@ -118,6 +122,32 @@ def test_declared_against_detected(certain, here, capsys, options, code, agrees)
     found = json.loads(capsys.readouterr().out)
     assert found["agrees"] is agrees
     assert len(found["differing"]) == (3 if code == 4 else 0)
+
+
+def test_the_verdict_comes_in_two_steps_and_as_a_set_where_sets_were_fitted(certain, here, capsys):
+    assert main(["predict", str(certain), "box/a.png", "--format", "json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    first, second = plain["files"][0]["steps"]
+    assert (first["answer"], second["answer"]) == ("surround", "514")
+    assert first["probabilities"] == pytest.approx({"mono": 0.04, "stereo": 0.03, "surround": 0.93}, abs=1e-5)
+    assert (plain["sets"], plain["files"][0]["set"]) == (None, None)
+    shutil.copytree(certain, here / "model")
+    files.write_json(here / "model" / "sets.json", PredictionSets(0.9, 0.035, 1.0, caution="few heads").as_record())
+    assert main(["predict", "model", "box", "--format", "json", "--timeline", "true"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["sets"] == {"coverage": 0.9, "least": 0.035, "caution": "few heads"}
+    assert [row["set"] for row in found["files"]] == [["514", "100"]] * 3
+    sound = next(row for row in found["files"] if row["kind"] == "sound")
+    assert sound["timeline"][0]["set"] == ["514", "100"]
+    assert main(["predict", "model", "box", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {(row["family"], row["family_probability"], row["set"]) for row in rows} == {
+        ("surround", "0.93", "514 100")
+    }
+    assert main(["predict", "model", "box/a.png"]) == 0
+    shown = capsys.readouterr().out
+    assert "90% set" in shown
+    assert "WARNING: few heads" in shown
 
 
 def test_below_the_confidence_there_is_no_verdict(certain, here, capsys):

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.factorial import QUESTIONS, Answers, change, figures
 from spatial_swin.evaluation.metrics import confusion_matrix
 from spatial_swin.runs import BENCH_VERSION
 
 CLASSES = ["100", "200", "510", "514"]
+SETS = PredictionSets(0.9, 0.2, 1.3)  # of the model
 CONDITIONS = {"clean": 2.5, "noise 10": 0.5, "brir Anna's bedroom": 2.0}  # how sure the model is in each
 
 
@@ -23,7 +25,7 @@ def make_answers(skill: float, programmes: int = 5, listeners: int = 6, judges: 
         logits = noise + share * skill * np.eye(len(CLASSES))[labels]
         tables[judge] = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     names = (np.array([f"{c}{cell[i]}" for cell in cells]) for i, c in ((0, "p"), (1, "head-")))
-    return Answers(CLASSES, labels, *names, tables)
+    return Answers(CLASSES, labels, *names, tables, {"model": SETS.of(tables["model"])})
 
 
 def make_bench(judges: int = 2, conditions: int = 3, **changes: Any) -> dict[str, Any]:
@@ -50,7 +52,8 @@ def make_bench(judges: int = 2, conditions: int = 3, **changes: Any) -> dict[str
         "judges": list(clean.judges),
         "class_names": CLASSES,
         "questions": dict(QUESTIONS),
-        "temperature": 1.3,
+        "temperature": SETS.temperature,
+        "sets": SETS.as_record(),
         "resamples": 50,
         "settings": {
             "seconds": 3.0,

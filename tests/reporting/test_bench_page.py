@@ -104,6 +104,18 @@ def test_reports_and_cards_have_the_chapter_when_there_is_a_benchmark(made_run: 
     assert "head-" not in card
 
 
+def test_coverage_is_told_by_laboratory_and_condition_and_where_it_fails_it_is_named() -> None:
+    text = page()
+    assert "## Prediction sets" in text
+    assert "| Of | Coverage of the 90% sets | Mean size |" in text
+    for line in ("| laboratory A | ", "| noise 10 | ", "| brir Anna's bedroom | "):
+        assert line in text
+    assert "The 90% promised are not kept in 1 line of 7 (more than 0.02 below): noise 10 (0." in text
+    assert "Least are covered in noise 10: 0." in console_text(make_bench())
+    without = make_bench(sets=None)
+    assert "Prediction sets" not in to_markdown(bench_document(without, set()))
+
+
 def test_a_damaged_benchmark_is_a_problem_and_not_the_end(made_run: MakeRun) -> None:
     run = made_run()
     files.write_json(run.bench_file, {"version": 99, "figures": []})

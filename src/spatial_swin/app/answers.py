@@ -24,6 +24,7 @@ from spatial_swin.audio.drawing import Drawn
 from spatial_swin.audio.sound_files import SOUND_ENDINGS
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
+from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.explanation import Region, region_masks, region_relevance
 from spatial_swin.files import PICTURE_ENDINGS
 from spatial_swin.modeling.relevance import relevance
@@ -53,7 +54,8 @@ class Answer:
 
     probabilities: float64 [K] of the file; starts: [W] in seconds, windows: float64 [W, K] and heard: bool [W] (has a
     say) of its windows, of which a picture is one; seconds: length of a window; shown: the window that `look` is of;
-    pictures: of all windows, None for a picture; notes: sentences on what was noticed.
+    pictures: of all windows, None for a picture; notes: sentences on what was noticed; sets: of the
+    model, if it has any.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Answer:
     look: Look
     notes: list[str]
     pictures: "Pictures | None" = None
+    sets: PredictionSets | None = None
 
     @property
     def about(self) -> str:
@@ -169,6 +172,7 @@ def _of_recording(
         look=_look(predictor, as_pixels(pictures[shown], predictor.image_size), turn),
         notes=_remarks(predictor, timeline.flags),
         pictures=pictures,
+        sets=predictor.sets,
     )
 
 
@@ -188,6 +192,7 @@ def _of_picture(predictor: Predictor, path: Path, turn: Turn) -> Answer:
         shown=0,
         look=look,
         notes=_remarks(predictor, []),
+        sets=predictor.sets,
     )
 
 
@@ -241,4 +246,6 @@ def _remarks(predictor: Predictor, flags: list[str]) -> list[str]:
         remarks.append("The probabilities are not calibrated: `spatial-swin evaluate` fits the temperature.")
     elif predictor.caution:
         remarks.append(f"Take the probabilities with care: {predictor.caution}.")
+    if predictor.sets is not None and predictor.sets.caution:
+        remarks.append(f"Take the set with care: {predictor.sets.caution}.")
     return remarks

@@ -14,7 +14,9 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
+from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.explanation import REST, Region
+from spatial_swin.evaluation.steps import in_words, steps_of
 from spatial_swin.layouts import title_of
 from spatial_swin.reporting import style
 
@@ -31,9 +33,17 @@ def notice(text: str) -> str:
 
 
 def verdict(
-    class_names: Sequence[str], probabilities: np.ndarray, threshold: float, about: str, notes: Sequence[str] = ()
+    class_names: Sequence[str],
+    probabilities: np.ndarray,
+    threshold: float,
+    about: str,
+    notes: Sequence[str] = (),
+    sets: PredictionSets | None = None,
 ) -> str:
-    """The answer in large letters, or that there is none below `threshold`; probabilities float [K]."""
+    """The answer in large letters, or that there is none below `threshold`; probabilities float [K].
+
+    Below it the verdict in two steps, where the classes have families, and the prediction set, where there are sets.
+    """
     best = int(np.argmax(probabilities))
     name, value = class_names[best], float(probabilities[best])
     code = f" <span class='ss-code'>{escape(name)}</span>" if title_of(name) != name else ""
@@ -44,8 +54,22 @@ def verdict(
         head = f'<p class="ss-answer">{escape(title_of(name))}{code}</p>'
         sentence = f"Probability {value:.2f}. {escape(about)}"
     remarks = "".join(f'<p class="ss-remark">{escape(note)}</p>' for note in notes)
-    shares = bars(class_names, probabilities, threshold)
-    return f'<div class="ss-verdict">{head}<p>{sentence}</p>{shares}{remarks}</div>'
+    shares, known = bars(class_names, probabilities, threshold), _known(class_names, probabilities, threshold, sets)
+    return f'<div class="ss-verdict">{head}<p>{sentence}</p>{known}{shares}{remarks}</div>'
+
+
+def _known(
+    class_names: Sequence[str], probabilities: np.ndarray, threshold: float, sets: PredictionSets | None
+) -> str:
+    """The steps and the set, each as a line; nothing where the model has neither."""
+    lines = []
+    if steps := steps_of(probabilities, class_names, threshold):
+        lines.append(f"<p>In steps: {escape(in_words(steps))}.</p>")
+    if sets is not None:
+        labels = [title_of(name) for name in sets.names(probabilities, class_names)]
+        rest = "no layout can be ruled out" if len(labels) == len(class_names) else "the others are ruled out"
+        lines.append(f"<p>{sets.coverage:.0%} set: <b>{escape(', '.join(labels))}</b>; {rest} at this level.</p>")
+    return "".join(lines)
 
 
 def bars(class_names: Sequence[str], probabilities: np.ndarray, threshold: float) -> str:

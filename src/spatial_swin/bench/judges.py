@@ -25,6 +25,7 @@ from spatial_swin.data.pooled_tiles import pooled_tiles
 from spatial_swin.data.preflight import preflight, require_same_pictures
 from spatial_swin.errors import AudioError, RunError
 from spatial_swin.evaluation.baseline import boosting
+from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.files import sha256_of
 from spatial_swin.prediction.predictor import Predictor, load_predictor
 from spatial_swin.runs import RunFolder
@@ -90,7 +91,7 @@ class Boosting:
 @dataclass(frozen=True)
 class Judges:
     """class_names: in the order of all probabilities. settings: how sound is seen. identity: what tells these judges
-    from others, JSON-ready. boosting: None where it was not asked for. temperature: of the model, None for none."""
+    from others, JSON-ready. boosting: None where it was not asked for. temperature, sets: of the model, or None."""
 
     source: Source
     class_names: list[str]
@@ -99,6 +100,7 @@ class Judges:
     seen: Seen
     boosting: Boosting | None
     temperature: float | None
+    sets: PredictionSets | None = None
 
     @property
     def names(self) -> list[str]:
@@ -125,7 +127,7 @@ def open_judges(source: Source) -> Judges:
             raise AudioError(f"{root}: its {TILES} is not that of the model, so boosting would see other pictures")
         boosted = Boosting(root, paths, labels, names, source.seed)
         identity[BASELINE] = digest
-    return Judges(source, names, settings, identity, seen_by_run(run), boosted, predictor.temperature)
+    return Judges(source, names, settings, identity, seen_by_run(run), boosted, predictor.temperature, predictor.sets)
 
 
 def _boosting_alone(source: Source) -> Judges:

@@ -12,7 +12,7 @@ import numpy as np
 
 from spatial_swin.audio.conditions import CLEAN
 from spatial_swin.bench.items import Row, probabilities, settings_of
-from spatial_swin.bench.judges import Judges
+from spatial_swin.bench.judges import MODEL, Judges
 from spatial_swin.bench.plan import Plan
 from spatial_swin.errors import printable
 from spatial_swin.evaluation.factorial import QUESTIONS, Answers, change, figures
@@ -45,6 +45,7 @@ def results_of(rows: Sequence[Row], plan: Plan, judges: Judges, resamples: int, 
         "class_names": judges.class_names,
         "questions": {name: QUESTIONS[name] for name in counting.answers.questions},
         "temperature": judges.temperature,
+        "sets": None if judges.sets is None else judges.sets.as_record(),
         "resamples": resamples,
         "settings": settings_of(plan, judges),
         "skipped": plan.skipped,
@@ -73,12 +74,14 @@ class _Counting:
     def __init__(self, rows: Sequence[Row], judges: Judges, resamples: int, seed: int) -> None:
         self.rows, self.resamples, self.seed = rows, resamples, seed
         names = judges.class_names
+        tables = {judge: probabilities(rows, judge, names) for judge in judges.names}
         self.answers = Answers(
             names,
             np.array([names.index(row["label"]) for row in rows]),
             np.array([row["programme"] for row in rows]),
             np.array([row["listener"] for row in rows]),
-            {judge: probabilities(rows, judge, names) for judge in judges.names},
+            tables,
+            {} if judges.sets is None else {MODEL: judges.sets.of(tables[MODEL])},
         )
         seen = self.column("seen")
         self.met = (seen != "") & (seen != NOT_KNOWN)

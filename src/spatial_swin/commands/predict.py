@@ -9,7 +9,9 @@
 Takes a run folder or a model folder. Sound goes through the windows, loudness and cues of training, streamed; the
 verdict of a recording is the label with the highest mean probability over its windows (silent ones have no say).
 Probabilities are calibrated when `spatial-swin evaluate` has fitted a temperature. Below --minimum_confidence there is
-no verdict (unsure).
+no verdict (unsure). Where the classes are layouts, the verdict comes in two steps too: mono, stereo or surround (the
+sum over its layouts), then which layout of that family. Where `evaluate` has fitted prediction sets, the set holds the
+labels that cannot be ruled out: of recordings like those of the validation part it holds the true one in 90 %.
 
 With --master, the master that the recordings were rendered from (an ADM BW64 file, a channel master or a folder of
 stems) is checked against the declared layout: bed, silent and copied channels, LFE, loudness and true peak. It is
@@ -137,6 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
         sources.passed_by,
         predictor.caution,
         quality,
+        predictor.sets,
     )
     text = as_text(outcome, arguments.format, arguments.top_k, arguments.timeline)
     if arguments.output is None:

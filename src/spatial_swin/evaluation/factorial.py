@@ -8,7 +8,7 @@ nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from spatial_swin.evaluation.intervals import Statistics, no_interval
 
 PAIR = ("510", "514")
 QUESTIONS = {"accuracy": "all layouts", "merged": "510 and 514 as one", "pair": "510 against 514"}
-SUMS = 5 + BINS  # of a judge: right in the three questions, Brier, items of the pair, gaps of confidence by bin
+SUMS = 7 + BINS  # of a judge: right in the three questions, Brier, items of the pair, set right, its size, gaps
+SET_FIGURES = {"coverage": "coverage of the sets", "set_size": "mean labels a set"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Answers:
     """What judges said of N items.
 
     class_names: K labels; labels: int [N] into them; programmes, listeners: names [N]; judges: name -> probabilities
-    float64 [N, K], of the same items in the same order.
+    float64 [N, K], of the same items in the same order; sets: of the judges that have any, which labels are in the
+    set, bool [N, K].
     """
 
     class_names: Sequence[str]
@@ -35,6 +37,7 @@ class Answers:
     programmes: np.ndarray
     listeners: np.ndarray
     judges: Mapping[str, np.ndarray]
+    sets: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -42,7 +45,9 @@ class Answers:
     def of(self, chosen: np.ndarray) -> "Answers":
         """The items of a mask or of indices, in their order."""
         judges = {name: table[chosen] for name, table in self.judges.items()}
-        return Answers(self.class_names, self.labels[chosen], self.programmes[chosen], self.listeners[chosen], judges)
+        sets = {name: table[chosen] for name, table in self.sets.items()}
+        programmes, listeners = self.programmes[chosen], self.listeners[chosen]
+        return Answers(self.class_names, self.labels[chosen], programmes, listeners, judges, sets)
 
     @property
     def questions(self) -> list[str]:
@@ -53,6 +58,7 @@ class Answers:
 def figures(answers: Answers, resamples: int, seed: int) -> dict[str, Any]:
     """Counts, and for each judge every question, Brier score (0..2) and ECE with 95 % intervals.
 
+    Of judges with prediction sets also their `coverage` and `set_size`, the mean number of labels.
     A judge after the first has `difference` too: itself minus the first one on the same items, by question.
     """
     columns = np.concatenate([_item_sums(answers, name) for name in answers.judges] + [_ones(answers)], axis=1)
@@ -75,6 +81,10 @@ def figures(answers: Answers, resamples: int, seed: int) -> dict[str, Any]:
             value = point[f"{judge} {name}"]
             interval = crossed_interval(draws[f"{judge} {name}"], shape, bias_of=value if name == "ece" else None)
             result[judge][name] = interval.around(value)
+        if judge in answers.sets:
+            covered, size = (f"{judge} {name}" for name in SET_FIGURES)
+            result[judge]["coverage"] = _share(draws[covered], point[covered], shape)
+            result[judge]["set_size"] = crossed_interval(draws[size], shape).around(point[size])
         if judge != judges[0]:
             result[judge]["difference"] = {
                 question: _difference(draws, point, f"{judge} {question}", f"{judges[0]} {question}", shape)
@@ -151,7 +161,11 @@ def _item_sums(answers: Answers, judge: str) -> np.ndarray:
         sums[:, 4] = in_pair
     true = np.eye(table.shape[1])[labels]
     sums[:, 3] = ((table - true) ** 2).sum(axis=1)
-    sums[np.arange(len(labels)), 5 + bin_numbers(confidence, equal_width_edges())] = confidence - right
+    if judge in answers.sets:
+        inside = answers.sets[judge]
+        sums[:, 5] = inside[np.arange(len(labels)), labels]
+        sums[:, 6] = inside.sum(axis=1)
+    sums[np.arange(len(labels)), 7 + bin_numbers(confidence, equal_width_edges())] = confidence - right
     return sums
 
 
@@ -165,7 +179,9 @@ def _statistics(sums: np.ndarray, judges: Sequence[str]) -> Statistics:
         result[f"{judge} merged"] = mine[:, 1] / count
         result[f"{judge} pair"] = np.where(mine[:, 4] > 0, mine[:, 2] / np.maximum(mine[:, 4], 1), np.nan)
         result[f"{judge} brier"] = mine[:, 3] / count
-        result[f"{judge} ece"] = np.abs(mine[:, 5:]).sum(axis=1) / count
+        result[f"{judge} ece"] = np.abs(mine[:, 7:]).sum(axis=1) / count
+        result[f"{judge} coverage"] = mine[:, 5] / count
+        result[f"{judge} set_size"] = mine[:, 6] / count
     return result
 
 

@@ -16,6 +16,8 @@ import soundfile
 import torch
 
 from spatial_swin.errors import AudioError
+from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.steps import Step, steps_of
 from spatial_swin.hub import fetch_model
 from spatial_swin.prediction.predictor import Predictor, Timeline, load_predictor
 
@@ -28,18 +30,25 @@ class Heard:
 
     layout: the most probable label; None when the model abstains, or all is silent. confidence: its probability.
     probabilities: {label: probability}, calibrated where the model has a temperature. timeline: window by window.
+    prediction_set: the labels that cannot be ruled out, the most probable first; None where the model has no sets.
+    steps: the verdict as mono, stereo or surround, then as the layout of that family; empty without families.
     """
 
     layout: str | None
     confidence: float
     probabilities: dict[str, float]
     timeline: Timeline = field(repr=False)
+    prediction_set: list[str] | None = None
+    steps: list[Step] = field(default_factory=list)
 
     @classmethod
-    def of(cls, timeline: Timeline) -> "Heard":
+    def of(cls, timeline: Timeline, sets: PredictionSets | None = None) -> "Heard":
         """The answer of a timeline; probabilities as Python floats."""
-        probabilities = dict(zip(timeline.class_names, timeline.probabilities.tolist(), strict=True))
-        return cls(timeline.verdict, max(probabilities.values()), probabilities, timeline)
+        names, said = timeline.class_names, timeline.probabilities
+        probabilities = dict(zip(names, said.tolist(), strict=True))
+        labels = None if sets is None else sets.names(said, names)
+        steps = steps_of(said, names, timeline.minimum_confidence) if timeline.heard.any() else []
+        return cls(timeline.verdict, max(probabilities.values()), probabilities, timeline, labels, steps)
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,8 @@ class Detector:
         if not isinstance(sound, np.ndarray):
             if sample_rate is not None:
                 raise AudioError(f"{os.fspath(sound)}: a file has its own sample rate; leave sample_rate out")
-            return Heard.of(self.predictor.of_sound(sound, hop_seconds, minimum_seconds, minimum_confidence))
+            timeline = self.predictor.of_sound(sound, hop_seconds, minimum_seconds, minimum_confidence)
+            return Heard.of(timeline, self.predictor.sets)
         frames = _frames(sound, sample_rate)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "array.wav"
@@ -106,7 +116,7 @@ class Detector:
                 timeline = self.predictor.of_sound(file, hop_seconds, minimum_seconds, minimum_confidence)
             except AudioError as error:
                 raise AudioError(*(str(line).replace(str(file), AN_ARRAY) for line in error.args)) from None
-        return Heard.of(timeline)
+        return Heard.of(timeline, self.predictor.sets)
 
 
 def _frames(sound: np.ndarray, sample_rate: int | None) -> np.ndarray:

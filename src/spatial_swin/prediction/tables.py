@@ -15,6 +15,8 @@ import numpy as np
 
 from spatial_swin import files
 from spatial_swin.errors import Problem, printable
+from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.steps import Step, families, in_words, steps_of
 from spatial_swin.prediction.judging import Judgement
 from spatial_swin.prediction.predictor import Timeline, verdict_of
 from spatial_swin.prediction.quality import Quality, as_lines
@@ -44,6 +46,7 @@ class Outcome:
     passed_by: int = 0
     caution: str = ""  # why not to trust the temperature
     quality: dict[Path, Quality] = field(default_factory=dict)
+    sets: PredictionSets | None = None
 
     @property
     def failing(self) -> list[Path]:
@@ -58,6 +61,16 @@ class Outcome:
     def best(self, judgement: Judgement) -> str:
         """The most probable label, whether or not it is a verdict."""
         return self.class_names[judgement.probabilities.argmax()]
+
+    def steps(self, judgement: Judgement) -> list[Step]:
+        """The verdict in two steps, none where the classes have no families or there was nothing to hear."""
+        if judgement.timeline is not None and not judgement.timeline.heard.any():
+            return []
+        return steps_of(judgement.probabilities, self.class_names, self.minimum_confidence)
+
+    def set_of(self, probabilities: np.ndarray) -> list[str] | None:
+        """The labels that cannot be ruled out, None where the model has no sets."""
+        return None if self.sets is None else self.sets.names(probabilities, self.class_names)
 
     def verdicts(self, timeline: Timeline) -> list[str | None]:
         """Of each window the label, None where it abstains."""
@@ -90,7 +103,8 @@ def as_table(outcome: Outcome, top_k: int, timeline: bool) -> str:
     """One line per file, and with `timeline` one below it for each stretch of windows with the same verdict."""
     if not outcome.judgements:
         return ""
-    header = ["file", "verdict", "probability", "also", "windows", "notes"]
+    promised = f"{outcome.sets.coverage:.0%} set" if outcome.sets else ""
+    header = ["file", "verdict", "probability", "also", "in steps", promised, "windows", "notes"]
     table = [header, *(_table_row(judgement, outcome, top_k) for judgement in outcome.judgements)]
     used = [column for column in range(len(header)) if column < 3 or any(row[column] for row in table[1:])]
     widths = {column: max(len(row[column]) for row in table) for column in used}
@@ -114,7 +128,8 @@ def _table_row(judgement: Judgement, outcome: Outcome, top_k: int) -> list[str]:
     if judgement.timeline is not None:
         agree = f", {judgement.timeline.shares[best]:.0%} {best}" if judgement.windows > 1 else ""
         windows = f"{judgement.windows}{agree}"
-    cells = [verdict, f"{best} {probability:.3f}", also, windows, ", ".join(judgement.flags)]
+    steps, labels = in_words(outcome.steps(judgement)), " ".join(outcome.set_of(judgement.probabilities) or ())
+    cells = [verdict, f"{best} {probability:.3f}", also, steps, labels, windows, ", ".join(judgement.flags)]
     return [_short(judgement.path), *map(printable, cells)]
 
 
@@ -140,9 +155,13 @@ def _stretches(timeline: Timeline, outcome: Outcome) -> list[str]:
 def as_csv(outcome: Outcome, timeline: bool) -> str:
     """One row per file, of kind picture or sound; with `timeline` rows of kind window follow that of their file.
 
-    An empty verdict: abstained. share: of the windows with a say, those whose best label is the file's best.
+    An empty verdict: abstained. share: of the windows with a say, those whose best label is the file's best. family,
+    family_probability: the first step of the verdict, where the classes have families; set: labels that cannot be
+    ruled out, with spaces between.
     """
     columns = ["file", "kind", "start", "end", "verdict", "best", "probability", "windows", "share", "flags"]
+    columns += ["family", "family_probability"] if families(outcome.class_names) else []
+    columns += ["set"] if outcome.sets else []
     if outcome.expect is not None:
         columns.insert(5, "agrees")
     columns += ["quality"] if outcome.quality else []
@@ -156,7 +175,7 @@ def as_csv(outcome: Outcome, timeline: bool) -> str:
 
 
 def _csv_row(judgement: Judgement, outcome: Outcome) -> dict[str, Any]:
-    row = _cells(judgement.probabilities, outcome.class_names)
+    row = _cells(judgement.probabilities, outcome)
     row |= {"file": str(judgement.path), "kind": "picture", "verdict": judgement.verdict}
     row["flags"] = "; ".join(judgement.flags)
     if outcome.expect is not None:
@@ -173,15 +192,21 @@ def _csv_windows(judgement: Judgement, sound: Timeline, outcome: Outcome) -> lis
     parts = zip(sound.starts.tolist(), outcome.verdicts(sound), sound.flags, sound.windows, strict=True)
     return [
         {"file": str(judgement.path), "kind": "window", "verdict": verdict, "flags": flags}
-        | {"start": round(start, 3), "end": round(start + sound.seconds, 3), **_cells(row, outcome.class_names)}
+        | {"start": round(start, 3), "end": round(start + sound.seconds, 3), **_cells(row, outcome)}
         for start, verdict, flags, row in parts
     ]
 
 
-def _cells(probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    cells = {f"p_{printable(name)}": value for name, value in _named(probabilities, class_names).items()}
-    best, probability = ranked(probabilities, class_names)[0]
-    return {"best": best, "probability": round(probability, DIGITS), **cells}
+def _cells(probabilities: np.ndarray, outcome: Outcome) -> dict[str, Any]:
+    names = outcome.class_names
+    cells = {f"p_{printable(name)}": value for name, value in _named(probabilities, names).items()}
+    best, probability = ranked(probabilities, names)[0]
+    cells |= {"best": best, "probability": round(probability, DIGITS)}
+    if steps := steps_of(probabilities, names, outcome.minimum_confidence):
+        cells |= {"family": steps[0].answer, "family_probability": round(steps[0].probability, DIGITS)}
+    if (labels := outcome.set_of(probabilities)) is not None:
+        cells["set"] = " ".join(labels)
+    return cells
 
 
 def _named(values: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
@@ -197,6 +222,7 @@ def as_json(outcome: Outcome, top_k: int, timeline: bool) -> str:
         "calibrated": outcome.temperature is not None,
         "caution": outcome.caution or None,
         "minimum_confidence": outcome.minimum_confidence,
+        "sets": None if outcome.sets is None else _json_sets(outcome.sets),
         "files": [_json_file(judgement, outcome, top_k, timeline) for judgement in outcome.judgements],
         "problems": [{"file": p.where, "what": p.what, "do": p.do} for p in outcome.problems],
     }
@@ -218,6 +244,8 @@ def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: boo
         "verdict": judgement.verdict,
         "top": [{"label": label, "probability": round(p, DIGITS)} for label, p in best],
         "probabilities": _named(judgement.probabilities, names),
+        "steps": [_json_step(step) for step in outcome.steps(judgement)],
+        "set": outcome.set_of(judgement.probabilities),
         "flags": judgement.flags,
     }
     if outcome.expect is not None:
@@ -233,6 +261,16 @@ def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: boo
     return row
 
 
+def _json_sets(sets: PredictionSets) -> dict[str, Any]:
+    return {"coverage": sets.coverage, "least": round(sets.least, DIGITS), "caution": sets.caution or None}
+
+
+def _json_step(step: Step) -> dict[str, Any]:
+    """A null answer is an abstention; the second step's probabilities are shares within the family."""
+    shares = {name: round(value, DIGITS) for name, value in step.probabilities.items()}
+    return {"answer": step.answer, "probability": round(step.probability, DIGITS), "probabilities": shares}
+
+
 def _json_windows(sound: Timeline, outcome: Outcome) -> list[dict[str, Any]]:
     parts = zip(sound.starts.tolist(), outcome.verdicts(sound), sound.windows, sound.flags, strict=True)
     return [
@@ -241,6 +279,7 @@ def _json_windows(sound: Timeline, outcome: Outcome) -> list[dict[str, Any]]:
             "end": round(start + sound.seconds, 3),
             "verdict": verdict,
             "probabilities": _named(row, outcome.class_names),
+            "set": outcome.set_of(row),
             "flags": [flag for flag in flags.split("+") if flag],
         }
         for start, verdict, row, flags in parts
@@ -266,6 +305,7 @@ def summary(outcome: Outcome) -> str:
         else f"probabilities calibrated (temperature {outcome.temperature:.3f})"
     )
     how += f"\nWARNING: {outcome.caution}" if outcome.caution else ""
+    how += f"\nWARNING: {outcome.sets.caution}" if outcome.sets and outcome.sets.caution else ""
     lines = [f"\n{printable(', '.join(parts))}; {how}"]
     if outcome.problems:
         lines.append(f"could not be judged ({len(outcome.problems)}):")

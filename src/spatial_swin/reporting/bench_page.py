@@ -20,6 +20,7 @@ from spatial_swin.reporting.bench_sections import (
     result_blocks,
     seen_blocks,
 )
+from spatial_swin.reporting.bench_sets import set_blocks, set_lines
 from spatial_swin.reporting.chapters_bench import MADE, warnings
 from spatial_swin.reporting.document import Document, Section
 from spatial_swin.reporting.figures_bench import (
@@ -61,6 +62,7 @@ def bench_document(results: dict[str, Any], made: set[str]) -> Document:
         Section("Listeners, laboratories and kinds of programmes", heads_blocks(results, made)),
         Section("Conditions", conditions_blocks(results, made)),
         Section("Calibration", calibration_blocks(results, made)),
+        Section("Prediction sets", set_blocks(results)),
         Section("What training had", seen_blocks(results)),
         Section("How this was judged", how_blocks(results)),
     ]
@@ -87,5 +89,9 @@ def console_text(results: dict[str, Any]) -> str:
             cells = "".join(f"{with_interval(entry[judge][question]):<{CELL_WIDTH}}" for question in questions)
             lines.append(f"{name:<{NAME_WIDTH}}{judge[:beside]:<{beside}}{cells}".rstrip())
             name = ""
-    lines += ["share right with 95 % intervals (programmes and listeners drawn anew)", *warnings(results)]
+    lines += [
+        "share right with 95 % intervals (programmes and listeners drawn anew)",
+        *set_lines(results),
+        *warnings(results),
+    ]
     return "\n".join(map(printable, lines))

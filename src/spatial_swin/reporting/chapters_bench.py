@@ -7,6 +7,7 @@ show: a difference counts where its interval leaves out 0.
 from collections.abc import Sequence
 from typing import Any
 
+from spatial_swin.reporting.bench_sets import set_blocks
 from spatial_swin.reporting.document import Block, Picture, Section, Table, Text, Warnings, counted, sentence
 from spatial_swin.reporting.evidence import Evidence, Findings
 from spatial_swin.reporting.figures_bench import JUDGES, Entry, entries_of
@@ -217,7 +218,7 @@ def _chapter(results: dict[str, Any]) -> list[Block]:
                 "ece",
             )
         )
-    blocks += [*alone_blocks(entries_of(results, "laboratory")), *difference_blocks(results)]
+    blocks += [*alone_blocks(entries_of(results, "laboratory")), *difference_blocks(results), *set_blocks(results)]
     blocks.append(
         Text("`spatial-swin bench` made these; intervals draw programmes and listeners anew (crossed bootstrap).")
     )

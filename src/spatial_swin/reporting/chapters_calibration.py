@@ -7,11 +7,16 @@ import math
 
 import numpy as np
 
+from spatial_swin.calibrating import factor_of
 from spatial_swin.evaluation.calibration import BINS, apply_temperature
-from spatial_swin.reporting.document import Block, Section, Text, counted, sentence
+from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.intervals import share_right
+from spatial_swin.reporting.document import Block, Section, Table, Text, counted, sentence
 from spatial_swin.reporting.evidence import Evidence, Findings
 from spatial_swin.reporting.figures_calibration import coverage_curve
 from spatial_swin.reporting.tables import with_interval
+
+SHOWN_LISTENERS = 12  # more would be a page of their own
 
 
 def calibration_section(evidence: Evidence, findings: Findings) -> Section:
@@ -54,7 +59,41 @@ def calibration_section(evidence: Evidence, findings: Findings) -> Section:
     caption = "Confidence of right and wrong answers, and the accuracy when unsure answers are withheld" + (
         " (calibrated, as `predict` and the app give it)." if evidence.temperature else "."
     )
-    return Section("Calibration", blocks + findings.figure("confidence_distribution", caption))
+    blocks += findings.figure("confidence_distribution", caption)
+    return Section("Calibration", blocks + (_set_blocks(evidence, evidence.sets) if evidence.sets else []))
+
+
+def _set_blocks(evidence: Evidence, sets: PredictionSets) -> list[Block]:
+    """What the prediction sets of the validation part come to on the shown part, by laboratory where that is known."""
+    shown = evidence.predictions
+    assert shown is not None
+    inside = sets.of(evidence.probabilities)
+    covered, sizes = inside[np.arange(len(shown)), shown.labels], inside.sum(axis=1)
+    text = (
+        f"A label is in the {sets.coverage:.0%} set of an item when its calibrated probability is at least "
+        f"{sets.least:.3f}, a threshold from the validation part alone that holds for new groups of it (conformal). "
+        f"On the {evidence.part} part the sets hold the true label of {covered.mean():.3f} of the items, with "
+        f"{sizes.mean():.2f} labels a set; {(sizes == 1).mean():.0%} hold one label."
+    )
+    if sets.caution:
+        text += f" {sentence(sets.caution)}"
+    where = {"all": np.full(len(shown), evidence.part)}
+    for factor in ("laboratory", "listener"):
+        if values := factor_of(shown, evidence.samples, factor):
+            where[factor] = np.array(values)
+    rows = []
+    for factor, values in where.items():
+        for value in np.unique(values):
+            chosen = values == value
+            interval = share_right(covered[chosen], np.array(shown.groups)[chosen]).around(
+                float(covered[chosen].mean())
+            )
+            name = f"the {value} part" if factor == "all" else f"{factor} {value}"
+            rows.append((factor, [name, with_interval(interval), f"{sizes[chosen].mean():.2f}", str(chosen.sum())]))
+    heads = [row for factor, row in rows if factor == "listener"]
+    lines = [row for factor, row in rows if factor != "listener"] + (heads if len(heads) <= SHOWN_LISTENERS else [])
+    header = ["Of", f"Coverage of the {sets.coverage:.0%} sets", "Mean size", "Items"]
+    return [Text(text), Table(f"Prediction sets on the {evidence.part} part", header, lines, texts=True)]
 
 
 def _abstaining(evidence: Evidence) -> str:

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from spatial_swin.calibrating import sets_of
 from spatial_swin.errors import SpatialSwinError
 from spatial_swin.evaluation.calibration import Temperature, apply_temperature, fit_temperature
+from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.finished import FinishedModel, open_finished
 from spatial_swin.reporting.beside import BaselineFound, beside
@@ -43,6 +45,7 @@ class Evidence:
     part: str = "test"
     metrics: dict[str, Any] = field(default_factory=dict)
     temperature: Temperature | None = None
+    sets: PredictionSets | None = None  # fitted on validation, as the temperature is
     calibrated: dict[str, Any] = field(default_factory=dict)
     baseline: BaselineFound | None = None
     no_baseline: str = ""  # why there is none
@@ -189,6 +192,7 @@ def _compute(evidence: Evidence, resamples: int, seed: int) -> None:
         held = evidence.validation
         evidence.temperature = fit_temperature(held.labels, held.probabilities, held.groups, seed=seed)
         scaled = apply_temperature(shown.probabilities, evidence.temperature.value)
+        evidence.sets = sets_of(held, evidence.samples, evidence.temperature.value)
         evidence.calibrated = summarise(shown.labels, scaled, shown.groups, shown.class_names, resamples, seed)
 
 
