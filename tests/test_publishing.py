@@ -31,6 +31,7 @@ NAMES = [
     "config.json",
     "preprocessor_config.json",
     "temperature.json",
+    "sets.json",
     "confusion_matrix.png",
     "README.md",
 ]

@@ -76,6 +76,7 @@ def test_a_pushed_training_gives_our_probabilities_after_download(
         "confusion_matrix.png",
         "model.safetensors",
         "preprocessor_config.json",
+        "sets.json",
         "temperature.json",
     ]
     assert hub.requests.index("create") < hub.requests.index("commit")
