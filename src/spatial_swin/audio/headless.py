@@ -1,9 +1,9 @@
 """Two-channel sound that no head has heard: what a detector of binaural recordings must not be asked about.
 
 In goes a `Scene`, out comes float32 [2, N]. The kinds of FITTED are what people have most: loudspeaker stereo, mono
-copied to both ears, and what engineers and faults make of them. Those of UNSEEN are another class of renderer, pairs of
-microphones, the telephone: a detector is tested on them and never fitted to them. Every draw comes from the generator
-that is given. Nothing here knows a score or a model.
+copied to both ears, and what engineers and faults make of them. Those of UNSEEN are another class of renderer, pairs
+of microphones, the telephone: a detector is tested on them and never fitted to them. Every draw comes from the
+generator that is given. Nothing here knows a score or a model.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,7 +59,7 @@ def one_sided(draw: Draw, scene: Scene) -> np.ndarray:
 
 
 def delays(draw: Draw, scene: Scene) -> np.ndarray:
-    """Another class of renderer: every source panned by an ear delay and a level difference, without a head's colour."""
+    """Another class of renderer: sources panned by a delay and a level between the ears, without a head's colour."""
     ears = np.zeros((2, len(scene.stems[0].signal)), np.float32)
     for stem in scene.stems:
         side = float(np.mean(np.sin(np.deg2rad(stem.azimuth)) * np.cos(np.deg2rad(stem.elevation))))

@@ -48,7 +48,9 @@ def fit_domain_score(
         "laboratories": sorted(set(laboratories)),
         "outliers": len(outliers),
         "false_alarms": round(alarms, 4),
-        "caution": "" if count >= FOLDS else f"{count} head{'s' * (count != 1)} only: another may be taken for no head",
+        "caution": ""
+        if count >= FOLDS
+        else f"{count} head{'s' * (count != 1)} only: another may be taken for no head",
     }
     return replace(score, exposed=looks[0], distant=looks[1], about=facts)
 

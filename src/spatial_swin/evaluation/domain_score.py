@@ -1,11 +1,11 @@
-"""How far a recording is from what a model learnt from: features of pictures in, one number out, positive when outside.
+"""How far a recording is from what a model learnt from: features of pictures in, one number out, above 0 outside.
 
 Two looks at the same standardised features are taken, and the larger one counts. The first is a logistic regression of
-genuine pictures against outliers that were made for it (outlier exposure: Hendrycks, Mazeika and Dietterich 2019, ICLR);
-the second is the Mahalanobis distance to the genuine ones in their principal components (Lee, Lee, Lee and Shin 2018,
-NeurIPS), which needs no outliers and so also sees what nobody thought of. Each is measured from its own threshold, in
-standard deviations of genuine pictures of heads that were not fitted. The features are those of `data.pooled_tiles`; no
-network is asked, and numpy is all that judging needs.
+genuine pictures against outliers that were made for it (outlier exposure: Hendrycks, Mazeika and Dietterich 2019,
+ICLR); the second is the Mahalanobis distance to the genuine ones in their principal components (Lee, Lee, Lee and Shin
+2018, NeurIPS), which needs no outliers and so also sees what nobody thought of. Each is measured from its own
+threshold, in standard deviations of genuine pictures of heads that were not fitted. The features are those of
+`data.pooled_tiles`; no network is asked, and numpy is all that judging needs.
 """
 
 import math
@@ -31,8 +31,8 @@ class Look:
 
 @dataclass(frozen=True)
 class DomainScore:
-    """mean, scale [F] of genuine features; weights [F] and bias of the regression; components [C, F] of unit length and
-    variances [C] of the genuine ones; exposed, distant: the two looks.
+    """mean, scale [F] of genuine features; weights [F] and bias of the regression; components [C, F] of unit length
+    and variances [C] of the genuine ones; exposed, distant: the two looks.
 
     about: JSON-ready, what it was fitted on and what it came to.
     """
@@ -60,7 +60,9 @@ class DomainScore:
 
     def as_record(self) -> dict[str, Any]:
         """What domain_score.json holds."""
-        arrays = {name: _rounded(getattr(self, name)) for name in ("mean", "scale", "weights", "components", "variances")}
+        arrays = {
+            name: _rounded(getattr(self, name)) for name in ("mean", "scale", "weights", "components", "variances")
+        }
         looks = {name: vars(getattr(self, name)) for name in ("exposed", "distant")}
         return {"about": self.about, "bias": self.bias, **looks, **arrays}
 
@@ -73,7 +75,15 @@ class DomainScore:
         bias, count = float(record["bias"]), len(mean)
         if not (mean.shape == scale.shape == weights.shape and components.shape == (len(variances), count)):
             raise ValueError(f"{count} features, but weights {weights.shape} and components {components.shape}")
-        numbers = [*mean, *scale, *weights, *components.ravel(), *variances, bias, *(v for k in looks for v in vars(k).values())]
+        numbers = [
+            *mean,
+            *scale,
+            *weights,
+            *components.ravel(),
+            *variances,
+            bias,
+            *(v for k in looks for v in vars(k).values()),
+        ]
         if not np.isfinite(numbers).all() or min(scale.min(), variances.min(), *(k.spread for k in looks)) <= 0:
             raise ValueError("a number is not finite, or a spread not positive")
         return cls(mean, scale, weights, bias, components, variances, *looks, dict(record["about"]))
