@@ -218,7 +218,7 @@ def with_model(options: argparse.Namespace, size: Size, folder: str) -> argparse
     return options
 
 
-ELSEWHERE = dict.fromkeys(("steps", "memory", "kernels", "compiled"), "cuda_steps")
+ELSEWHERE = dict.fromkeys(("steps", "memory", "memory_compiled", "kernels", "compiled"), "cuda_steps")
 ELSEWHERE |= dict.fromkeys(("scaler", "resume"), "cuda_runs")
 
 

@@ -27,6 +27,11 @@ TINY = {**SWIN_BASE_384, "image_size": 32, "patch_size": 2, "embed_dim": 8, "win
 TINY |= {"depths": [1, 1, 2, 2], "num_heads": [1, 1, 2, 2]}
 GIGABYTES = (2.4, 8, 24)  # the reference study's GPU memory, and two usual sizes of cards
 GREATEST_BATCH = 1024
+HELD = (
+    "memory is what was reserved by torch, without the 0.3 to 0.5 GB of the CUDA context."
+    if ON == "cuda"
+    else "memory is modelled: it is measured on CUDA alone."
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Step:
         self.labels = torch.arange(batch, device=ON) % 4
         self.forward: Callable[[], torch.Tensor] = self._loss
         if compiled:  # a tiny size traces only: generating code takes a minute on a CPU
-            self.forward = torch.compile(self._loss, backend="eager" if size.tiny else "inductor")
+            self.forward = torch.compile(self._loss, backend="eager" if size.tiny else "inductor", dynamic=False)
         self.kernel = how.get("kernel")
 
     def _loss(self) -> torch.Tensor:
@@ -147,28 +152,68 @@ def memory(size: Size) -> tuple[list[dict[str, Any]], list[str]]:
     """The largest batch of each phase and precision that fits, and its speed."""
     rows = []
     for (name, learning), precision in itertools.product(PHASES.items(), size.precisions):
-        measured = partial(held_by, size, learning, precision)
-        held = {batch: measured(batch) for batch in (size.batch // 2, size.batch)}
+        timed = partial(speed_of, size, learning, precision)
+        rows += fitting(
+            size, partial(held_by, size, learning, precision), timed, {"step": name, "precision": precision}
+        )
+    return rows, [f"Eager; {HELD}"]
+
+
+def memory_compiled(size: Size) -> tuple[list[dict[str, Any]], list[str]]:
+    """The same compiled, in the first precision, by a line through two batches: each one is compiled anew."""
+    rows, precision = [], size.precisions[0]
+    for phase in ("phase 2 (stage 4)",) if size.tiny else ("phase 2 (stage 4)", "full"):
+        what: dict[str, Any] = {"step": phase, "precision": precision}
+        try:
+            batches = (size.batch // 2, size.batch)
+            held = {batch: held_by(size, PHASES[phase], precision, batch, compiled=True) for batch in batches}
+        except Exception as error:  # whatever the tool chain of this machine lacks
+            rows.append(
+                {**what, "not compiled": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:100]}"}
+            )
+            continue
         for limit in GIGABYTES[:1] if size.tiny else GIGABYTES:
-            batch = largest_batch(measured, held, limit)
-            row: dict[str, Any] = {"step": name, "precision": precision, "GPU memory, GB": limit}
-            row["largest batch"] = batch
-            if batch:
-                step = Step(size, learning, precision, batch)
-                row["pictures/s"] = quartiles(batch / seconds_of(step, 3, warm_up=1))
-                del step
-                forget()
-            rows.append(row)
-    what = "reserved by torch" if ON == "cuda" else "modelled: memory is measured on CUDA alone"
-    return rows, [f"Eager; memory is what was {what}, without the 0.3 to 0.5 GB of the CUDA context."]
+            found = largest_batch(lambda batch: 0.0, held, limit)
+            rows.append({**what, "GPU memory, GB": limit, "largest batch": found})
+    return rows, [f"Compiled; the batch is of a line through batches of {size.batch // 2} and {size.batch}; {HELD}"]
 
 
-def held_by(size: Size, learning: tuple[int, ...], precision: str, batch: int) -> float:
-    """Gigabytes of a step; on a CPU a straight line, so that the search can be rehearsed."""
+def fitting(
+    size: Size, measured: Callable[[int], float], timed: Callable[[int], Any], what: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """A row for each size of GPU memory: the largest batch and its speed, `what` before them."""
+    held = {batch: measured(batch) for batch in (size.batch // 2, size.batch)}
+    rows = []
+    for limit in GIGABYTES[:1] if size.tiny else GIGABYTES:
+        batch = largest_batch(measured, held, limit)
+        rows.append({**what, "GPU memory, GB": limit, "largest batch": batch})
+        if batch:
+            rows[-1]["pictures/s"] = timed(batch)
+    return rows
+
+
+def speed_of(size: Size, learning: tuple[int, ...], precision: str, batch: int) -> Any:
+    """Quartiles of pictures/s of a new step."""
+    step = Step(size, learning, precision, batch)
+    rate = quartiles(batch / seconds_of(step, 3, warm_up=1))
+    del step
+    forget()
+    return rate
+
+
+def modelled(batch: int) -> float:
+    """Gigabytes on a CPU, where memory is not measured: a straight line, so that the search can be rehearsed."""
+    return 0.5 + 0.2 * batch
+
+
+def held_by(size: Size, learning: tuple[int, ...], precision: str, batch: int, **how: Any) -> float:
+    """Gigabytes of a new step."""
     if ON != "cuda":
-        return 0.5 + 0.2 * batch
+        if how:
+            Step(size, learning, precision, batch, **how)()
+        return modelled(batch)
     try:
-        step = Step(size, learning, precision, batch)
+        step = Step(size, learning, precision, batch, **how)
         held = peak_gigabytes(step)
     except torch.OutOfMemoryError:
         held = float("inf")

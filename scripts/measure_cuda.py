@@ -37,6 +37,7 @@ PARTS = {  # title and limit in seconds on one GPU; `--minutes` limits their sum
     "kernels": ("Channels, attention kernels, optimizer", 40),
     "compiled": ("Training steps, compiled", 110),
     "tests": ("Tests marked gpu", 110),
+    "memory_compiled": ("Largest batch that fits, compiled", 110),
 }
 UNFINISHED = ("failed", "no time")
 
