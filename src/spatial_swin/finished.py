@@ -10,7 +10,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import TileMap
@@ -24,7 +24,10 @@ from spatial_swin.runs import RunFolder
 if TYPE_CHECKING:
     import torch
 
+    from spatial_swin.modeling.quick_swin import QuickSwin
     from spatial_swin.modeling.swin import Swin
+
+Model = TypeVar("Model", "QuickSwin", "Swin")
 
 CONFIG = "config.json"
 PROCESSOR = "preprocessor_config.json"
@@ -69,18 +72,19 @@ class FinishedModel:
         Raises:
             RunError: weights that are missing, cut, not finite or of another model; no such device.
         """
-        import torch
-
         from spatial_swin.modeling.swin import read_weights
 
-        model = read_weights(self.folder).eval()
-        wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            model.to(torch.device(wanted))
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise RunError(f"the model cannot be put on the device {wanted} ({reason}); use cpu") from None
-        return model
+        return _put(read_weights(self.folder).eval(), device)
+
+    def load_quick(self, device: "str | torch.device | None" = None) -> "QuickSwin | Swin":
+        """The model for who only asks it, without the seconds that importing transformers takes.
+
+        It is transformers' where the folder is unusual; errors are those of `load`.
+        """
+        from spatial_swin.modeling.quick_swin import QuickSwin
+
+        quick = QuickSwin.read(self.folder)
+        return self.load(device) if quick is None else _put(quick, device)
 
 
 def open_finished(
@@ -123,6 +127,18 @@ def open_finished(
         sets=None if refit else _sets(folder / SETS, temperature),
         tiles=_tile_map(root, folder, tiles, data_dir),
     )
+
+
+def _put(model: Model, device: "str | torch.device | None") -> Model:
+    """The model on `device`, or on a GPU when there is one. Raises RunError where there is no such device."""
+    import torch
+
+    wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return model.to(torch.device(wanted))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RunError(f"the model cannot be put on the device {wanted} ({reason}); use cpu") from None
 
 
 def temperature_record(fitted: Temperature) -> dict[str, Any]:

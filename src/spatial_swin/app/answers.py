@@ -27,7 +27,6 @@ from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.explanation import Region, region_masks, region_relevance
 from spatial_swin.files import PICTURE_ENDINGS
-from spatial_swin.modeling.relevance import relevance
 from spatial_swin.prediction.predictor import Predictor, read_picture
 
 SHORTEST = 0.5  # of a window: what a recording, or its last piece, must have to be judged, the rest being silence
@@ -231,9 +230,11 @@ def _shortest(predictor: Predictor) -> float | None:
 
 def _look(predictor: Predictor, pixels: torch.Tensor, turn: Turn) -> Look:
     """Where the model looks in pixels uint8 [3, S, S]."""
+    from spatial_swin.modeling.relevance import relevance  # needs transformers, which the page does not wait for
+
     with turn():
         prepared = normalise(pixels[None].to(predictor.model.device), predictor.mean, predictor.std)
-        maps = relevance(predictor.model, prepared).maps.cpu().numpy()
+        maps = relevance(predictor.swin, prepared).maps.cpu().numpy()
     regions, masks = region_masks(predictor.regions, predictor.image_size)
     return Look(pixels.permute(1, 2, 0).numpy(), maps[0], regions, region_relevance(maps, masks)[0])
 

@@ -10,6 +10,7 @@ window by window, within limits; a file is removed here once it is judged. Needs
 
 import argparse
 import importlib.util
+import threading
 from pathlib import Path
 
 from spatial_swin.commands import values
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         address = serve(page, arguments.host, arguments.port, arguments.allowed_hosts, arguments.share)
         print(f"open {page.blocks.share_url or address}   (Ctrl-C ends it)", flush=True)
+        threading.Thread(target=lambda: predictor.swin, daemon=True).start()  # not while a visitor waits
         page.blocks.block_thread()
     finally:
         page.close()

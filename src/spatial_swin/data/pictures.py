@@ -16,24 +16,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.errors import DataError
 from spatial_swin.runs import Sample
 
-if TYPE_CHECKING:  # `datasets` takes most of a second to import, and those who only read a picture need none of it
+if TYPE_CHECKING:  # these two take seconds to import, and those who only read a picture need neither
     from datasets import DatasetDict
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of the pictures the checkpoints were trained on, RGB in 0..1
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def build_processor(image_size: int) -> ViTImageProcessorPil:
+def build_processor(image_size: int) -> "ViTImageProcessorPil":
     """The image processor that is saved with the model: Pillow's bicubic resize, 1/255, ImageNet normalisation.
 
     The Pillow backend by name: the default one needs torchvision and resamples otherwise.
     """
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
     return ViTImageProcessorPil(
         size={"height": image_size, "width": image_size},
         resample=Image.Resampling.BICUBIC,

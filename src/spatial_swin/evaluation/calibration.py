@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
 
 from spatial_swin.evaluation.intervals import (
     FEW_GROUPS,
@@ -59,7 +58,13 @@ class Reliability:
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """softmax(log p / T): float64 [N, K]."""
-    return special.softmax(np.log(np.maximum(probabilities, SMALLEST)) / temperature, axis=1)
+    return softmax(np.log(np.maximum(probabilities, SMALLEST)) / temperature)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """float64 [N, K], rows that sum to 1; `scipy.special.softmax` to the bit, without the import of SciPy."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def item_nll(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -96,6 +101,8 @@ def fit_temperature(
 
     groups: N names of what is not independent, drawn whole for the interval; None when every item is independent.
     """
+    from scipy import optimize, special  # who only judges never fits
+
     logits = np.log(np.maximum(probabilities, SMALLEST))
     rows = np.arange(len(labels))
 
@@ -117,6 +124,8 @@ TRIED = np.exp(np.linspace(np.log(LOWEST), np.log(HIGHEST), 300))  # steps of 2 
 
 def _nll_table(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """NLL of each item at each temperature of TRIED: float64 [N, T]."""
+    from scipy import special
+
     rows = np.arange(len(labels))
     scaled = (logits / temperature for temperature in TRIED)
     return np.stack([special.logsumexp(s, axis=1) - s[rows, labels] for s in scaled], axis=1)

@@ -9,10 +9,10 @@ what the metrics mean, and nothing draws a random number that is not keyed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from spatial_swin.keyed_random import keyed_generator
 
@@ -51,7 +51,7 @@ def wilson(successes: float, count: float, what: str = "Wilson") -> Interval:
     """
     if count < 1:
         return no_interval("there is nothing to take a share of")
-    z = stats.norm.ppf((1 + LEVEL) / 2)
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     share, shrink = successes / count, 1 + z**2 / count
     centre = (share + z**2 / (2 * count)) / shrink
     half = z / shrink * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))

@@ -8,23 +8,27 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 import torch
 from PIL import Image, UnidentifiedImageError
-from scipy import special
 
 from spatial_swin.audio.clips import Cut, Recording, clips, judge
 from spatial_swin.audio.drawing import Drawn, Settings, draw
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
-from spatial_swin.evaluation.calibration import apply_temperature
+from spatial_swin.evaluation.calibration import apply_temperature, softmax
 from spatial_swin.finished import FinishedModel, open_finished
-from spatial_swin.modeling.swin import Swin
+from spatial_swin.modeling.quick_swin import QuickSwin
+
+if TYPE_CHECKING:
+    from spatial_swin.modeling.swin import Swin
 
 BATCH = 16  # windows or pictures a forward; 16 of 384 px take Swin-B about 2 GB on a CPU
 
@@ -82,7 +86,12 @@ class Predictor(FinishedModel):
     Without a temperature the probabilities are the plain softmax; without `tiles` it judges pictures only.
     """
 
-    model: Swin
+    model: "QuickSwin | Swin"
+
+    @cached_property
+    def swin(self) -> "Swin":
+        """The same model as transformers has it, for those who look inside; read when it is first asked for."""
+        return self.load(self.model.device) if isinstance(self.model, QuickSwin) else self.model
 
     @torch.no_grad()
     def of_pixels(self, pixels: torch.Tensor) -> np.ndarray:
@@ -90,7 +99,7 @@ class Predictor(FinishedModel):
         assert pixels.dtype == torch.uint8, pixels.dtype
         assert pixels.shape[1:] == (3, self.image_size, self.image_size), pixels.shape
         logits = self.model(normalise(pixels.to(self.model.device), self.mean, self.std)).logits
-        plain = special.softmax(logits.double().cpu().numpy(), axis=1)
+        plain = softmax(logits.double().cpu().numpy())
         return plain if self.temperature is None else apply_temperature(plain, self.temperature)
 
     def of_sound(
@@ -202,4 +211,4 @@ def load_predictor(
 ) -> Predictor:
     """The predictor of a run folder or a model folder, on `device`; arguments and errors are those of `finished`."""
     finished = open_finished(path, tiles)
-    return Predictor(**vars(finished), model=finished.load(device))
+    return Predictor(**vars(finished), model=finished.load_quick(device))
