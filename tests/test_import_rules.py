@@ -1,6 +1,7 @@
 """Data flows one way: who may import whom, one row a room, read from the source and not from what happens to load."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def room_of(file: Path) -> str:
     return file.parts[0].removesuffix(".py")
 
 
+@cache
 def imports_of(file: Path) -> set[str]:
     """The rooms that a file imports from, lazily or not."""
     names: set[str] = set()
