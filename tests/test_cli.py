@@ -111,15 +111,16 @@ def test_booleans_stand_alone_or_before_true_and_false(arguments: dict[str, argp
 def test_a_file_after_a_boolean_that_stands_alone_stays_a_file(arguments: dict[str, argparse.Namespace]) -> None:
     assert main(["predict", "--timeline", "runs/first", "take.wav"]) == 0
     assert arguments["predict"].timeline is True
-    assert (arguments["predict"].run, arguments["predict"].files) == (Path("runs/first"), ["take.wav"])
+    assert arguments["predict"].words == ["runs/first", "take.wav"]
     assert main(["predict", "runs/first", "--timeline", "false", "take.wav"]) == 0
     assert arguments["predict"].timeline is False
+    assert arguments["predict"].words == ["runs/first", "take.wav"]
 
 
 def test_dashes_are_as_good_as_underscores(arguments: dict[str, argparse.Namespace]) -> None:
     assert main(["predict", "run", "a-b.wav", "--minimum-confidence", "0.5", "--batch-size=4"]) == 0
     given = arguments["predict"]
-    assert (given.minimum_confidence, given.batch_size, given.files) == (0.5, 4, ["a-b.wav"])
+    assert (given.minimum_confidence, given.batch_size, given.words) == (0.5, 4, ["run", "a-b.wav"])
     assert main(["train", "--config", "r.yaml", "--learning-rate", "1e-4", "--run-name=a-b"]) == 0
     assert arguments["train"].overrides == ["--learning_rate", "1e-4", "--run_name=a-b"]
 

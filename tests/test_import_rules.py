@@ -32,7 +32,7 @@ ROWS = """
     tracking      | runs config evaluation modeling
     background    | runs config
     finished      | runs audio data evaluation modeling
-    prediction    | runs audio data evaluation modeling finished hub
+    prediction    | runs audio data evaluation modeling finished shipped hub
     bench         | runs audio data evaluation modeling reporting finished prediction
     preparing     | runs audio config data modeling trunk tracking hub
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
@@ -45,7 +45,7 @@ ROWS = """
     exporting     | runs data modeling finished prediction
     quantising    | runs data evaluation finished prediction exporting
     publishing    | runs audio reporting finished
-    demonstration | runs shipped
+    demonstration | runs shipped reporting
     app           | audio data evaluation modeling reporting prediction finished hub
     api           | runs audio shipped recipe_keys config training reporting
     __init__      | runs reporting prediction api

@@ -159,7 +159,8 @@ def parse(verb: str, words: Sequence[str]) -> argparse.Namespace:
     loudness.add_argument(
         "-v", "--verbose", action="store_true", help="say more, and where in the code an error arose"
     )
-    arguments, unknown = parser.parse_known_args(words)
+    parse = parser.parse_known_intermixed_args if parser.words_anywhere else parser.parse_known_args
+    arguments, unknown = parse(words)
     if getattr(command, "TAKES_RECIPE_KEYS", False):  # --key value of the recipe, read and checked with it
         arguments.overrides = unknown
     elif unknown:

@@ -1,7 +1,8 @@
-"""The demonstration: render, fine-tune, evaluate and report, each step skipped or continued when it is done or begun.
+"""The demonstration: render, fine-tune, evaluate, judge elsewhere and report, each step continued when it is begun.
 
-In go a folder and what to render, out come OUTPUT/data and OUTPUT/run with its report. The steps are the verbs that a
-person would type; how a verb is called is given, so that nothing here knows the command line.
+In go a folder and what to render, out come OUTPUT/data and OUTPUT/run with its report, and what it and the detector
+that ships are worth on people whom neither learnt from. The steps are the verbs that a person would type; how a verb
+is called is given, so that nothing here knows the command line.
 """
 
 import json
@@ -10,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spatial_swin import files
 from spatial_swin.errors import RunError
 from spatial_swin.runs import RunFolder
-from spatial_swin.shipped import recipes
+from spatial_swin.shipped import detector, people, recipes
 
 NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take less; a disk full in the middle costs more than asking
 SHORT = (
@@ -22,6 +24,7 @@ SHORT = (
     "--train_share 0.6 --validation_share 0.2 --test_share 0.2"
 )
 RECIPE = "swin-nano-192/demo"
+QUESTIONS = {"accuracy": "four layouts", "merged": "5.1, 5.1.4 as one", "pair": "5.1 against 5.1.4"}
 Call = Callable[[list[str]], int]  # a verb with its options -> exit code
 
 
@@ -58,6 +61,7 @@ class Demonstration:
                 if words and (code := call(words)):
                     return code
             shutil.rmtree(self.output / "trunk_cache", ignore_errors=True)
+            self._draw_people()
             show_result(self.run, time.monotonic() - began)
         return 0
 
@@ -67,24 +71,45 @@ class Demonstration:
         render = f"render --synthetic {self.programmes} --seed {self.seed} --listeners kemar --seconds 3 --size 192"
         threads = [] if workers is None else ["--workers", str(workers)]
         yield (
-            f"1/3  {self.programmes} programmes in mono, stereo, 5.1 and 5.1.4\n",
+            f"1/4  {self.programmes} programmes in mono, stereo, 5.1 and 5.1.4\n",
             [*render.split(), "--sound", "false", "--output_dir", str(data), *threads],
         )
         recipe = recipes()[RECIPE]  # by its path: a file of that name in the working folder is not meant
         train = ["train", "--config", str(recipe), "--data_dir", str(data / "pictures"), "--output_dir", run]
         train += ["--seed", str(self.seed), "--trunk_cache_dir", str(self.output / "trunk_cache")]
         yield (
-            "\n2/3  fine-tune the shipped Swin in two phases, programmes kept apart\n"
+            "\n2/4  fine-tune the shipped Swin in two phases, programmes kept apart\n"
             f"     ears exchanged and time shifted at random; why, and what it is worth: {recipe}\n",
             [] if self.run.state() == "finished" else [*train, *(SHORT.split() if self.short else [])],
         )
-        yield "\n3/3  evaluate and report\n", ["evaluate", run]
+        yield "\n3/4  evaluate on programmes never heard\n", ["evaluate", run]
+        bench = ["--listeners", str(people()), "--synthetic", "5" if self.short else "10", "--resamples", "1000", "-q"]
+        yield (
+            "\n4/4  judge it, and the detector that ships, on people whom neither learnt from; then report\n",
+            ["bench", run, *bench, *threads],
+        )
+        elsewhere = ["bench", str(detector()), *bench, *threads, "--output_dir", str(self.detector_bench)]
+        yield "", elsewhere if detector().is_dir() else []
         yield "", ["report", run]
 
+    @property
+    def detector_bench(self) -> Path:
+        return self.output / "detector_bench"
+
+    def _draw_people(self) -> None:
+        """OUTPUT/people.png and .pdf: both models on people whom neither learnt from."""
+        from spatial_swin.reporting.figures_bench import models_figure
+        from spatial_swin.reporting.style import save, thesis_style
+
+        with thesis_style():
+            entries = judged_elsewhere(self.run)
+            save(models_figure({name: entry["model"] for name, entry in entries.items()}), self.output / "people")
+
     def _clear(self) -> None:
-        for folder in ("data", "trunk_cache", "run"):
+        for folder in ("data", "trunk_cache", "run", "detector_bench"):
             shutil.rmtree(self.output / folder, ignore_errors=True)
-        (self.output / "demo.json").unlink(missing_ok=True)
+        for name in ("demo.json", "people.png", "people.pdf"):
+            (self.output / name).unlink(missing_ok=True)
 
     def _require_same(self) -> None:
         """Remember what this demo is made of; raise RunError when the folder was begun with something else."""
@@ -113,8 +138,34 @@ def show_result(run: RunFolder, seconds: float | None = None) -> None:
     print("  true, predicted:" + "".join(f"{name:>7}" for name in names))
     for name, row in zip(names, test["confusion"], strict=True):
         print(f"  {name:<16}" + "".join(f"{count:>7}" for count in row))
+    if elsewhere := judged_elsewhere(run):
+        entry = next(iter(elsewhere.values()))
+        clips = f"{entry['items']} clips of {entry['programmes']} programmes of all kinds"
+        print(f"\n{clips}, heard by {entry['listeners']} people of CIPIC whom neither model learnt from:\n")
+        print(f"  {'':<28}" + "".join(f"{title:>24}" for title in QUESTIONS.values()))
+        for name, entry in elsewhere.items():
+            cells = (entry["model"].get(question) for question in QUESTIONS)
+            print(f"  {name:<28}" + "".join(f"{_share(cell):>24}" for cell in cells))
+        print(f"\n{run.path.parent / 'people.png'}: the same as a figure")
     took = "" if seconds is None else f"{seconds:.0f} s; "
     print(f"\n{took}report: {run.thesis_results / 'report.html'}")
+
+
+def _share(figure: dict[str, Any] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "-"
+    interval = "" if figure.get("low") is None else f" [{figure['low']:.2f}, {figure['high']:.2f}]"
+    return f"{figure['value']:.3f}{interval}"
+
+
+def judged_elsewhere(run: RunFolder) -> dict[str, dict[str, Any]]:
+    """{who judges: the clean figures of its benchmark on people}, as far as they are there."""
+    found = {}
+    benches = {"this run": run.path / "bench", "the detector that ships": run.path.parent / "detector_bench"}
+    for name, folder in benches.items():
+        if (file := folder / "bench.json").is_file():
+            found[name] = json.loads(file.read_text())["figures"][0]
+    return found
 
 
 def require_space(output: Path) -> None:

@@ -141,6 +141,12 @@ def _put(model: Model, device: "str | torch.device | None") -> Model:
         raise RunError(f"the model cannot be put on the device {wanted} ({reason}); use cpu") from None
 
 
+def is_model(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a run or a model, finished or not, whole or damaged."""
+    root = Path(path)
+    return any(file.is_file() for file in (root / CONFIG, root / "model" / CONFIG, RunFolder(root).recipe_file))
+
+
 def temperature_record(fitted: Temperature) -> dict[str, Any]:
     """What temperature.json says of a fitted temperature."""
     return {

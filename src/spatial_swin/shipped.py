@@ -1,4 +1,4 @@
-"""What the package carries, by name: recipes and a pretrained model. A name goes in, a path comes out.
+"""What the package carries, by name: recipes and models. A name goes in, a path comes out.
 
 The recipes are the folder recipes/ of the repository, which a wheel holds as spatial_swin/recipes; there is no second
 copy. Nothing is read here but the names of files, and torch is not imported.
@@ -13,7 +13,9 @@ from spatial_swin.errors import RecipeError
 
 HERE = Path(__file__).parent
 ASSETS = HERE / "assets"
-MODELS = ("swin-nano-192",)  # in assets/, by the name that a recipe uses
+DETECTOR = "detector"  # a finished model, which `predict` and the page use where none is named
+THE_DETECTOR = "the detector that ships"  # what results call it
+MODELS = ("swin-nano-192", DETECTOR)  # in assets/, by the name that a recipe uses
 
 
 @cache
@@ -59,6 +61,16 @@ def _is_there(path: Path) -> bool:
     except OSError:
         return True
     return True
+
+
+def detector() -> Path:
+    """The folder of the detector that ships."""
+    return ASSETS / DETECTOR
+
+
+def people() -> Path:
+    """SOFA files of a few measured people, of whom the detector did not learn, for judging in four layouts."""
+    return ASSETS / "people"
 
 
 def locate_model(name_or_path: str) -> str:

@@ -97,6 +97,10 @@ def test_interrupted_demo_continues_finishes_and_is_not_made_twice(tmp_path: Pat
     assert f"checkpoint-{done_before}" in out
     assert "programmes never heard" in out
     assert "(one seed, 42)" in out
+    assert "heard by 6 people of CIPIC whom neither model learnt from" in out
+    rows = [line for line in out.splitlines() if line.startswith(("  this run  ", "  the detector that ships  "))]
+    assert len(rows) == 2
+    assert (tmp_path / "people.png").is_file()
     assert (tmp_path / "run" / "thesis_results" / "report.html").is_file()
     openings = RunFolder(tmp_path / "run").read_metrics()["test_openings"]
     out, _ = demo(tmp_path).communicate(timeout=WAIT)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spatial_swin.prediction.sources import find_files
+from spatial_swin.errors import UsageError
+from spatial_swin.prediction.sources import find_files, split_words
+from spatial_swin.shipped import detector
 
 
 @pytest.fixture
@@ -63,3 +65,18 @@ def test_what_is_neither_file_nor_folder_is_never_opened(tmp_path: Path) -> None
     (problem,) = find_files([str(tmp_path / "pipe.wav")]).problems
     assert problem.what == "neither a file nor a folder"
     assert find_files([str(tmp_path)]).paths == []
+
+
+def test_the_first_word_is_the_model_only_where_it_is_one(box: Path, tmp_path: Path) -> None:
+    for folder, file in (("run", "recipe.yaml"), ("finished/model", "config.json"), ("model", "config.json")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / file).write_text("{}")
+    sound = str(box / "deep" / "b.wav")
+    for folder in ("run", "finished", "model", "gone"):
+        assert split_words([str(tmp_path / folder), sound]) == (tmp_path / folder, [sound])
+    for first in (sound, str(box), str(box / "*.png"), "gone.wav"):
+        assert split_words([first, sound]) == (None, [first, sound])
+        assert split_words([first]) == (None, [first])
+    assert split_words(["detector", sound]) == (detector(), [sound])
+    with pytest.raises(UsageError, match="run is a model; name the recordings or pictures after it"):
+        split_words([str(tmp_path / "run")])

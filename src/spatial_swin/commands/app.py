@@ -1,11 +1,13 @@
 """A page on this machine: drop a recording, see layout probabilities, the cue mosaic and where the model looked.
 
+    spatial-swin app                                # the detector that ships
     spatial-swin app runs/first
     spatial-swin app runs/first --port 8000 --host 0.0.0.0
 
-Takes a run folder or a model folder. Works without a network and sends nothing anywhere; others reach the page only
-with --host 0.0.0.0 (the local network) or --share true (a public tunnel of Gradio's). Several visitors share the model
-window by window, within limits; a file is removed here once it is judged. Needs `pip install 'spatial-swin[app]'`.
+Takes a run folder or a model folder, and without one the detector that ships. Works without a network and sends
+nothing anywhere; others reach the page only with --host 0.0.0.0 (the local network) or --share true (a tunnel of
+Gradio's). Several visitors share the model window by window, within limits; a file is removed here once it is judged.
+Needs `pip install 'spatial-swin[app]'`.
 """
 
 import argparse
@@ -20,7 +22,12 @@ NEEDS_GRADIO = "the page needs Gradio, which is not installed: pip install 'spat
 
 
 def add_arguments(parser: values.Parser) -> None:
-    parser.add_argument("model", type=Path, help="a finished run folder, or a model folder")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        help="a finished run folder or a model folder (default: the detector that ships)",
+    )
     parser.add_argument(
         "--tiles",
         type=Path,
@@ -48,14 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     if importlib.util.find_spec("gradio") is None:
         raise SpatialSwinError(NEEDS_GRADIO)  # before the model is loaded, which takes seconds
-    print(f"loading {printable(arguments.model)}", flush=True)  # Gradio and the model take seconds
+    from spatial_swin.shipped import THE_DETECTOR, detector
+
+    folder = arguments.model or detector()
+    print(f"loading {printable(arguments.model or THE_DETECTOR)}", flush=True)  # Gradio and the model take seconds
     from spatial_swin.app.page import Limits, build_page
     from spatial_swin.app.serving import serve
     from spatial_swin.prediction.predictor import load_predictor
 
-    predictor = load_predictor(arguments.model, tiles=arguments.tiles)
+    predictor = load_predictor(folder, tiles=arguments.tiles)
     limits = Limits(60.0 * arguments.most_minutes, 1_000_000 * arguments.most_megabytes)
-    page = build_page(predictor, "/".join(arguments.model.resolve().parts[-2:]), limits)
+    page = build_page(predictor, "/".join(folder.resolve().parts[-2:]) if arguments.model else THE_DETECTOR, limits)
     try:
         address = serve(page, arguments.host, arguments.port, arguments.allowed_hosts, arguments.share)
         print(f"open {page.blocks.share_url or address}   (Ctrl-C ends it)", flush=True)

@@ -1,17 +1,19 @@
 """Say which layout recordings were mixed for: sound or pictures in, probabilities and one verdict per file out.
 
+    spatial-swin predict take.wav                                            # by the detector that ships
     spatial-swin predict runs/first take.wav mosaic.png folder 'archive/**/*.flac'
     spatial-swin predict runs/first concert.wav --timeline true              # where in the recording it says what
     spatial-swin predict runs/first folder --format csv --output verdicts.csv
     spatial-swin predict runs/first delivery --expect 514 --minimum_confidence 0.8 --format json    # quality control
     spatial-swin predict runs/first binaural.wav --expect 514 --master master.wav --listener head.sofa
 
-Takes a run folder or a model folder. Sound goes through the windows, loudness and cues of training, streamed; the
-verdict of a recording is the label with the highest mean probability over its windows (silent ones have no say).
-Probabilities are calibrated when `spatial-swin evaluate` has fitted a temperature. Below --minimum_confidence there is
-no verdict (unsure). Where the classes are layouts, the verdict comes in two steps too: mono, stereo or surround (the
-sum over its layouts), then which layout of that family. Where `evaluate` has fitted prediction sets, the set holds the
-labels that cannot be ruled out: of recordings like those of the validation part it holds the true one in 90 %.
+Takes a run folder or a model folder, and where neither is named the detector that ships. Sound goes through the
+windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest mean
+probability over its windows (silent ones have no say). Probabilities are calibrated when `spatial-swin evaluate` has
+fitted a temperature. Below --minimum_confidence there is no verdict (unsure). Where the classes are layouts, the
+verdict comes in two steps too: mono, stereo or surround (the sum over its layouts), then which layout of that family.
+Where `evaluate` has fitted prediction sets, the set holds the labels that cannot be ruled out: of recordings like
+those of the validation part it holds the true one in 90 %.
 
 With --master, the master that the recordings were rendered from (an ADM BW64 file, a channel master or a folder of
 stems) is checked against the declared layout: bed, silent and copied channels, LFE, loudness and true peak. It is
@@ -38,8 +40,14 @@ UNREADABLE = 1
 
 
 def add_arguments(parser: values.Parser) -> None:
-    parser.add_argument("run", type=Path, help="a run folder, or a model folder (as downloaded from the Hub)")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="sound, pictures, folders, or a quoted pattern")
+    parser.words_anywhere = True
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="[MODEL] FILE",
+        help="a run folder or a model folder (default: the detector that ships); then sound, pictures, folders, or a "
+        "quoted pattern",
+    )
     parser.add_argument("--top_k", type=values.count, default=3, help="labels shown for each file")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="of the answer")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of printing")
@@ -109,15 +117,18 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.errors import Problem, UsageError
     from spatial_swin.prediction.judging import Judge
     from spatial_swin.prediction.quality import Quality
-    from spatial_swin.prediction.sources import find_files, is_sound
+    from spatial_swin.prediction.sources import find_files, is_sound, split_words
     from spatial_swin.prediction.tables import Outcome, as_text, summary
+    from spatial_swin.shipped import THE_DETECTOR, detector
 
-    predictor = load_predictor(arguments.run, arguments.device, arguments.tiles)
+    named, words = split_words(arguments.words)
+    model = named or detector()
+    predictor = load_predictor(model, arguments.device, arguments.tiles)
     names, hop, shortest = predictor.class_names, arguments.hop_seconds, arguments.minimum_seconds
     if arguments.expect is not None and arguments.expect not in names:
         raise UsageError(f"--expect {arguments.expect}: the model knows {', '.join(names)}; choose one of them")
     control = quality_control(arguments, names)
-    sources = find_files(arguments.files)
+    sources = find_files(words)
     if predictor.tiles is not None and any(map(is_sound, sources.paths)):
         predictor.sound_settings(hop, shortest)  # a bad option is refused before anything is judged
     judge = Judge(predictor, arguments.minimum_confidence, hop, shortest, arguments.batch_size)
@@ -129,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
         recordings = [judgement.path for judgement in judgements if judgement.timeline is not None]
         quality, unchecked = control.check_all(tqdm(recordings, desc="quality", unit="recording", disable=None))
     outcome = Outcome(
-        str(arguments.run),
+        str(named) if named else THE_DETECTOR,
         names,
         predictor.temperature,
         judgements,

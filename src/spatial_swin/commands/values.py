@@ -97,6 +97,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             name, description=description, formatter_class=Help, allow_abbrev=False, conflict_handler="resolve"
         )
+        self.words_anywhere = False  # whether options may stand between the words of one list
 
     def boolean_option(self, name: str, help: str, default: bool | None = False) -> None:
         self.add_argument(name, type=boolean, nargs="?", const=True, default=default, metavar="true|false", help=help)

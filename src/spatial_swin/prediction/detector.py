@@ -20,6 +20,7 @@ from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.steps import Step, steps_of
 from spatial_swin.hub import fetch_model
 from spatial_swin.prediction.predictor import Predictor, Timeline, load_predictor
+from spatial_swin.shipped import DETECTOR
 
 AN_ARRAY = "the array"  # what messages call it
 
@@ -60,7 +61,7 @@ class Detector:
     @classmethod
     def from_pretrained(
         cls,
-        path_or_id: str | os.PathLike[str],
+        path_or_id: str | os.PathLike[str] = DETECTOR,
         device: str | torch.device | None = None,
         revision: str | None = None,
         tiles: str | os.PathLike[str] | None = None,
@@ -68,6 +69,7 @@ class Detector:
         """The detector of a run folder, a model folder, or a model on the Hub (`me/spatial`), which is fetched once.
 
         Args:
+            path_or_id: without one, the detector that ships.
             device: where the model runs (a GPU when there is one).
             revision: branch, tag or commit on the Hub.
             tiles: a tiles.json or a data folder, for a model that does not say how sound became its pictures.

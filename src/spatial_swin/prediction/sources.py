@@ -1,4 +1,7 @@
-"""Which files `predict` judges: the words of the command line in, paths out. Nothing is opened here."""
+"""Which files `predict` judges: words of the command line in, paths out, and the model that they name.
+
+Nothing is opened here.
+"""
 
 import glob
 import os
@@ -7,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatial_swin.audio.sound_files import SOUND_ENDINGS
-from spatial_swin.errors import Problem
+from spatial_swin.errors import Problem, UsageError, printable
 from spatial_swin.files import PICTURE_ENDINGS
+from spatial_swin.finished import is_model
+from spatial_swin.shipped import MODELS, locate_model
 
 ADVICE = "give files, folders or a quoted pattern"
 
@@ -57,6 +62,24 @@ def find_files(words: Sequence[str]) -> Sources:
         if not known and not unreadable:
             problems.append(Problem(word, "no sound and no picture there", ADVICE))
     return Sources(list(paths), problems, passed_by)
+
+
+def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """The model that a command line names first, None for the one that ships; and the words for recordings.
+
+    The first word names a model when it is the folder of one, the name of one that ships, or nothing that could be
+    judged: then whoever opens it says what it lacks. Raises UsageError for a model without recordings.
+    """
+    first, rest = words[0], list(words[1:])
+    path = Path(first)
+    if not is_model(path):
+        if first in MODELS and not path.exists():
+            path = Path(locate_model(first))
+        elif find_files([first]).paths or not rest or is_sound(path) or is_picture(path) or glob.has_magic(first):
+            return None, list(words)
+    if not rest:
+        raise UsageError(f"{printable(first)} is a model; name the recordings or pictures after it")
+    return path, rest
 
 
 def _below(folder: str, unreadable: list[Problem]) -> list[Path]:

@@ -40,6 +40,24 @@ def groups_figure(results: dict[str, Any]) -> Figure:
     return _dots(results, [("all", whole), *rows], ("accuracy", "merged", "pair"), whole)
 
 
+def models_figure(models: dict[str, dict[str, Any]]) -> Figure:
+    """{model: its figures}: the three questions, a colour a model, on the same items."""
+    titles = {"accuracy": "four layouts", "merged": "510 and 514 as one", "pair": "510 against 514"}
+    chances = {"accuracy": 1 / 4, "merged": 1 / 3, "pair": 1 / 2}
+    figure = style.new_figure(height=1.1 + 0.3 * len(models))
+    panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
+    for axes, (question, title) in zip(panels, titles.items(), strict=True):
+        axes.axvline(chances[question], color=style.GREY, linestyle=":", linewidth=1)
+        for row, figures in enumerate(models.values()):
+            said = figures[question]
+            style.interval_dot(axes, said["value"], said["low"], said["high"], row, style.colour(row))
+        axes.set_title(title)
+        axes.set_xlabel("share right")
+        _lines(axes, list(models))
+        axes.set_xlim(left=0)
+    return figure
+
+
 def _dots(
     results: dict[str, Any], rows: Sequence[tuple[str, Entry]], wanted: Sequence[str], reference: Entry
 ) -> Figure:
