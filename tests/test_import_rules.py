@@ -27,7 +27,7 @@ ROWS = """
     evaluation    |
     modeling      | runs config data evaluation shipped hub
     trunk         | runs config data evaluation modeling
-    calibrating   | runs audio evaluation
+    calibrating   | runs audio data evaluation
     reporting     | runs audio evaluation calibrating finished
     tracking      | runs config evaluation modeling
     background    | runs config
@@ -39,7 +39,8 @@ ROWS = """
     boosting      | runs data evaluation
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training boosting
     sweep         | runs config recipe_keys data modeling reporting preparing training folds
-    evaluating    | runs data evaluation modeling calibrating reporting finished
+    domain_scoring | runs audio data evaluation
+    evaluating    | runs data evaluation modeling calibrating domain_scoring reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished
     exporting     | runs data modeling finished prediction

@@ -5,9 +5,12 @@ test part is never looked at, and nothing is written here.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from spatial_swin.audio.virtual_heads import measured_name
+from spatial_swin.data.factors import CHUNK_NAME
 from spatial_swin.evaluation.calibration import apply_temperature
+from spatial_swin.evaluation.combining import choose_rule
 from spatial_swin.evaluation.conformal import PredictionSets, fit_sets
 from spatial_swin.runs import Predictions, Sample
 
@@ -15,20 +18,23 @@ PROGRAMME = ("programme", "content", "recording")  # factors that name what was 
 
 
 def sets_of(held: Predictions, samples: Sequence[Sample], temperature: float) -> PredictionSets:
-    """The prediction sets that the validation predictions `held` come to at `temperature`.
+    """The prediction sets that the validation predictions `held` come to at `temperature`, and the rule for windows.
 
     samples: of the split, which tells programme, listener and laboratory of a path; where it does not tell the
     programme, the group of the split stands for it.
     """
     programmes = next((found for name in PROGRAMME if (found := factor_of(held, samples, name))), held.groups)
-    return fit_sets(
+    calibrated = apply_temperature(held.probabilities, temperature)
+    sets = fit_sets(
         held.labels,
-        apply_temperature(held.probabilities, temperature),
+        calibrated,
         temperature,
         programmes,
         factor_of(held, samples, "listener"),
         factor_of(held, samples, "laboratory"),
     )
+    recordings = [CHUNK_NAME.sub("", path) for path in held.paths]
+    return replace(sets, windows=choose_rule(held.labels, calibrated, recordings))
 
 
 def factor_of(said: Predictions, samples: Sequence[Sample], name: str) -> list[str] | None:

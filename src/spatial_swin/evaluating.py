@@ -19,11 +19,12 @@ from spatial_swin.calibrating import sets_of
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.pictures import normalise, read_pixels
 from spatial_swin.data.preflight import require_same_pictures
+from spatial_swin.domain_scoring import fit_for_run
 from spatial_swin.errors import RunError
 from spatial_swin.evaluation.calibration import apply_temperature, fit_temperature
 from spatial_swin.evaluation.conformal import coverage_and_size
 from spatial_swin.evaluation.metrics import summarise
-from spatial_swin.finished import SETS, TEMPERATURE, FinishedModel, open_finished, temperature_record
+from spatial_swin.finished import DOMAIN_SCORE, SETS, TEMPERATURE, FinishedModel, open_finished, temperature_record
 from spatial_swin.metric_names import Shown, names
 from spatial_swin.modeling.swin import Swin
 from spatial_swin.reporting.card import model_card
@@ -46,7 +47,12 @@ class Evaluation:
 
 
 def evaluate(
-    run: RunFolder, repredict: bool = False, data_dir: Path | None = None, resamples: int = 10_000, seed: int = 0
+    run: RunFolder,
+    repredict: bool = False,
+    data_dir: Path | None = None,
+    resamples: int = 10_000,
+    seed: int = 0,
+    domain_score: bool = False,
 ) -> Evaluation:
     """Compute the figures of `run` and write metrics.json, temperature.json, sets.json and the card.
 
@@ -54,6 +60,7 @@ def evaluate(
         repredict: let the model predict again; missing predictions are made in any case.
         data_dir: where the pictures are now (the recipe's data_dir when None).
         resamples, seed: of the bootstrap.
+        domain_score: fit the score that says whether the model should be asked, too.
 
     Raises:
         RunError: the run is unfinished, or its model is missing or damaged.
@@ -66,6 +73,7 @@ def evaluate(
     if again or run.model.is_dir():  # the model is opened in any case: a card beside damaged weights would be untrue
         finished = open_finished(run.path, data_dir=data_dir, refit=True)
         _predict(run, finished, finished.load(), again, data_dir)
+    scored = fit_for_run(run, data_dir) if domain_score else None
     predictions = {part: run.read_predictions(part) for part in SPLITS[1:] if part in wanted}
     metrics = run.read_metrics() if run.metrics_file.is_file() else {}
     metrics["class_names"] = next(iter(predictions.values())).class_names
@@ -91,6 +99,9 @@ def evaluate(
         if run.model.is_dir():
             files.write_json(run.model / TEMPERATURE, temperature_record(temperature))
             files.write_json(run.model / SETS, sets.as_record())
+    if scored is not None:
+        metrics["domain_score"] = scored.about
+        files.write_json(run.model / DOMAIN_SCORE, scored.as_record())
     run.write_metrics(metrics)
     if run.model.is_dir():
         files.write_text(run.model / "README.md", model_card(run, resamples=resamples))
@@ -133,6 +144,14 @@ def table(evaluation: Evaluation) -> str:
         lines.append(f"\ntemperature {metrics['temperature']:.3f} (fitted on validation); test ECE after it {ece:.4f}")
         if metrics.get("temperature_caution"):
             lines.append(f"WARNING: {metrics['temperature_caution']}; more validation recordings would settle it")
+    if "domain_score" in metrics:
+        about = metrics["domain_score"]
+        lines.append(
+            f"domain score: {about['false_alarms']:.1%} of genuine pictures of heads not fitted are flagged "
+            f"({about['genuine']} pictures of {about['heads']} heads, {about['outliers']} outliers)"
+        )
+        if about["caution"]:
+            lines.append(f"WARNING: {about['caution']}")
     if "prediction_sets" in metrics:
         sets = metrics["prediction_sets"]
         lines.append(

@@ -17,7 +17,9 @@ from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.errors import DataError, RunError
 from spatial_swin.evaluation.calibration import FEW_ITEMS, HIGHEST, LOWEST, Temperature, caution
+from spatial_swin.evaluation.combining import MEAN
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.evaluation.explanation import Region, grid_regions, scaled
 from spatial_swin.runs import RunFolder
 
@@ -33,6 +35,7 @@ CONFIG = "config.json"
 PROCESSOR = "preprocessor_config.json"
 TEMPERATURE = "temperature.json"
 SETS = "sets.json"
+DOMAIN_SCORE = "domain_score.json"
 PROCESSORS = ("ViTImageProcessor", "ViTImageProcessorPil", "ViTImageProcessorFast")  # names of the one we save
 BICUBIC = 3  # as Pillow and the processor's file number it
 
@@ -44,7 +47,8 @@ class FinishedModel:
     folder: where config.json and the weights lie. class_names: in the order of the logits. image_size: side of the
     pictures in pixels. mean, std: of the saved processor, RGB in 0..1. temperature: None when `spatial-swin evaluate`
     has fitted none; caution: a sentence on why not to trust it, empty without a reason. sets: prediction sets, None
-    where none were fitted. tiles: how sound became the pictures, None when nothing says so.
+    where none were fitted; domain_score: of whether to ask it, None where none was fitted. tiles: how sound became the
+    pictures, None when nothing says so.
     """
 
     folder: Path
@@ -56,6 +60,12 @@ class FinishedModel:
     tiles: TileMap | None
     caution: str = ""
     sets: PredictionSets | None = None
+    domain_score: DomainScore | None = None
+
+    @property
+    def rule(self) -> str:
+        """How the windows of a recording become one answer (`evaluation.combining`)."""
+        return MEAN if self.sets is None else self.sets.windows.rule
 
     @property
     def regions(self) -> list[Region]:
@@ -125,6 +135,7 @@ def open_finished(
         temperature=temperature,
         caution=doubt,
         sets=None if refit else _sets(folder / SETS, temperature),
+        domain_score=None if refit else _domain_score(folder / DOMAIN_SCORE),
         tiles=_tile_map(root, folder, tiles, data_dir),
     )
 
@@ -274,6 +285,18 @@ def _sets(file: Path, temperature: float | None) -> PredictionSets | None:
             "`spatial-swin evaluate` on the run again"
         )
     return sets
+
+
+def _domain_score(file: Path) -> DomainScore | None:
+    """The domain score, None where none was fitted. Raises RunError for a damaged file."""
+    if not file.exists():
+        return None
+    try:
+        return DomainScore.of_record(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{file}: not readable ({error!r}); run `spatial-swin evaluate --domain_score true` on the run again"
+        ) from None
 
 
 def _tile_map(

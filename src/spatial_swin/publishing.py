@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.errors import HubError, Problem, RunError, UsageError, raise_problems
-from spatial_swin.finished import CONFIG, PROCESSOR, SETS, TEMPERATURE, open_finished, temperature_record
+from spatial_swin.finished import CONFIG, DOMAIN_SCORE, PROCESSOR, SETS, TEMPERATURE, open_finished, temperature_record
 from spatial_swin.runs import RunFolder
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
 
     evidence = gather(run.path, resamples, examples=False)
     names = sorted(path.name for path in run.model.iterdir() if WEIGHTS.fullmatch(path.name))
-    names += [CONFIG, PROCESSOR, *([TILES] if (run.model / TILES).is_file() else [])]
+    names += [CONFIG, PROCESSOR, *(name for name in (TILES, DOMAIN_SCORE) if (run.model / name).is_file())]
     uploads = [Upload(name, run.model / name) for name in names]
     if evidence.temperature:
         record = json.dumps(temperature_record(evidence.temperature), indent=2)

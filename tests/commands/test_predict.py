@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from spatial_swin import files
 from spatial_swin.cli import main
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain_score import DomainScore, Look
 from spatial_swin.prediction.tables import clock
 
 RATE = 48_000
@@ -135,7 +137,7 @@ def test_the_verdict_comes_in_two_steps_and_as_a_set_where_sets_were_fitted(cert
     files.write_json(here / "model" / "sets.json", PredictionSets(0.9, 0.035, 1.0, caution="few heads").as_record())
     assert main(["predict", "model", "box", "--format", "json", "--timeline", "true"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["sets"] == {"coverage": 0.9, "least": 0.035, "caution": "few heads"}
+    assert found["sets"] == {"coverage": 0.9, "least": 0.035, "caution": "few heads", "windows": "mean"}
     assert [row["set"] for row in found["files"]] == [["514", "100"]] * 3
     sound = next(row for row in found["files"] if row["kind"] == "sound")
     assert sound["timeline"][0]["set"] == ["514", "100"]
@@ -148,6 +150,36 @@ def test_the_verdict_comes_in_two_steps_and_as_a_set_where_sets_were_fitted(cert
     shown = capsys.readouterr().out
     assert "90% set" in shown
     assert "WARNING: few heads" in shown
+
+
+def score_that_says(value: float) -> dict[str, Any]:
+    """A domain score that gives every picture `value`."""
+    ones = np.ones(16 * 8 * 4)
+    looks = (Look(0.0, 1.0), Look(1e9, 1.0))
+    return DomainScore(ones, ones, 0 * ones, value, ones[None], np.ones(1), *looks, {}).as_record()
+
+
+def test_what_should_not_be_asked_is_flagged_and_can_be_required(certain, here, capsys):
+    assert main(["predict", str(certain), "box", "--require_binaural", "true"]) == 2
+    assert "--require_binaural needs a domain score" in capsys.readouterr().err
+    shutil.copytree(certain, here / "model")
+    files.write_json(here / "model" / "domain_score.json", score_that_says(1.5))
+    assert main(["predict", "model", "box", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["files"]
+    sound = next(row for row in found if row["kind"] == "sound")
+    assert (sound["in_domain"], sound["domain_score"], sound["domain_reason"]) == (False, 1.5, None)
+    assert all(row["in_domain"] is None for row in found if row["kind"] == "picture")  # 192 px, judged at 32
+    assert main(["predict", "model", "box", "--require_binaural", "true"]) == 4
+    shown = capsys.readouterr().out
+    assert "NOTE: this should not be asked of the model (domain score +1.50, above 0)" in shown
+    assert "1 that should not be asked" in shown
+    files.write_json(here / "model" / "domain_score.json", score_that_says(-1.0))
+    assert main(["predict", "model", "box", "--require_binaural", "true", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["domain_score"] for row in rows} == {"", "-1.0"}
+    (here / "model" / "domain_score.json").write_text("{}")
+    assert main(["predict", "model", "box"]) == 1
+    assert "run `spatial-swin evaluate --domain_score true` on the run again" in capsys.readouterr().err
 
 
 def test_below_the_confidence_there_is_no_verdict(certain, here, capsys):

@@ -24,9 +24,11 @@ from spatial_swin.audio.drawing import Drawn
 from spatial_swin.audio.sound_files import SOUND_ENDINGS
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
+from spatial_swin.evaluation.combining import MEAN
 from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.explanation import Region, region_masks, region_relevance
 from spatial_swin.files import PICTURE_ENDINGS
+from spatial_swin.prediction.asking import Asked
 from spatial_swin.prediction.predictor import Predictor, read_picture
 
 SHORTEST = 0.5  # of a window: what a recording, or its last piece, must have to be judged, the rest being silence
@@ -71,6 +73,11 @@ class Answer:
     sets: PredictionSets | None = None
 
     @property
+    def rule(self) -> str:
+        """How the windows became one answer."""
+        return MEAN if self.sets is None else self.sets.windows.rule
+
+    @property
     def about(self) -> str:
         """A sentence on how many windows agree."""
         if self.pictures is None:
@@ -79,7 +86,9 @@ class Answer:
         if len(heard) == 1:
             return f"One window of {self.seconds:g} s."
         agree = int((heard.argmax(axis=1) == self.probabilities.argmax()).sum())
-        return f"Mean of {len(heard)} windows of {self.seconds:g} s; {agree} of them say this layout."
+        return (
+            f"{self.rule.capitalize()} of {len(heard)} windows of {self.seconds:g} s; {agree} of them say this layout."
+        )
 
 
 class Pictures:
@@ -169,14 +178,14 @@ def _of_recording(
         heard=timeline.heard,
         shown=shown,
         look=_look(predictor, as_pixels(pictures[shown], predictor.image_size), turn),
-        notes=_remarks(predictor, timeline.flags),
+        notes=_remarks(predictor, timeline.flags, timeline.asked),
         pictures=pictures,
         sets=predictor.sets,
     )
 
 
 def _of_picture(predictor: Predictor, path: Path, turn: Turn) -> Answer:
-    pixels, _ = read_picture(path, predictor.image_size)
+    pixels, size = read_picture(path, predictor.image_size)
     with turn():  # verdict and look are one window's work
         windows = predictor.of_pixels(pixels[None])
         look = _look(predictor, pixels, nullcontext)
@@ -190,7 +199,7 @@ def _of_picture(predictor: Predictor, path: Path, turn: Turn) -> Answer:
         heard=np.ones(1, dtype=bool),
         shown=0,
         look=look,
-        notes=_remarks(predictor, []),
+        notes=_remarks(predictor, [], predictor.asked_of_picture(pixels, size)),
         sets=predictor.sets,
     )
 
@@ -239,10 +248,11 @@ def _look(predictor: Predictor, pixels: torch.Tensor, turn: Turn) -> Look:
     return Look(pixels.permute(1, 2, 0).numpy(), maps[0], regions, region_relevance(maps, masks)[0])
 
 
-def _remarks(predictor: Predictor, flags: list[str]) -> list[str]:
+def _remarks(predictor: Predictor, flags: list[str], asked: Asked) -> list[str]:
     """Sentences on windows that are unlike the others, and on probabilities that were never calibrated."""
     counts = {flag: sum(flag in of_window.split("+") for of_window in flags) for flag in FLAGS}
-    remarks = [f"{FLAGS[flag]}: {count} of {len(flags)} windows." for flag, count in counts.items() if count]
+    remarks = [f"Take care, {asked.sentence}."] if asked.sentence else []
+    remarks += [f"{FLAGS[flag]}: {count} of {len(flags)} windows." for flag, count in counts.items() if count]
     if predictor.temperature is None:
         remarks.append("The probabilities are not calibrated: `spatial-swin evaluate` fits the temperature.")
     elif predictor.caution:

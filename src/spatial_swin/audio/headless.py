@@ -115,7 +115,7 @@ def decorrelated(draw: Draw, scene: Scene) -> np.ndarray:
 
 def telephone(draw: Draw, scene: Scene) -> np.ndarray:
     """The mono mix in the band of a telephone, copied."""
-    band = signal.butter(4, TELEPHONE, "band", fs=scene.sample_rate, output="sos")
+    band = signal.ellip(8, 0.5, 60, TELEPHONE, "band", fs=scene.sample_rate, output="sos")
     return signal.sosfilt(band, mono_copied(draw, scene), axis=1).astype(np.float32)
 
 

@@ -20,6 +20,7 @@ from spatial_swin.bench.rendering import Item, items_of
 from spatial_swin.data.pictures import as_pixels
 from spatial_swin.data.pooled_tiles import pooled_picture
 from spatial_swin.errors import AudioError, Problem
+from spatial_swin.evaluation.combining import combined
 from spatial_swin.prediction.predictor import BATCH
 
 
@@ -97,7 +98,9 @@ class Answering:
     def _answer(self, one: _Waiting) -> Answer:
         classes = self.class_count
         if self.source.model is not None:
-            one.answer.probabilities = np.mean(one.said, axis=0) if one.said else np.full(classes, 1 / classes)
+            rule = self.source.predictor().rule
+            said = combined(np.stack(one.said), rule) if one.said else np.full(classes, 1 / classes)
+            one.answer.probabilities = said
         if self.source.baseline:
             one.answer.features = np.stack(one.pooled) if one.pooled else np.zeros((0, 0), np.float32)
         return one.answer

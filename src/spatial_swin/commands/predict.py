@@ -8,20 +8,24 @@
     spatial-swin predict runs/first binaural.wav --expect 514 --master master.wav --listener head.sofa
 
 Takes a run folder or a model folder, and where neither is named the detector that ships. Sound goes through the
-windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest mean
-probability over its windows (silent ones have no say). Probabilities are calibrated when `spatial-swin evaluate` has
-fitted a temperature. Below --minimum_confidence there is no verdict (unsure). Where the classes are layouts, the
-verdict comes in two steps too: mono, stereo or surround (the sum over its layouts), then which layout of that family.
-Where `evaluate` has fitted prediction sets, the set holds the labels that cannot be ruled out: of recordings like
-those of the validation part it holds the true one in 90 %.
+windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest probability
+over its windows: their mean, or the rule that `spatial-swin evaluate` found clearly better on validation (silent ones
+have no say). Probabilities are calibrated when `evaluate` has fitted a temperature. Below --minimum_confidence there is
+no verdict (unsure). Where the classes are layouts, the verdict comes in two steps too: mono, stereo or surround (the
+sum over its layouts), then which layout of that family. Where `evaluate` has fitted prediction sets, the set holds the
+labels that cannot be ruled out: of recordings like those of the validation part it holds the true one in 90 %.
 
 With --master, the master that the recordings were rendered from (an ADM BW64 file, a channel master or a folder of
 stems) is checked against the declared layout: bed, silent and copied channels, LFE, loudness and true peak. It is
 rendered for the listener and compared with each recording. --loudness and --true_peak alone check the recordings.
 
+A domain score says whether a file is like what the model learnt from; loudspeaker stereo, mono copied to both ears,
+silence or the band of a telephone are flagged as what should not be asked, with the likely reason. It is there when
+`spatial-swin evaluate --domain_score true` has fitted one.
+
 Exit codes: 0 all judged (and as declared); 4 with --expect, when a verdict differs or is missing, or a check of the
-quality fails, whatever else happened; 1 when a file could not be judged (the others were); 2 wrong usage, such as a
-label the model does not know.
+quality fails, and with --require_binaural true when a file is flagged, whatever else happened; 1 when a file could not
+be judged (the others were); 2 wrong usage, such as a label the model does not know.
 """
 
 import argparse
@@ -54,6 +58,9 @@ def add_arguments(parser: values.Parser) -> None:
     parser.boolean_option("--timeline", "show the windows of recordings; the table joins those that agree")
     parser.add_argument(
         "--minimum_confidence", type=values.share, default=0.0, metavar="P", help="no verdict below this probability"
+    )
+    parser.boolean_option(
+        "--require_binaural", "exit 4 when a file is flagged as one the model should not be asked about"
     )
     parser.add_argument("--expect", metavar="LABEL", help="the declared label: exit 4 when a verdict is another")
     parser.add_argument(
@@ -127,6 +134,11 @@ def run(arguments: argparse.Namespace) -> int:
     names, hop, shortest = predictor.class_names, arguments.hop_seconds, arguments.minimum_seconds
     if arguments.expect is not None and arguments.expect not in names:
         raise UsageError(f"--expect {arguments.expect}: the model knows {', '.join(names)}; choose one of them")
+    if arguments.require_binaural and predictor.domain_score is None:
+        raise UsageError(
+            f"--require_binaural needs a domain score, which {arguments.run} lacks; fit one with "
+            f"`spatial-swin evaluate {arguments.run} --domain_score true`"
+        )
     control = quality_control(arguments, names)
     sources = find_files(words)
     if predictor.tiles is not None and any(map(is_sound, sources.paths)):
@@ -151,6 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
         predictor.caution,
         quality,
         predictor.sets,
+        predictor.domain_score is not None,
     )
     text = as_text(outcome, arguments.format, arguments.top_k, arguments.timeline)
     if arguments.output is None:
@@ -159,6 +172,7 @@ def run(arguments: argparse.Namespace) -> int:
         files.write_text(arguments.output, text)
         print(f"open {arguments.output}")
     print(summary(outcome), file=sys.stdout if arguments.format == "table" else sys.stderr)
-    if outcome.differing or (outcome.failing and arguments.expect is not None):
+    flagged = arguments.require_binaural and outcome.outside
+    if flagged or outcome.differing or (outcome.failing and arguments.expect is not None):
         return DIFFERS
     return UNREADABLE if outcome.problems else 0

@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from spatial_swin.evaluation.combining import RULES, Choice
+
 COVERAGE = 0.9
 SLACK = 1e-9  # of sums of shares, and of a probability that is the threshold itself
 
@@ -52,7 +54,8 @@ class PredictionSets:
     """coverage: what is promised; least: a label is in the set when its probability is at least this.
 
     temperature: at which the probabilities were calibrated; parts: what was looked at, the whole first; caution: a
-    sentence on whom the promise leaves out, empty without a reason.
+    sentence on whom the promise leaves out, empty without a reason; windows: how those of a recording become one
+    answer.
     """
 
     coverage: float
@@ -60,6 +63,7 @@ class PredictionSets:
     temperature: float
     parts: tuple[Part, ...] = ()
     caution: str = ""
+    windows: Choice = Choice()
 
     def of(self, probabilities: np.ndarray) -> np.ndarray:
         """Which labels are in the set: probabilities float [..., K] -> bool [..., K], at least one true."""
@@ -85,7 +89,10 @@ class PredictionSets:
             raise ValueError(f"a coverage of {coverage:g} and a least probability of {least:g}")
         known = [field.name for field in fields(Part)]
         parts = tuple(Part(**{name: part[name] for name in known}) for part in record.get("parts", ()))
-        return cls(coverage, least, temperature, parts, str(record.get("caution", "")))
+        windows = Choice(**record.get("windows", {}))
+        if windows.rule not in RULES:
+            raise ValueError(f"no rule {windows.rule!r} for windows; the rules are {', '.join(RULES)}")
+        return cls(coverage, least, temperature, parts, str(record.get("caution", "")), windows)
 
 
 def group_threshold(scores: np.ndarray, groups: Sequence[str] | np.ndarray, coverage: float = COVERAGE) -> float:

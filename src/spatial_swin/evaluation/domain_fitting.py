@@ -45,7 +45,7 @@ def fit_domain_score(
         **about,
         "genuine": len(genuine),
         "heads": count,
-        "laboratories": sorted(set(laboratories)),
+        "laboratories": sorted({str(name) for name in laboratories}),
         "outliers": len(outliers),
         "false_alarms": round(alarms, 4),
         "caution": ""

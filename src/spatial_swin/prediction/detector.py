@@ -19,6 +19,7 @@ from spatial_swin.errors import AudioError
 from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.steps import Step, steps_of
 from spatial_swin.hub import fetch_model
+from spatial_swin.prediction.asking import NOT_KNOWN, Asked
 from spatial_swin.prediction.predictor import Predictor, Timeline, load_predictor
 from spatial_swin.shipped import DETECTOR
 
@@ -32,6 +33,7 @@ class Heard:
     layout: the most probable label; None when the model abstains, or all is silent. confidence: its probability.
     probabilities: {label: probability}, calibrated where the model has a temperature. timeline: window by window.
     prediction_set: the labels that cannot be ruled out, the most probable first; None where the model has no sets.
+    asked: whether the model should be asked about the recording at all: score, inside, reason.
     steps: the verdict as mono, stereo or surround, then as the layout of that family; empty without families.
     """
 
@@ -41,6 +43,7 @@ class Heard:
     timeline: Timeline = field(repr=False)
     prediction_set: list[str] | None = None
     steps: list[Step] = field(default_factory=list)
+    asked: Asked = NOT_KNOWN
 
     @classmethod
     def of(cls, timeline: Timeline, sets: PredictionSets | None = None) -> "Heard":
@@ -49,7 +52,9 @@ class Heard:
         probabilities = dict(zip(names, said.tolist(), strict=True))
         labels = None if sets is None else sets.names(said, names)
         steps = steps_of(said, names, timeline.minimum_confidence) if timeline.heard.any() else []
-        return cls(timeline.verdict, max(probabilities.values()), probabilities, timeline, labels, steps)
+        return cls(
+            timeline.verdict, max(probabilities.values()), probabilities, timeline, labels, steps, timeline.asked
+        )
 
 
 @dataclass(frozen=True)

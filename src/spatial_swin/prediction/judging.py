@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from spatial_swin.errors import AudioError, DataError, Problem, SpatialSwinError
+from spatial_swin.prediction.asking import NOT_KNOWN, Asked
 from spatial_swin.prediction.predictor import BATCH, Predictor, Timeline, read_picture, verdict_of
 from spatial_swin.prediction.sources import is_picture, is_sound
 
 OTHER_SIZE = "other size"  # flag of a picture that is not a mosaic as the model was trained with
-Waiting = list[tuple[Path, torch.Tensor, list[str]]]  # pictures read, with their flags
+Waiting = list[tuple[Path, torch.Tensor, list[str], Asked]]  # pictures read, with what was noticed
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Judgement:
     probabilities: np.ndarray
     flags: list[str]
     timeline: Timeline | None = None
+    asked: Asked = NOT_KNOWN  # whether the model should be asked about it
 
     @property
     def windows(self) -> int:
@@ -72,24 +74,27 @@ class Judge:
     def _sound(self, path: Path, tell: Callable[[int], object]) -> Judgement:
         hop, shortest, least = self.hop_seconds, self.minimum_seconds, self.minimum_confidence
         timeline = self.predictor.of_sound(path, hop, shortest, least, self.batch_size, lambda drawn: tell(len(drawn)))
-        return Judgement(path, timeline.verdict, timeline.probabilities, _counted(timeline.flags), timeline)
+        flags = _counted(timeline.flags)
+        return Judgement(path, timeline.verdict, timeline.probabilities, flags, timeline, timeline.asked)
 
-    def _picture(self, path: Path) -> tuple[torch.Tensor, list[str]]:
+    def _picture(self, path: Path) -> tuple[torch.Tensor, list[str], Asked]:
         if not is_picture(path):
             raise DataError(f"{path}: neither sound nor picture by its name; give WAV, FLAC, ... or PNG, JPEG, ...")
         pixels, size = read_picture(path, self.predictor.image_size)
         tiles = self.predictor.tiles
         trained = (self.predictor.image_size,) * 2 if tiles is None else tiles.size[::-1]
-        return pixels, [] if size == trained else [OTHER_SIZE]
+        return pixels, [] if size == trained else [OTHER_SIZE], self.predictor.asked_of_picture(pixels, size)
 
     def _pictures(self, waiting: Waiting, tell: Callable[[int], object]) -> dict[Path, Judgement]:
         if not waiting:
             return {}
-        rows = self.predictor.of_pixels(torch.stack([pixels for _, pixels, _ in waiting]))
+        rows = self.predictor.of_pixels(torch.stack([pixels for _, pixels, *_ in waiting]))
         tell(len(waiting))
         verdicts = [verdict_of(row, self.predictor.class_names, self.minimum_confidence) for row in rows]
         judged = zip(waiting, verdicts, rows, strict=True)
-        return {path: Judgement(path, verdict, row, flags) for (path, _, flags), verdict, row in judged}
+        return {
+            path: Judgement(path, verdict, row, flags, asked=asked) for (path, _, flags, asked), verdict, row in judged
+        }
 
 
 def _counted(flags: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ that hours need no more memory than a minute. Nothing here trains, and no file i
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -24,8 +24,10 @@ from spatial_swin.audio.manifest import TILES
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.calibration import apply_temperature, softmax
+from spatial_swin.evaluation.combining import MEAN, combined
 from spatial_swin.finished import FinishedModel, open_finished
 from spatial_swin.modeling.quick_swin import QuickSwin
+from spatial_swin.prediction.asking import NOT_KNOWN, Asked, Asking
 
 if TYPE_CHECKING:
     from spatial_swin.modeling.swin import Swin
@@ -38,8 +40,9 @@ class Timeline:
     """What the model says of a recording, window by window and as a whole.
 
     starts [W] and seconds (length of a window) in seconds; windows float64 [W, K]; flags: of each window, joined by
-    `+` (silent, clipped, short); minimum_confidence: below it `verdict` is None. Silent windows have no say; when all
-    are silent there is no verdict.
+    `+` (silent, clipped, short); minimum_confidence: below it `verdict` is None; asked: whether the model should be
+    asked at all; rule: how windows become one answer. Silent windows have no say; when all are silent there is no
+    verdict.
     """
 
     class_names: list[str]
@@ -48,6 +51,8 @@ class Timeline:
     windows: np.ndarray
     flags: list[str]
     minimum_confidence: float = 0.0
+    asked: Asked = NOT_KNOWN
+    rule: str = MEAN
 
     @property
     def heard(self) -> np.ndarray:
@@ -56,9 +61,9 @@ class Timeline:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """The mean over the windows that have a say, float64 [K]; equal for all classes when none has."""
+        """Of the windows that have a say by the model's rule, float64 [K]; equal for all classes when none has."""
         heard, classes = self.heard, len(self.class_names)
-        return self.windows[heard].mean(axis=0) if heard.any() else np.full(classes, 1 / classes)
+        return combined(self.windows[heard], self.rule) if heard.any() else np.full(classes, 1 / classes)
 
     @property
     def verdict(self) -> str | None:
@@ -127,6 +132,7 @@ class Predictor(FinishedModel):
         recording = _recording(path)
         _require_good(recording, settings.cut)
         windows: list[np.ndarray] = []
+        asking = Asking(self.domain_score, self.tiles)
         about: list[tuple[float, str]] = []  # start and flags of each window
         drawn = ((clip.start, draw(clip, settings)) for clip in clips(recording, settings.cut))
         while True:
@@ -135,15 +141,26 @@ class Predictor(FinishedModel):
                     break
                 pictures = [as_pixels(Image.fromarray(one.picture), self.image_size) for _, one in batch]
                 windows.append(self.of_pixels(torch.stack(pictures)))
+                for _, one in batch:
+                    asking.see(one.picture)
             about += [(start, "+".join(one.flags)) for start, one in batch]
             if each is not None:
                 each([one for _, one in batch])
         assert windows, "what was judged long enough has a window"
         starts, flags = zip(*about, strict=True)
         table = np.concatenate(windows)
-        return Timeline(
+        timeline = Timeline(
             self.class_names, np.array(starts), settings.cut.seconds, table, list(flags), minimum_confidence
         )
+        return replace(timeline, asked=asking.answer(timeline.heard), rule=self.rule)
+
+    def asked_of_picture(self, pixels: torch.Tensor, size: tuple[int, int]) -> Asked:
+        """Whether the model should be asked about pixels uint8 [3, S, S] of a picture of `size` (width, height)."""
+        if self.tiles is None or not size == self.tiles.size[::-1] == (self.image_size, self.image_size):
+            return NOT_KNOWN  # resized cues are other numbers
+        asking = Asking(self.domain_score, self.tiles)
+        asking.see(pixels[0].numpy())
+        return asking.answer(np.ones(1, bool))
 
     def window_count(self, path: str | os.PathLike[str], hop_seconds: float | None = None) -> int | None:
         """About how many windows a recording has, from its header alone; None when that cannot be known."""

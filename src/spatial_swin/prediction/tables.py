@@ -17,6 +17,7 @@ from spatial_swin import files
 from spatial_swin.errors import Problem, printable
 from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.steps import Step, families, in_words, steps_of
+from spatial_swin.prediction.asking import Asked
 from spatial_swin.prediction.judging import Judgement
 from spatial_swin.prediction.predictor import Timeline, verdict_of
 from spatial_swin.prediction.quality import Quality, as_lines
@@ -47,11 +48,17 @@ class Outcome:
     caution: str = ""  # why not to trust the temperature
     quality: dict[Path, Quality] = field(default_factory=dict)
     sets: PredictionSets | None = None
+    has_domain_score: bool = False
 
     @property
     def failing(self) -> list[Path]:
         """The files that did not pass their checks."""
         return [path for path, quality in self.quality.items() if quality.failed]
+
+    @property
+    def outside(self) -> list[Judgement]:
+        """What should not have been asked of the model."""
+        return [judgement for judgement in self.judgements if judgement.asked.inside is False]
 
     @property
     def differing(self) -> list[Judgement]:
@@ -113,6 +120,8 @@ def as_table(outcome: Outcome, top_k: int, timeline: bool) -> str:
         lines.append("  ".join(row[column].ljust(widths[column]) for column in used).rstrip())
         if timeline and judgement is not None and judgement.timeline is not None:
             lines += [f"    {line}" for line in _stretches(judgement.timeline, outcome)]
+        if judgement is not None and judgement.asked.sentence:
+            lines.append(f"    NOTE: {printable(judgement.asked.sentence)}")
         if judgement is not None and judgement.path in outcome.quality:
             lines += [f"    {line}" for line in as_lines(outcome.quality[judgement.path])]
     return "\n".join(lines) + "\n"
@@ -162,6 +171,7 @@ def as_csv(outcome: Outcome, timeline: bool) -> str:
     columns = ["file", "kind", "start", "end", "verdict", "best", "probability", "windows", "share", "flags"]
     columns += ["family", "family_probability"] if families(outcome.class_names) else []
     columns += ["set"] if outcome.sets else []
+    columns += ["in_domain", "domain_score", "domain_reason"] if outcome.has_domain_score else []
     if outcome.expect is not None:
         columns.insert(5, "agrees")
     columns += ["quality"] if outcome.quality else []
@@ -178,6 +188,7 @@ def _csv_row(judgement: Judgement, outcome: Outcome) -> dict[str, Any]:
     row = _cells(judgement.probabilities, outcome)
     row |= {"file": str(judgement.path), "kind": "picture", "verdict": judgement.verdict}
     row["flags"] = "; ".join(judgement.flags)
+    row |= _json_asked(judgement.asked)
     if outcome.expect is not None:
         row["agrees"] = str(judgement.verdict == outcome.expect).lower()
     if (quality := outcome.quality.get(judgement.path)) is not None:
@@ -247,6 +258,7 @@ def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: boo
         "steps": [_json_step(step) for step in outcome.steps(judgement)],
         "set": outcome.set_of(judgement.probabilities),
         "flags": judgement.flags,
+        **_json_asked(judgement.asked),
     }
     if outcome.expect is not None:
         row["agrees"] = judgement.verdict == outcome.expect
@@ -262,7 +274,18 @@ def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: boo
 
 
 def _json_sets(sets: PredictionSets) -> dict[str, Any]:
-    return {"coverage": sets.coverage, "least": round(sets.least, DIGITS), "caution": sets.caution or None}
+    return {
+        "coverage": sets.coverage,
+        "least": round(sets.least, DIGITS),
+        "caution": sets.caution or None,
+        "windows": sets.windows.rule,
+    }
+
+
+def _json_asked(asked: Asked) -> dict[str, Any]:
+    """Nulls where the model has no domain score, or nothing can be told."""
+    score = None if asked.score is None else round(asked.score, DIGITS)
+    return {"in_domain": asked.inside, "domain_score": score, "domain_reason": asked.reason or None}
 
 
 def _json_step(step: Step) -> dict[str, Any]:
@@ -292,6 +315,7 @@ def summary(outcome: Outcome) -> str:
     unsure = sum(judgement.verdict is None for judgement in outcome.judgements)
     parts = [f"{count} file{'s' * (count != 1)} judged"]
     parts += [f"{unsure} without a verdict"] if unsure else []
+    parts += [f"{len(outcome.outside)} that should not be asked"] if outcome.outside else []
     parts += [f"{outcome.passed_by} neither sound nor picture passed by"] if outcome.passed_by else []
     if outcome.expect is not None:
         differing = len(outcome.differing)

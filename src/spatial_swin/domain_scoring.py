@@ -1,0 +1,76 @@
+"""The domain score of a run: its training and validation pictures and sound without a head in, a `DomainScore` out.
+
+The pictures are pooled; headless sound, and modelled heads that hear the same programmes, are made on the spot with
+the same tile map. The network has no part in it, the test part is not looked at, nothing is written.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spatial_swin.audio import headless
+from spatial_swin.audio.tiles import TileMap
+from spatial_swin.audio.virtual_heads import measured_name
+from spatial_swin.data.folder import pictures_of
+from spatial_swin.data.headless_pictures import LABORATORY, headless_pictures
+from spatial_swin.data.pooled_tiles import pooled_tiles
+from spatial_swin.errors import RunError
+from spatial_swin.evaluation.domain_fitting import fit_domain_score
+from spatial_swin.evaluation.domain_score import DomainScore
+from spatial_swin.keyed_random import keyed_generator
+from spatial_swin.runs import RunFolder
+
+MOST_PICTURES = 2000  # of the data; more make it slower and hardly better
+PROGRAMMES = 60  # made on the spot
+SEED = 12_582_911  # of them; far from the small seeds that people train with
+NOT_KNOWN = "not known"
+
+
+def fit_for_run(run: RunFolder, data_dir: Path | None = None) -> DomainScore:
+    """The score of a run whose pictures are at `data_dir` (where the recipe had them when None).
+
+    Raises:
+        RunError: nothing says how sound became the pictures.
+        DataError: the pictures are gone.
+    """
+    samples = [sample for sample in run.read_split() if sample.split != "test"]
+    factors = {sample.path: {"listener": sample.group, **sample.factors} for sample in samples}
+    return fit_for_pictures(pictures_of(run, data_dir), factors)
+
+
+def fit_for_pictures(
+    root: Path, factors: Mapping[str, Mapping[str, str]], programmes: int = PROGRAMMES, workers: int = 0
+) -> DomainScore:
+    """The score of pictures below `root`: path -> factors, of which listener and laboratory are used.
+
+    programmes: made on the spot, in so many processes (`workers`; as many as there are cores when 0).
+    """
+    tiles = TileMap.beside(root)
+    if tiles is None:
+        raise RunError(
+            f"{root}: no tiles.json in it, so sound without a head cannot be drawn as its pictures were; make them "
+            "with `spatial-swin mosaic` or `render`, or leave --domain_score out"
+        )
+    paths = _chosen(sorted(factors))
+    ours = pooled_tiles(root, paths)
+    made = headless_pictures(tiles, programmes, SEED, list(headless.FITTED), workers or len(os.sched_getaffinity(0)))
+    modelled = [one for one in made if not one.kind]
+    heads = [measured_name(factors[path].get("listener") or NOT_KNOWN) for path in paths]
+    laboratories = [factors[path].get("laboratory") or NOT_KNOWN for path in paths]
+    return fit_domain_score(
+        np.concatenate([ours, np.stack([one.features for one in modelled])]),
+        heads + [one.head for one in modelled],
+        laboratories + [LABORATORY] * len(modelled),
+        np.stack([one.features for one in made if one.kind]),
+        {"kinds": list(headless.FITTED), "features": "pooled tiles", "arrangement": tiles.arrangement},
+    )
+
+
+def _chosen(paths: Sequence[str]) -> list[str]:
+    """At most MOST_PICTURES of them, the same for the same names."""
+    if len(paths) <= MOST_PICTURES:
+        return list(paths)
+    order = keyed_generator("pictures of a domain score", len(paths)).permutation(len(paths))
+    return [paths[k] for k in sorted(order[:MOST_PICTURES])]

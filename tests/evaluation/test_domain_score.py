@@ -1,0 +1,66 @@
+"""The domain score: false alarms on new heads, outliers it was fitted to and others, and a record read back."""
+
+import json
+
+import numpy as np
+import pytest
+
+from spatial_swin.evaluation.domain_fitting import FALSE_ALARMS, fit_domain_score
+from spatial_swin.evaluation.domain_score import DomainScore, auroc
+
+WIDTH = 70
+MIXING = np.random.default_rng(0).normal(size=(8, WIDTH))
+
+
+def genuine(generator: np.random.Generator, heads: int, items: int) -> tuple[np.ndarray, list[str]]:
+    """Eight things vary together in all features; a head shifts all of its items a little."""
+    names = np.repeat(np.arange(heads), items)
+    shifts = 0.5 * generator.normal(size=(heads, WIDTH))[names]
+    features = 30 * (
+        generator.normal(size=(len(names), 8)) @ MIXING + shifts + generator.normal(size=(len(names), WIDTH))
+    )
+    return 128 + features, [f"h{name}" for name in names]
+
+
+@pytest.fixture(scope="module")
+def score() -> DomainScore:
+    generator = np.random.default_rng(1)
+    features, heads = genuine(generator, 24, 40)
+    outliers = genuine(generator, 10, 20)[0] + np.where(np.arange(WIDTH) < 20, 90, 0)
+    laboratories = ["A" if int(name[1:]) < 12 else "B" for name in heads]
+    return fit_domain_score(features, heads, laboratories, outliers, {"kinds": ["shifted"]})
+
+
+def test_genuine_items_of_new_heads_are_hardly_ever_flagged(score: DomainScore) -> None:
+    fresh, _ = genuine(np.random.default_rng(2), 50, 40)
+    assert (score.of(fresh) > 0).mean() <= 2 * FALSE_ALARMS
+    assert score.about["false_alarms"] <= FALSE_ALARMS
+    assert (score.about["heads"], score.about["laboratories"], score.about["caution"]) == (24, ["A", "B"], "")
+
+
+def test_what_it_was_fitted_to_and_what_it_never_saw_score_higher(score: DomainScore) -> None:
+    generator = np.random.default_rng(3)
+    inside = score.of(genuine(generator, 20, 20)[0])
+    like_fitted = genuine(generator, 5, 20)[0] + np.where(np.arange(WIDTH) < 20, 90, 0)
+    unlike = genuine(generator, 5, 20)[0] + 200 * generator.choice([-1, 1], WIDTH)
+    assert auroc(inside, score.of(like_fitted)) > 0.97
+    assert auroc(inside, score.of(unlike)) > 0.97
+
+
+def test_one_head_is_said_to_be_few() -> None:
+    features, _ = genuine(np.random.default_rng(4), 1, 80)
+    few = fit_domain_score(features, ["kemar"] * 80, ["MIT"] * 80, features[:20] + 100, {})
+    assert few.about["caution"] == "1 head only: another may be taken for no head"
+
+
+def test_a_record_is_read_as_it_was_written(score: DomainScore) -> None:
+    record = json.loads(json.dumps(score.as_record()))
+    again, features = DomainScore.of_record(record), genuine(np.random.default_rng(5), 3, 10)[0]
+    assert again.of(features) == pytest.approx(score.of(features), abs=1e-3)
+    for change in ({"scale": [0.0] * WIDTH}, {"weights": [1.0]}, {"bias": float("nan")}):
+        with pytest.raises(ValueError, match=r"not finite, or a spread|70 features"):
+            DomainScore.of_record({**record, **change})
+
+
+def test_auroc_by_hand() -> None:
+    assert auroc(np.array([0, 1, 2]), np.array([1, 3])) == pytest.approx((1.5 + 3) / 6)
