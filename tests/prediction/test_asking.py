@@ -12,7 +12,7 @@ from spatial_swin.audio.mosaic import mosaic
 from spatial_swin.audio.render import render_layouts
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.data.pooled_tiles import pooled_picture
-from spatial_swin.evaluation.domain_score import DomainScore, Look
+from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import find_layouts
 from spatial_swin.prediction.asking import SILENT, Asking, reason_of
@@ -30,8 +30,8 @@ def score_of(threshold: float) -> DomainScore:
     """The mean of the left ear's level, against a threshold."""
     weights = np.zeros(16 * 8 * 4)
     weights[:32:4] = 1 / 8
-    ones, looks = np.ones(len(weights)), (Look(threshold, 1.0), Look(1e9, 1.0))
-    return DomainScore(0 * ones, ones * 100, weights, 0.0, weights[None], np.ones(1), *looks, {})
+    ones = np.ones(len(weights))
+    return DomainScore(0 * ones, ones * 100, weights, 0.0, threshold, 1.0, {})
 
 
 def test_reasons_are_told_where_they_can_be() -> None:

@@ -68,6 +68,6 @@ def choose_rule(labels: np.ndarray, probabilities: np.ndarray, recordings: Seque
     }
     best = min(losses, key=lambda name: float(losses[name].mean()))
     gain = losses[MEAN] - losses[best]
-    sure = best != MEAN and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain))
+    sure = gain.mean() > max(gain.std(ddof=1) / np.sqrt(len(gain)), SMALLEST)
     nll = {name: round(float(values.mean()), 6) for name, values in losses.items()}
     return Choice(best if sure else MEAN, len(several), nll)

@@ -188,7 +188,7 @@ def _csv_row(judgement: Judgement, outcome: Outcome) -> dict[str, Any]:
     row = _cells(judgement.probabilities, outcome)
     row |= {"file": str(judgement.path), "kind": "picture", "verdict": judgement.verdict}
     row["flags"] = "; ".join(judgement.flags)
-    row |= _json_asked(judgement.asked)
+    row |= _json_asked(judgement.asked) if outcome.has_domain_score else {}
     if outcome.expect is not None:
         row["agrees"] = str(judgement.verdict == outcome.expect).lower()
     if (quality := outcome.quality.get(judgement.path)) is not None:
