@@ -5,9 +5,9 @@
 
 PICTURES is a folder that `spatial-swin render` made, to which a score is fitted as `spatial-swin evaluate` fits it; of
 a run the score that is stored is taken. --genuine are folders of the same cues and size, rendered with heads and
-programmes that are in neither. Sound without a head is made of synthetic programmes in every kind
-of `audio.headless`, and of --music (a folder of stems or masters) as stereo and as mono copied; kinds under "never fitted"
-the score has not seen. The share flagged is at the score's own threshold, which heads not fitted gave.
+programmes that are in neither. Sound without a head is made of synthetic programmes, in every kind of
+`audio.headless`, and of --music (a folder of stems or masters) as stereo and as mono copied. Kinds under "never
+fitted" the score has not seen. The share flagged is at the score's own threshold, which heads not fitted gave.
 """
 
 import argparse

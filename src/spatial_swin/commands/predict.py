@@ -10,10 +10,11 @@
 Takes a run folder or a model folder, and where neither is named the detector that ships. Sound goes through the
 windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest probability
 over its windows: their mean, or the rule that `spatial-swin evaluate` found clearly better on validation (silent ones
-have no say). Probabilities are calibrated when `evaluate` has fitted a temperature. Below --minimum_confidence there is
-no verdict (unsure). Where the classes are layouts, the verdict comes in two steps too: mono, stereo or surround (the
-sum over its layouts), then which layout of that family. Where `evaluate` has fitted prediction sets, the set holds the
-labels that cannot be ruled out: of recordings like those of the validation part it holds the true one in 90 %.
+have no say). Probabilities are calibrated when `evaluate` has fitted a temperature. Below --minimum_confidence there
+is no verdict (unsure). Where the classes are layouts, the verdict comes in two steps too: mono, stereo or surround
+(the sum over its layouts), then which layout of that family. Where `evaluate` has fitted prediction sets, the set
+holds the labels that cannot be ruled out: of recordings like those of the validation part it holds the true one in 90
+%.
 
 With --master, the master that the recordings were rendered from (an ADM BW64 file, a channel master or a folder of
 stems) is checked against the declared layout: bed, silent and copied channels, LFE, loudness and true peak. It is
@@ -136,8 +137,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--expect {arguments.expect}: the model knows {', '.join(names)}; choose one of them")
     if arguments.require_binaural and predictor.domain_score is None:
         raise UsageError(
-            f"--require_binaural needs a domain score, which {arguments.run} lacks; fit one with "
-            f"`spatial-swin evaluate {arguments.run} --domain_score true`"
+            f"--require_binaural needs a domain score, which {named or THE_DETECTOR} lacks; fit one on its run with "
+            "`spatial-swin evaluate RUN --domain_score true`"
         )
     control = quality_control(arguments, names)
     sources = find_files(words)

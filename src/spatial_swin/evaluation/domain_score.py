@@ -1,9 +1,9 @@
 """How far a recording is from what a model learnt from: features of pictures in, one number out, above 0 outside.
 
 It is a regularised logistic regression of genuine pictures against outliers that were made for it (outlier exposure:
-Hendrycks, Mazeika and Dietterich 2019, ICLR), measured from its threshold in standard deviations of genuine pictures of
-heads that were not fitted. A distance to the genuine pictures alone (Mahalanobis) was tried and left out: it flagged
-real music heard by real heads, because it sees programmes before it sees heads. The features are those of
+Hendrycks, Mazeika and Dietterich 2019, ICLR), measured from its threshold in standard deviations of genuine pictures
+of heads that were not fitted. A distance to the genuine pictures alone (Mahalanobis) was tried and left out: it
+flagged real music heard by real heads, because it sees programmes before it sees heads. The features are those of
 `data.pooled_tiles`; no network is asked, and numpy is all that judging needs.
 """
 
