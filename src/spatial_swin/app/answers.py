@@ -251,7 +251,7 @@ def _look(predictor: Predictor, pixels: torch.Tensor, turn: Turn) -> Look:
 def _remarks(predictor: Predictor, flags: list[str], asked: Asked) -> list[str]:
     """Sentences on windows that are unlike the others, and on probabilities that were never calibrated."""
     counts = {flag: sum(flag in of_window.split("+") for of_window in flags) for flag in FLAGS}
-    remarks = [f"Take care, {asked.sentence}."] if asked.sentence else []
+    remarks = [f"{asked.sentence[0].upper()}{asked.sentence[1:]}."] if asked.sentence else []
     remarks += [f"{FLAGS[flag]}: {count} of {len(flags)} windows." for flag, count in counts.items() if count]
     if predictor.temperature is None:
         remarks.append("The probabilities are not calibrated: `spatial-swin evaluate` fits the temperature.")

@@ -36,9 +36,9 @@ class Asked:
 
     @property
     def sentence(self) -> str:
-        """What a person should know, empty for a recording that is inside or of which nothing is known."""
+        """What a person should know, empty where there is nothing to say."""
         if self.inside is not False:
-            return ""
+            return f"take care: {self.reason}" if self.inside and self.reason else ""
         above = "" if self.score is None else f" (domain score {self.score:+.2f}, above 0)"
         why = (
             f": {self.reason}" if self.reason else "; it is unlike the binaural recordings that the model learnt from"
