@@ -46,7 +46,10 @@ ROWS = """
     exporting     | runs data modeling finished prediction
     quantising    | runs data evaluation finished prediction exporting
     publishing    | runs audio reporting finished
-    demonstration | runs shipped reporting
+    making        | runs
+    demonstration | runs shipped reporting making
+    adapting      | runs audio shipped recipe_keys config training evaluating finished making
+    adapted       | runs audio shipped recipe_keys adapting __init__
     app           | audio data evaluation modeling reporting prediction finished hub
     api           | runs audio shipped recipe_keys config training reporting
     __init__      | runs reporting prediction api

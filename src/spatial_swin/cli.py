@@ -27,7 +27,9 @@ from spatial_swin.errors import STOPPED, SpatialSwinError, printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # called again, they go on where they were stopped
-CONTINUE = frozenset({"render", "mosaic", "train", "crossval", "learning_curve", "generalise", "bench", "demo"})
+CONTINUE = frozenset(
+    {"render", "mosaic", "train", "crossval", "learning_curve", "generalise", "bench", "demo", "adapt"}
+)
 _RUNNING: list[str] = []  # verbs that are at work, the outermost first: the demo calls others
 VERBS = {
     "render": "programmes -> every layout for every listener: sound, pictures, manifest",
@@ -43,6 +45,7 @@ VERBS = {
     "learning_curve": "the same recipe on more and more recordings",
     "generalise": "random against leave-recording, -listener, -content: the generalisation matrix",
     "sweep": "search values of recipe keys on the validation part, resumable; the test part stays closed",
+    "adapt": "the shipped model for a renderer whose impulse responses are known, in minutes",
     "evaluate": "predictions and metrics with intervals for a finished run",
     "bench": "unseen listeners, rooms, codecs, noise: where a finished model holds, with intervals",
     "cache": "list or remove what the trunk cache holds",

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spatial_swin import files
-from spatial_swin.errors import RunError
+from spatial_swin.making import begin, require_space, show_test
 from spatial_swin.runs import RunFolder
 from spatial_swin.shipped import detector, people, recipes
 
-NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take less; a disk full in the middle costs more than asking
+NEEDED_BYTES = 1_000_000_000  # pictures and checkpoints take less
 SHORT = (
     "--num_train_epochs 6 --warmup_epochs 1 --head_only_epochs 1 "
     "--train_share 0.6 --validation_share 0.2 --test_share 0.2"
 )
 RECIPE = "swin-nano-192/demo"
+NOTED = "demo.json"  # in the folder: what the demo was begun with
 QUESTIONS = {"accuracy": "four layouts", "merged": "5.1, 5.1.4 as one", "pair": "5.1 against 5.1.4"}
 Call = Callable[[list[str]], int]  # a verb with its options -> exit code
 
@@ -46,11 +46,11 @@ class Demonstration:
 
         Raises RunError: no room, no permission, in use, or begun with other options.
         """
-        require_space(self.output)
+        require_space(self.output, NEEDED_BYTES, "the demo")
         with RunFolder(self.output).lock():
             if overwrite:
                 self._clear()
-            self._require_same()
+            begin(self.output / NOTED, self._options(), "this demo")
             if (self.run.thesis_results / "report.html").is_file():  # its test part was opened once, and stays so
                 print(f"{self.output}: this demo is done; --overwrite true starts again", flush=True)
                 show_result(self.run)
@@ -108,36 +108,16 @@ class Demonstration:
     def _clear(self) -> None:
         for folder in ("data", "trunk_cache", "run", "detector_bench"):
             shutil.rmtree(self.output / folder, ignore_errors=True)
-        for name in ("demo.json", "people.png", "people.pdf"):
+        for name in (NOTED, "people.png", "people.pdf"):
             (self.output / name).unlink(missing_ok=True)
 
-    def _require_same(self) -> None:
-        """Remember what this demo is made of; raise RunError when the folder was begun with something else."""
-        noted, wanted = self.output / "demo.json", {"programmes": self.programmes, "seed": self.seed}
-        wanted["short"] = self.short
-        begun = json.loads(noted.read_text()) if noted.is_file() else wanted
-        if begun != wanted:
-            options = " ".join(f"--{key} {value}" for key, value in begun.items())
-            raise RunError(
-                f"{self.output}: this demo was begun with {options}; pass the same to continue it, --overwrite true "
-                "to start again, or another --output_dir"
-            )
-        files.write_json(noted, wanted)
+    def _options(self) -> dict[str, object]:
+        return {"programmes": self.programmes, "seed": self.seed, "short": self.short}
 
 
 def show_result(run: RunFolder, seconds: float | None = None) -> None:
     """Accuracy on programmes never heard, the confusion matrix, and what to open."""
-    metrics = run.read_metrics()
-    test, names = metrics["test"], metrics["class_names"]
-    accuracy = test["accuracy"]
-    seed = run.read_recipe()["Trainer"].get("seed")
-    print(
-        f"\naccuracy on {test['items']} clips of {test['groups']} programmes never heard: {accuracy['value']:.3f}"
-        f"  [{accuracy['low']:.3f}, {accuracy['high']:.3f}]  (one seed, {seed})\n"
-    )
-    print("  true, predicted:" + "".join(f"{name:>7}" for name in names))
-    for name, row in zip(names, test["confusion"], strict=True):
-        print(f"  {name:<16}" + "".join(f"{count:>7}" for count in row))
+    show_test(run)
     if elsewhere := judged_elsewhere(run):
         entry = next(iter(elsewhere.values()))
         clips = f"{entry['items']} clips of {entry['programmes']} programmes of all kinds"
@@ -166,17 +146,3 @@ def judged_elsewhere(run: RunFolder) -> dict[str, dict[str, Any]]:
         if (file := folder / "bench.json").is_file():
             found[name] = json.loads(file.read_text())["figures"][0]
     return found
-
-
-def require_space(output: Path) -> None:
-    """Raise RunError when the disk has less than a gigabyte left or the folder cannot be made."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{output}: cannot be made ({error.strerror}); choose another --output_dir") from None
-    free = shutil.disk_usage(output).free
-    if free < NEEDED_BYTES:
-        raise RunError(
-            f"{output}: {free / 1e9:.2f} GB are free, the demo wants {NEEDED_BYTES / 1e9:.0f} GB; make room or choose "
-            "another --output_dir"
-        )

@@ -29,8 +29,9 @@ from spatial_swin.runs import SPLITS, RunFolder, Sample
 from spatial_swin.tracking.choice import choose_tracking
 from spatial_swin.tracking.tracker import Trackers
 
-# What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh.
-BEFORE_TRAINING = {".lock", "training.log", "pid"}
+# What may lie in a run folder before training writes to it: the lock, the log and pid of start_training.sh, and what
+# `spatial-swin adapt` renders and notes there.
+BEFORE_TRAINING = {".lock", "training.log", "pid", "data", "adapt.json"}
 GRID = ("per_device_train_batch_size", "gradient_accumulation_steps")  # with the processes: the global batch
 DYNAMO_KEYS = ("ACCELERATE_DYNAMO_BACKEND", "ACCELERATE_DYNAMO_MODE")  # where TrainingArguments leaves them
 

@@ -7,7 +7,7 @@ manifest, which is written every few seconds.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,8 +72,11 @@ class Filled:
     problems: list[Problem] = field(default_factory=list)
 
 
-def fill(order: Order) -> Filled:
+def fill(order: Order, known: Sequence[Problem] = (), ready: Callable[[], object] = lambda: None) -> Filled:
     """Render all of this shard that is not there yet.
+
+    known: what the caller has found wrong already, to be said with the rest. ready: called when all was found good,
+    before anything is written.
 
     Raises AudioError: nothing can be rendered, something cannot (all at once, unless `skip_bad`), or the folder was
     begun with other settings.
@@ -84,10 +87,11 @@ def fill(order: Order) -> Filled:
     tiles = tile_map(order.settings.arrangement, order.settings.size, cut.sample_rate, cut.seconds)
     impossible = _impossible(order.settings)
     usable, problems = _listeners(order, layouts)
-    problems += impossible
+    problems = [*known, *problems, *impossible]
     listeners = [(spec, listener.name) for spec, listener in usable.items()]
     programmes = _programmes(order, layouts, list(usable), problems)
     _refuse(order, problems, bool(listeners and programmes))
+    ready()
     jobs = paired.make_jobs(programmes, listeners, order.listeners_each, order.settings)
     paired.begin(order.output, order.settings, usable)
     tiles.write(order.pictures / manifest.TILES)
@@ -125,7 +129,11 @@ def _programmes(
     if order.songs is not None:
         found = _played(order, order.songs, listeners, problems)
     elif order.programmes is not None:
-        found, wrong = find_programmes(order.programmes, order.settings.seed)
+        try:
+            found, wrong = find_programmes(order.programmes, order.settings.seed)
+        except AudioError as error:  # said with what is wrong with the listeners
+            what, _, do = str(error).removeprefix(f"{order.programmes}: ").partition("; ")
+            found, wrong = [], [Problem(str(order.programmes), what, do)]
         problems += wrong
     else:
         kinds = order.kinds

@@ -3,10 +3,12 @@
     spatial-swin predict take.wav                                            # by the detector that ships
     spatial-swin predict runs/first take.wav mosaic.png folder 'archive/**/*.flac'
     spatial-swin predict runs/first concert.wav --timeline true              # where in the recording it says what
+    spatial-swin predict --hrtf renderer.sofa take.wav                       # who knows the head says so
     spatial-swin predict runs/first folder --format csv --output verdicts.csv
     spatial-swin predict runs/first delivery --expect 514 --minimum_confidence 0.8 --format json    # quality control
     spatial-swin predict runs/first binaural.wav --expect 514 --master master.wav --listener head.sofa
 
+<<<<<<< HEAD
 Takes a run folder or a model folder, and where neither is named the detector that ships. Sound goes through the
 windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest probability
 over its windows: their mean, or the rule that `spatial-swin evaluate` found clearly better on validation (silent ones
@@ -15,6 +17,16 @@ is no verdict (unsure). Where the classes are layouts, the verdict comes in two 
 (the sum over its layouts), then which layout of that family. Where `evaluate` has fitted prediction sets, the set
 holds the labels that cannot be ruled out: of recordings like those of the validation part it holds the true one in 90
 %.
+=======
+Takes a run folder or a model folder, and where neither is named the detector that ships; with --hrtf a model adapted
+to that head, which is made once, in minutes, and kept by the content of the file (`spatial-swin adapt`). Sound goes
+through the windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest
+mean probability over its windows (silent ones have no say). Probabilities are calibrated when `spatial-swin evaluate`
+has fitted a temperature. Below --minimum_confidence there is no verdict (unsure). Where the classes are layouts, the
+verdict comes in two steps too: mono, stereo or surround (the sum over its layouts), then which layout of that family.
+Where `evaluate` has fitted prediction sets, the set holds the labels that cannot be ruled out: of recordings like
+those of the validation part it holds the true one in 90 %.
+>>>>>>> c8235e8 (Adapt the shipped model to a renderer whose responses are known)
 
 With --master, the master that the recordings were rendered from (an ADM BW64 file, a channel master or a folder of
 stems) is checked against the declared layout: bed, silent and copied channels, LFE, loudness and true peak. It is
@@ -89,6 +101,20 @@ def add_arguments(parser: values.Parser) -> None:
     quality.add_argument(
         "--true_peak", type=values.dbtp, metavar="dBTP", help="highest true peak (default: -1 with --master)"
     )
+    adapted = parser.add_argument_group("who knows the renderer")
+    adapted.add_argument(
+        "--hrtf",
+        action="append",
+        default=[],
+        metavar="HEAD",
+        help="adapt the shipped model to this SOFA file, or kemar, parametric:SEED; may be given several times",
+    )
+    adapted.add_argument(
+        "--adapted_dir",
+        type=Path,
+        metavar="DIR",
+        help="where adapted models are kept (default: SPATIAL_SWIN_ADAPTED, else the user's cache folder)",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU when there is one)")
 
 
@@ -130,6 +156,12 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.shipped import THE_DETECTOR, detector
 
     named, words = split_words(arguments.words)
+    if arguments.hrtf:
+        from spatial_swin.adapted import adapted_to
+
+        if named:
+            raise UsageError(f"{named} is a model, and --hrtf makes another; give one of the two")
+        named = adapted_to(arguments.hrtf, arguments.adapted_dir)
     model = named or detector()
     predictor = load_predictor(model, arguments.device, arguments.tiles)
     names, hop, shortest = predictor.class_names, arguments.hop_seconds, arguments.minimum_seconds

@@ -1,0 +1,225 @@
+"""Adapt the shipped model to a renderer: its heads in, a finished and calibrated run folder out.
+
+Whoever knows the impulse responses that a recording was rendered with need not ask a model of all heads. Programmes
+are rendered for these responses, stage 4 and the head are trained from the shipped trunk, the temperature is fitted on
+the programmes that chose the epoch, and others say what came out. Each step is continued when it is begun, and skipped
+when it is done. The shipped files stay as they are.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from spatial_swin import files
+from spatial_swin.audio import parametric
+from spatial_swin.audio.clips import Cut
+from spatial_swin.audio.hrtf import KEMAR, KEMAR_ASSET, expand_listeners, is_parametric, usable_listeners
+from spatial_swin.audio.kinds import KINDS
+from spatial_swin.audio.paired import Settings
+from spatial_swin.audio.paired_folder import Order, fill
+from spatial_swin.audio.programme import find_programmes
+from spatial_swin.errors import AudioError, Problem, raise_problems
+from spatial_swin.files import lies_in
+from spatial_swin.layouts import DEFAULT_LAYOUTS, find_layouts
+from spatial_swin.making import begin, require_space, show_test
+from spatial_swin.recipe_keys import Given, heading_of, read_recipe
+from spatial_swin.runs import RunFolder
+from spatial_swin.shipped import ASSETS, find_recipe, locate_model
+
+RECIPE = "swin-nano-192/adapt"
+PROGRAMMES = 320  # rendered; the recipe's shares say how many of them train, choose the epoch and calibrate, and test
+FEWEST = 8  # programmes of one's own: fewer cannot be divided into three parts that say something
+SECONDS, SAMPLE_RATE = 3.0, 48_000  # of a clip, as the shipped model has learnt from
+SEED = 77  # of programmes, split and training; neither the demo's, nor the pretraining's, nor the benchmark's
+NEEDED_BYTES = 500_000_000  # pictures, what the trunk made of them, and checkpoints
+NOTED, DATA, TRUNK = "adapt.json", "data", "trunk_cache"  # in the run folder
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """To what a model is adapted, and with what.
+
+    listeners: SOFA files or folders of them, `kemar`, `parametric:SEED`. programmes: a folder of channel masters, ADM
+    masters and stems, or None for synthetic programmes of all kinds. count: clips to render of either. recipe: a file
+    or a name.
+    """
+
+    listeners: Sequence[str]
+    programmes: Path | None = None
+    count: int = PROGRAMMES
+    seed: int = SEED
+    recipe: str = RECIPE
+
+    def made_of(self) -> dict[str, object]:
+        """What decides the result, by option: contents of files by their SHA-256, not by their names.
+
+        Raises AudioError for a listener that is no file.
+        """
+        given = read_recipe(find_recipe(self.recipe))
+        weights = Path(locate_model(str(given["Model"]["model_name_or_path"])))
+        return {
+            "hrtf": [identity(name) for name in expand_listeners(self.listeners)],
+            "programmes": None if self.programmes is None else str(self.programmes.resolve()),
+            "synthetic": self.count,
+            "seed": self.seed,
+            "config": files.sha256_of(find_recipe(self.recipe))[:16],
+            "model": next((files.sha256_of(file)[:16] for file in _weights(weights)), str(weights)),
+        }
+
+
+def _weights(model: Path) -> list[Path]:
+    return [file for file in (model / "model.safetensors", model) if file.is_file()]
+
+
+def identity(listener: str) -> str:
+    """What tells a listener from all others: the SHA-256 of the file, or the seed and version of a modelled one.
+
+    Raises AudioError for what is no file.
+    """
+    if is_parametric(listener):
+        return f"{listener} version {parametric.VERSION}"
+    path = ASSETS / KEMAR_ASSET if listener == KEMAR else Path(listener)
+    try:
+        return files.sha256_of(path)
+    except OSError as error:
+        raise AudioError(
+            f"{listener}: cannot be read ({error.strerror}); give a SOFA file, kemar or parametric:SEED"
+        ) from None
+
+
+def require_heads(listeners: Sequence[str]) -> None:
+    """Raise AudioError naming all that is wrong with the heads; nothing is rendered."""
+    _, problems = usable_listeners(expand_listeners(listeners), SAMPLE_RATE, find_layouts(DEFAULT_LAYOUTS))
+    raise_problems(AudioError, problems, "These heads cannot be used")
+
+
+def adapt(wish: Adaptation, output: Path, workers: int | None = None, overwrite: bool = False) -> RunFolder:
+    """Make the run folder `output`, or continue it; return it. What is done already is only shown again.
+
+    Args:
+        workers: processes that render, one per core when None.
+        overwrite: start again from nothing.
+
+    Raises:
+        AudioError: heads or programmes that cannot be used, all at once, before anything is rendered.
+        RecipeError: the recipe cannot be used. RunError: no room, in use, or begun with other options.
+        Stopped: SIGTERM; the same call continues.
+    """
+    run = RunFolder(output)
+    order, problems = _order(wish, output, workers)
+    require_space(output, NEEDED_BYTES, "adapting")
+    try:
+        with RunFolder(output / DATA).lock():  # training takes the lock of the run folder itself
+            if overwrite:
+                _clear(run)
+            _make(wish, run, lambda ready: fill(order, problems, ready))
+    finally:
+        with suppress(OSError):  # nothing was rendered: then nothing is left
+            output.rmdir()
+    return run
+
+
+def _make(wish: Adaptation, run: RunFolder, render: Callable[[Callable[[], None]], object]) -> None:
+    """All steps; imports follow as they are needed, so that a mistyped file is not waited for."""
+    began = time.monotonic()
+
+    def ready() -> None:
+        begin(run.path / NOTED, wish.made_of(), "this model")
+
+    if _is_calibrated(run):
+        ready()
+        print(f"{run.path}: this model is adapted; --overwrite true starts again", flush=True)
+    else:
+        if run.state() != "finished":
+            print(f"1/3  programmes in mono, stereo, 5.1 and 5.1.4, heard by {_in_words(wish)}", flush=True)
+            render(ready)
+            _train(wish, run)
+        print("\n3/3  calibrate and test", flush=True)
+        from spatial_swin.evaluating import evaluate
+
+        evaluate(run)
+        shutil.rmtree(run.path / TRUNK, ignore_errors=True)
+    show_test(run)
+    metrics = run.read_metrics()
+    if doubt := metrics.get("temperature_caution"):
+        print(f"\nWARNING: {doubt}")
+    print(
+        f"\nadapted to {_in_words(wish)} in {time.monotonic() - began:.0f} s; spatial-swin predict {run.path} take.wav"
+    )
+
+
+def _train(wish: Adaptation, run: RunFolder) -> None:
+    print("\n2/3  train stage 4 and the head from the shipped trunk, programmes kept apart", flush=True)
+    from spatial_swin.config import resolve
+    from spatial_swin.training import fine_tune
+
+    given = _recipe(wish)
+    data, trunk = run.path / DATA / "pictures", run.path / TRUNK
+    keys = {"data_dir": data, "output_dir": run.path, "trunk_cache_dir": trunk, "seed": wish.seed}
+    for key, value in keys.items():
+        given[heading_of(key)][key] = value if key == "seed" else str(value)
+    fine_tune(resolve(given, "adapt"))
+
+
+def _recipe(wish: Adaptation) -> Given:
+    return read_recipe(find_recipe(wish.recipe))
+
+
+def _is_calibrated(run: RunFolder) -> bool:
+    from spatial_swin.finished import TEMPERATURE
+
+    return run.state() == "finished" and (run.model / TEMPERATURE).is_file() and run.metrics_file.is_file()
+
+
+def _clear(run: RunFolder) -> None:
+    """Remove all that adapting left, but the lock that is held."""
+    for path in run.path.iterdir():
+        if path.name != DATA:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in (run.path / DATA).iterdir():
+        if path.name != ".lock":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _in_words(wish: Adaptation) -> str:
+    """`renderer.sofa`, or how many heads."""
+    names = [os.path.basename(name) for name in expand_listeners(wish.listeners)]
+    return names[0] if len(names) == 1 else f"{len(names)} heads"
+
+
+# -- what is rendered --
+
+
+def _order(wish: Adaptation, output: Path, workers: int | None) -> tuple[Order, list[Problem]]:
+    """What to render, and what is wrong with the folders; heads and programmes are judged when it is rendered."""
+    listeners, problems, hop = expand_listeners(wish.listeners), [], SECONDS
+    if wish.programmes is not None:
+        if lies_in(output, wish.programmes):
+            what = f"lies in the folder of programmes {wish.programmes}"
+            problems.append(Problem(f"--output_dir {output}", what, "choose a folder outside of it"))
+        with suppress(AudioError):  # said when it is rendered
+            found, _ = find_programmes(wish.programmes, wish.seed)
+            if len(found) < FEWEST:
+                what = f"holds {len(found)} programme{'' if len(found) == 1 else 's'}"
+                do = f"give {FEWEST} or more, so that others test than train, or leave --programmes out"
+                problems.append(Problem(str(wish.programmes), what, do))
+            hop = max(SECONDS, sum(p.length(SAMPLE_RATE) for p in found) / SAMPLE_RATE / wish.count)
+    size = int(_recipe(wish)["Model"]["image_size"])
+    cut = Cut.of(SECONDS, round(hop, 3), None, SAMPLE_RATE)
+    order = Order(
+        output=output / DATA,
+        settings=Settings(cut, wish.seed, size=size),
+        layouts=DEFAULT_LAYOUTS,
+        listeners=listeners,
+        listeners_each=1,  # several heads share the programmes, so that they take no longer than one
+        programmes=wish.programmes,
+        synthetic=range(wish.count),
+        kinds=tuple(KINDS),
+        sound=False,
+        workers=workers,
+    )
+    return order, problems
