@@ -34,7 +34,7 @@ def add_arguments(parser: values.Parser) -> None:
         help="folder of channel masters, ADM masters and folders of stems (default: synthetic programmes)",
     )
     parser.add_argument(
-        "--synthetic", type=values.count, metavar="N", help="clips of 3 s to render in each layout (default: 320)"
+        "--synthetic", type=values.count, metavar="N", help="clips of 3 s to render in each layout (default: 280)"
     )
     parser.add_argument("--config", default="swin-nano-192/adapt", metavar="RECIPE", help=values.RECIPE)
     parser.add_argument("--seed", type=values.seed, default=77, help="of the programmes, the split and the training")
