@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ def test_the_command_line_wins_and_values_get_their_types(write_recipe: Callable
     assert recipe.model.unfreeze_stages == [3, 4]
     assert recipe.trainer.max_grad_norm == 0.5
     assert recipe.requested["Trainer"]["learning_rate"] == 1e-4
+
+
+def test_the_command_line_and_the_yaml_say_the_same(write_recipe: Callable[..., Path]) -> None:
+    smaller = {"seed": 42, "adam_beta2": 0.98, "dataloader_drop_last": True, "lr_scheduler_kwargs": {"num_cycles": 1}}
+    words = ["--seed", "42", "--adam_beta2", "0.98", "--dataloader_drop_last", "true", "--lr_scheduler_kwargs"]
+    by_yaml = load_recipe(write_recipe(**smaller))
+    by_words = load_recipe(write_recipe(), [*words, '{"num_cycles": 1}'])
+    assert by_words.requested == by_yaml.requested
+    assert {key: by_words.requested["Trainer"][key] for key in smaller} == smaller
+    as_text = {"seed": "42", "adam_beta2": "0.98", "dataloader_drop_last": "true", "an_older_key": "x"}
+    older = replace(by_yaml, requested={**by_yaml.requested, "Trainer": by_yaml.requested["Trainer"] | as_text})
+    assert older.computed() == by_yaml.computed() | {"an_older_key": "x"}, "recipe.yaml of an earlier version"
 
 
 def test_a_yaml_number_in_exponent_form_is_a_number(write_recipe: Callable[..., Path]) -> None:

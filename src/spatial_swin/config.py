@@ -5,10 +5,11 @@ Every key of transformers' TrainingArguments is accepted under Trainer. Nothing 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -242,7 +243,7 @@ class Recipe:
     def computed(self) -> dict[str, Any]:
         """The keys that decide what is computed, flat: equal for a run and its continuation."""
         flat = {RENAMED.get(key, key): value for keys in self.requested.values() for key, value in keys.items()}
-        return {key: value for key, value in flat.items() if key not in CARRIED_OUT}
+        return typed({key: value for key, value in flat.items() if key not in CARRIED_OUT})
 
 
 ARGUMENT_CLASSES = dict(zip(HEADINGS, (ModelArguments, DataArguments, TwoPhaseTrainingArguments), strict=True))
@@ -279,7 +280,7 @@ def resolve(given: Given, name: str) -> Recipe:
     requested = {
         "Model": vars(model),
         "Data": vars(data),
-        "Trainer": {key: value for key, value in given["Trainer"].items() if value is not None} | own,
+        "Trainer": typed({key: value for key, value in given["Trainer"].items() if value is not None}) | own,
     }
     return Recipe(model, data, trainer, _plain(requested), name, precision)
 
@@ -342,6 +343,23 @@ def _one_typed(parser: HfArgumentParser, key: str, value: Any) -> Any:
         read.append(parser._get_value(action, json.dumps(word) if isinstance(word, dict) else str(word)))
         parser._check_value(action, read[-1])
     return read if action.nargs in ("+", "*") else read[0]
+
+
+def typed(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The same keys, every value with the type of its key, so that `--seed 42` is equal to `seed: 42`.
+
+    What is no such value stays as it is: stored recipes of another version have keys and values of their own.
+    """
+    parser, read = _parser(), dict(flat)
+    for key, value in flat.items():
+        with contextlib.suppress(ValueError, TypeError, KeyError, argparse.ArgumentError, argparse.ArgumentTypeError):
+            if value is not None and not isinstance(value, dict):
+                one = _one_typed(parser, key, value)
+                is_mapping = isinstance(one, str) and one.startswith(
+                    "{"
+                )  # of optim_args and others, on a command line
+                read[key] = _plain(json.loads(one) if is_mapping else one)
+    return read
 
 
 def _plain(value: Any) -> Any:

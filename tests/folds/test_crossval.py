@@ -252,6 +252,14 @@ def test_the_worker_gets_the_split_that_the_plan_wrote(tmp_path: Path) -> None:
     assert read_samples(split_file(tmp_path, fold)) == fold.samples
 
 
+def test_a_plan_that_kept_the_words_of_the_command_line_is_the_same_plan(tmp_path: Path) -> None:
+    folds = folds_in(tmp_path, 1)
+    open_plan(tmp_path, {"verb": "test", "recipe": {"seed": "42", "use_cpu": "true"}, "recipe, seed": "42"}, folds)
+    open_plan(tmp_path, {"verb": "test", "recipe": {"seed": 42, "use_cpu": True}, "recipe, seed": 42}, folds)
+    with pytest.raises(RunError, match="seed"):
+        open_plan(tmp_path, {"verb": "test", "recipe": {"seed": 42, "use_cpu": True}, "recipe, seed": 43}, folds)
+
+
 def rewrite(file: Path, damage: str) -> None:
     text = file.read_text()
     cuts = {"emptied": 0, "cut in a row": len(text) // 2, "cut between rows": text.index("\n", len(text) // 2) + 1}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spatial_swin.config import Recipe
 
 FIGURES = names(Shown.FOLDS)
+RECIPE_KEY = "recipe, "  # before a key of the recipe, in plans that are flat
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def open_plan(output: Path, plan: Mapping[str, Any], folds: Sequence[FoldRun], o
     file = output / "plan.json"
     now = json.loads(json.dumps(plan))
     if file.is_file() and not overwrite:
-        before = _read_plan(file)
+        before = _with_types(_read_plan(file))
         problems = [
             Problem(key, f"was {before.get(key)!r}, is {now.get(key)!r} now", "use the first, or another --output_dir")
             for key in sorted(before.keys() | now.keys())
@@ -107,6 +108,16 @@ def open_plan(output: Path, plan: Mapping[str, Any], folds: Sequence[FoldRun], o
     for split, fold in splits.items():
         if overwrite or not split.is_file():
             write_samples(split, fold.samples)
+
+
+def _with_types(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan whose recipe keys have their types; earlier programs kept some as the text of the command line."""
+    from spatial_swin.config import typed
+
+    recipe = plan.get("recipe")
+    nested = {"recipe": typed(recipe)} if isinstance(recipe, dict) else {}
+    flat = {key.removeprefix(RECIPE_KEY): value for key, value in plan.items() if key.startswith(RECIPE_KEY)}
+    return {**plan, **nested, **{RECIPE_KEY + key: value for key, value in typed(flat).items()}}
 
 
 def _read_plan(file: Path) -> dict[str, Any]:
