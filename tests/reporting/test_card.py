@@ -50,6 +50,15 @@ def make_model_folder(folder: Path) -> None:
     tile_map("4x4", 384, 48_000, 3.0).write(folder / "tiles.json")
 
 
+def test_the_simple_model_stands_in_the_card_where_one_was_fitted(made_run: MakeRun) -> None:
+    run = made_run(baseline=True)
+    chapter = model_card(run, resamples=100).partition("## Beside a simple model")[2].partition("\n## ")[0]
+    assert "| Accuracy |" in chapter
+    assert "The Swin's accuracy minus that of the simple model is" in chapter
+    run.baseline_file.unlink()
+    assert "simple model" not in model_card(run, resamples=100)
+
+
 def test_card_says_how_the_pictures_were_made_when_that_is_known(made_run: MakeRun) -> None:
     run = made_run()
     assert "is not known:" in model_card(run, resamples=50)

@@ -9,8 +9,9 @@ from made_up_runs import make_run
 from spatial_swin import files
 from spatial_swin.cli import main
 from spatial_swin.errors import DataError, RunError
-from spatial_swin.reporting.seeds import is_seeds, pool_seeds, read_seeds
-from spatial_swin.runs import Predictions
+from spatial_swin.reporting.seeds import in_short, is_seeds, pool_seeds, read_seeds
+from spatial_swin.reporting.seeds_page import report_seeds
+from spatial_swin.runs import BASELINE, Predictions, RunFolder
 
 
 @pytest.fixture
@@ -41,6 +42,29 @@ def test_report_pools_the_seeds_and_writes_page_figure_and_tables(
     assert "seed 7" in page.lower()
     assert (folder / "thesis_results" / "seeds.pdf").read_bytes()[:4] == b"%PDF"
     assert "data:image/png" in (folder / "thesis_results" / "report.html").read_text()
+
+
+def test_a_simple_model_stands_beside_the_seeds_on_the_same_items(tmp_path: Path) -> None:
+    folder = tmp_path / "several"
+    files.write_json(folder / "plan.json", {"verb": "seeds", "recipe": {}})
+    for seed in (42, 43):
+        make_run(folder / f"seed_{seed}", baseline=seed == 43, skill=3.0 if seed == 42 else 2.0, seed=seed)
+    labels = RunFolder(folder / "seed_42").read_predictions("test").labels
+    simple = RunFolder(folder / "seed_43").read_predictions(BASELINE)
+    report = report_seeds(folder, resamples=200)
+    accuracy, alone = report.difference["accuracy"], report.simple["accuracy"].mean
+    assert alone == pytest.approx(np.mean(simple.predicted == labels))
+    assert accuracy.values == pytest.approx(report.pooled["accuracy"].values - alone)
+    assert accuracy.low is not None
+    assert accuracy.low < accuracy.mean == pytest.approx(accuracy.values.mean()) < (accuracy.high or 0)
+    page = (folder / "thesis_results" / "report.md").read_text()
+    assert f"| Accuracy | {report.pooled['accuracy'].mean:.4f}" in page
+    assert f"{alone:.4f}" in page.partition("Beside a simple model")[2]
+    assert f"seeds minus it {accuracy.mean:+.4f}" in in_short(report)
+    (folder / "seed_43" / "baseline.json").unlink()
+    report_seeds(folder, resamples=50, no_baseline="the pictures are gone")
+    page = (folder / "thesis_results" / "report.md").read_text()
+    assert "No simple model stands beside these seeds: the pictures are gone." in page
 
 
 def test_items_are_paired_whatever_their_order(folder: Path) -> None:

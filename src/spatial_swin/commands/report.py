@@ -6,16 +6,20 @@ report.html.
     spatial-swin report runs/first_seeds          # of `train --seeds`: mean, SD, every seed
     spatial-swin report runs/a_crossval runs/b_crossval    # comparison fold by fold, with the corrected t
 
-The first report of a run fits gradient boosting on its training pictures (RUN/baseline.json) and sets it beside the
-Swin on the same test items. No deep model is loaded. What is missing or damaged in a run folder is named, and the rest
-of the report is made; the exit code is then 1.
+The first report of a run fits gradient boosting on its training pictures (RUN/baseline.json; of several seeds in the
+folder of the first) and sets it beside the Swin on the same test items. No deep model is loaded. What is missing or
+damaged in a run folder is named, and the rest of the report is made; the exit code is then 1.
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spatial_swin.commands import values
 from spatial_swin.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from spatial_swin.runs import RunFolder
 
 
 def add_arguments(parser: values.Parser) -> None:
@@ -37,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output_dir and arguments.data_dir:
         values.require_outside(arguments.output_dir, arguments.data_dir)
     from spatial_swin.reporting.fold_comparison import compare_crossvals, is_crossval
-    from spatial_swin.reporting.seeds import in_short, is_seeds
+    from spatial_swin.reporting.seeds import finished_seeds, in_short, is_seeds
     from spatial_swin.reporting.seeds_page import report_seeds
 
     seeded = [path for path in arguments.runs if is_seeds(path)]
@@ -48,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if seeded:
         output = arguments.output_dir or seeded[0] / "thesis_results"
-        report = report_seeds(seeded[0], output, arguments.resamples, arguments.seed)
+        missing = _baseline_of(next(iter(finished_seeds(seeded[0]).values()), None), arguments)
+        report = report_seeds(seeded[0], output, arguments.resamples, arguments.seed, missing)
         lines = [f"missing: {problem}" for problem in report.problems] + ["", f"open {output / 'report.html'}"]
         print("\n".join([in_short(report), *map(printable, lines)]))
         return 1 if report.problems else 0
@@ -67,12 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
         output = arguments.output_dir or Path("comparison")
         print(compare_runs(arguments.runs, output, arguments.resamples, arguments.seed))
         return 0
-    from spatial_swin.boosting import add_baseline
     from spatial_swin.reporting.analysis import ThesisResultsAnalyzer
     from spatial_swin.runs import RunFolder
 
     run = RunFolder(arguments.runs[0]).require()
-    missing = add_baseline(run, arguments.data_dir) if arguments.baseline else "it was not asked for"
+    missing = _baseline_of(run, arguments)
     analyzer = ThesisResultsAnalyzer(
         run.path, arguments.output_dir, arguments.data_dir, arguments.resamples, arguments.seed, missing
     )
@@ -80,3 +84,12 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [f"missing: {problem}" for problem in analyzer.problems] + [f"note: {note}" for note in analyzer.notes]
     print("\n".join(map(printable, [*lines, f"open {folder / 'report.html'}"])))
     return 1 if analyzer.problems else 0
+
+
+def _baseline_of(run: "RunFolder | None", arguments: argparse.Namespace) -> str:
+    """Fit the baseline that is asked for; why there is none, empty when there is one or no run."""
+    from spatial_swin.boosting import add_baseline
+
+    if not arguments.baseline:
+        return "it was not asked for"
+    return "" if run is None else add_baseline(run, arguments.data_dir)

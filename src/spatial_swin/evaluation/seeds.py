@@ -44,20 +44,26 @@ def pool(
     class_names: Sequence[str],
     resamples: int = 10_000,
     seed: int = 0,
+    minus: np.ndarray | None = None,
 ) -> dict[str, Pooled]:
     """{metric: pooled}, of `METRICS` and `f1_<class>` of every class that occurs.
 
     labels: int [N]; probabilities: S tables float [N, K] of the same items in the same order; groups: N names.
+    minus: the table of another model, float [N, K]: values and intervals are then those of the differences to it.
     """
+    tables = [*probabilities, *([] if minus is None else [minus])]
     classes, numbers = len(class_names), intervals.group_numbers(groups, len(labels))
-    sums = np.concatenate([intervals.group_sums(item_sums(labels, table), numbers) for table in probabilities], axis=1)
+    sums = np.concatenate([intervals.group_sums(item_sums(labels, table), numbers) for table in tables], axis=1)
     occurring = [k for k in range(classes) if (labels == k).any()]
 
     def statistic(drawn: np.ndarray) -> Statistics:
-        """Sums [R, S * columns] -> {metric: [R, S]}."""
-        of_seeds = [metrics_of_sums(part, classes) for part in np.split(drawn, len(probabilities), axis=1)]
-        found = {name: np.stack([one[name] for one in of_seeds], axis=1) for name in METRICS}
-        f1 = np.stack([one["f1"] for one in of_seeds], axis=1)
+        """Sums [R, tables * columns] -> {metric: [R, S]}."""
+        of_each = [metrics_of_sums(part, classes) for part in np.split(drawn, len(tables), axis=1)]
+        found = {name: np.stack([one[name] for one in of_each], axis=1) for name in METRICS}
+        f1 = np.stack([one["f1"] for one in of_each], axis=1)
+        if minus is not None:
+            found = {name: values[:, :-1] - values[:, -1:] for name, values in found.items()}
+            f1 = f1[:, :-1] - f1[:, -1:]
         return found | {f"f1_{class_names[k]}": f1[:, :, k] for k in occurring}
 
     points = {name: values[0] for name, values in statistic(sums.sum(axis=0, keepdims=True)).items()}

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from spatial_swin import files
+from spatial_swin.boosting import add_baseline
 from spatial_swin.config import load_recipe
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.data.preflight import usable_pictures
@@ -19,7 +20,7 @@ from spatial_swin.folds.runs import FoldRun, Work, open_plan, run_folds, seed_of
 from spatial_swin.preparing import make_split
 from spatial_swin.recipe_keys import read_overrides, read_recipe
 from spatial_swin.reporting.card import model_card
-from spatial_swin.reporting.seeds import VERB, SeedsReport, in_short
+from spatial_swin.reporting.seeds import VERB, SeedsReport, finished_seeds, in_short
 from spatial_swin.reporting.seeds_page import report_seeds
 from spatial_swin.runs import RunFolder
 
@@ -60,7 +61,8 @@ def train_seeds(config: str, overrides: Sequence[str], seeds: Sequence[int], job
     run_folds(Work.of(output, config, overrides, jobs, overwrite, noun="seed"), runs)
     for one in runs:
         files.write_text(one.run.model / "README.md", model_card(one.run))
-    report = report_seeds(output)
+    missing = add_baseline(next(iter(finished_seeds(output).values())), recipe.data.data_dir)
+    report = report_seeds(output, no_baseline=missing)
     print(f"\n{in_short(report)}\n\nopen {output / 'thesis_results' / 'report.html'}", flush=True)
     return report
 

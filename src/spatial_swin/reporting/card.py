@@ -14,6 +14,7 @@ from spatial_swin.audio.manifest import TILES
 from spatial_swin.finished import TEMPERATURE
 from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.metric_names import METRICS
+from spatial_swin.reporting.chapters_baseline import baseline_section
 from spatial_swin.reporting.chapters_bench import card_blocks
 from spatial_swin.reporting.chapters_training import data_section, training_section
 from spatial_swin.reporting.document import (
@@ -162,6 +163,7 @@ def _document(
         Section("What it does", [Text(_about(evidence, base)), *warnings]),
         Section("How to use it", _use(evidence, model_id, beside)),
         results,
+        *([baseline_section(evidence, none)] if evidence.baseline else []),
         *([Section("Where it holds", card_blocks(evidence.bench))] if evidence.bench else []),
         limits_section(evidence, none),
         data_section(evidence, none, "The data set, which is not published here,"),

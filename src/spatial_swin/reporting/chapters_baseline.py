@@ -38,14 +38,18 @@ def _verdict(accuracy: dict[str, Any], about: dict[str, Any]) -> str:
         f"{counted(int(about.get('train_items', 0)), 'picture')} of the train part, was tested on the same items. "
         f"The Swin's accuracy minus that of the simple model is {said} (paired, groups kept whole)"
     )
-    low, high = accuracy["low"], accuracy["high"]
-    if low is None:
-        return text + "."
+    return f"{text}{better_or_not(accuracy['low'], accuracy['high'])}."
+
+
+def better_or_not(low: float | None, high: float | None) -> str:
+    """What the limits of deep minus simple say, as the end of a sentence; nothing where there are none."""
+    if low is None or high is None:
+        return ""
     if low > 0:
-        return text + ": it is better than the simple model."
+        return ": it is better than the simple model"
     if high < 0:
-        return text + ": the simple model is better."
-    return text + ": no difference is shown, so nothing here says that a deep model is needed."
+        return ": the simple model is better"
+    return ": no difference is shown, so nothing here says that a deep model is needed"
 
 
 def _rows(evidence: Evidence) -> tuple[list[str], list[list[str]]]:

@@ -15,7 +15,7 @@ from spatial_swin.evaluation.seeds import METRICS, Pooled, pool, seeds_right
 from spatial_swin.evaluation.significance import matching_order
 from spatial_swin.metric_names import in_words
 from spatial_swin.reporting.document import counted
-from spatial_swin.runs import Predictions, RunFolder
+from spatial_swin.runs import BASELINE, Predictions, RunFolder
 
 VERB = "seeds"  # in plan.json
 
@@ -30,6 +30,9 @@ class SeedsReport:
     predictions: list[Predictions] = field(default_factory=list)
     pooled: dict[str, Pooled] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    simple: dict[str, Pooled] = field(default_factory=dict)  # metrics of the simple model on the same items
+    difference: dict[str, Pooled] = field(default_factory=dict)  # of every seed minus the simple model, paired
+    no_baseline: str = ""  # why there is no simple model
 
     @property
     def items(self) -> Predictions:
@@ -59,22 +62,43 @@ def is_seeds(path: Path) -> bool:
     return isinstance(plan, dict) and plan.get("verb") == VERB
 
 
-def pool_seeds(path: Path, resamples: int = 10_000, seed: int = 0) -> SeedsReport:
-    """Read the finished seeds of `path` and pool them.
+def pool_seeds(path: Path, resamples: int = 10_000, seed: int = 0, no_baseline: str = "") -> SeedsReport:
+    """Read the finished seeds of `path` and pool them, beside the simple model that one of them has.
 
-    Raises RunError when none is finished, DataError when two were tested on different items.
+    no_baseline: why none was fitted. Raises RunError when no seed is finished, DataError when two were tested on
+    different items.
     """
     report = read_seeds(path)
     items, tables = report.items, [one.probabilities for one in report.predictions]
     report.pooled = pool(items.labels, tables, items.groups, items.class_names, resamples, seed)
+    report.no_baseline = no_baseline
+    with_one = [run for run in finished_seeds(path).values() if run.has_baseline()]
+    if with_one and report.part == "test":
+        try:
+            said = _in_order_of(items, with_one[0].read_predictions(BASELINE), with_one[0])
+        except (RunError, DataError) as error:
+            report.problems.append(f"the simple model is left out: {error}")
+            return report
+        simple, of = said.probabilities, (items.groups, items.class_names, resamples, seed)
+        report.simple = pool(items.labels, [simple], *of)
+        report.difference = pool(items.labels, tables, *of, minus=simple)
     return report
+
+
+def finished_seeds(path: Path) -> dict[int, RunFolder]:
+    """The runs of `path` that are finished, by their seed."""
+    return {number: run for number, run in _runs_of(path).items() if run.state() == "finished"}
+
+
+def _runs_of(path: Path) -> dict[int, RunFolder]:
+    named = {int(folder.name[5:]): folder for folder in path.glob("seed_*") if folder.name[5:].isdigit()}
+    return {number: RunFolder(folder) for number, folder in sorted(named.items())}
 
 
 def read_seeds(path: Path) -> SeedsReport:
     """The predictions of every finished seed, in the order of the seeds, for the items in the order of the first."""
     report = SeedsReport(path)
-    runs = {int(folder.name[5:]): RunFolder(folder) for folder in path.glob("seed_*") if folder.name[5:].isdigit()}
-    finished = {number: run for number, run in sorted(runs.items()) if run.state() == "finished"}
+    runs, finished = _runs_of(path), finished_seeds(path)
     for number in sorted(runs.keys() - finished.keys()):
         state = runs[number].state() or "not begun"
         report.problems.append(f"seed {number} is {state} and left out; the same command continues it")
@@ -109,4 +133,10 @@ def in_short(report: SeedsReport) -> str:
         limits = "" if one.low is None else f", 95 % [{one.low:.4f}, {one.high:.4f}]"
         each = ", ".join(f"{value:.4f}" for value in one.values)
         lines.append(f"  {in_words(name):<18} {one.mean:.4f}{deviation}{limits}   each: {each}")
+    if report.difference:
+        simple, beside = report.simple["accuracy"], report.difference["accuracy"]
+        limits = "" if beside.low is None else f", 95 % [{beside.low:+.4f}, {beside.high:+.4f}]"
+        lines.append(
+            f"  gradient boosting  {simple.mean:.4f} on the same items; seeds minus it {beside.mean:+.4f}{limits}"
+        )
     return "\n".join(map(printable, lines))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from spatial_swin import files
 from spatial_swin.evaluation.seeds import METRICS
 from spatial_swin.metric_names import METRIC_TITLES, in_words
-from spatial_swin.reporting import style
+from spatial_swin.reporting import chapters_baseline, style
 from spatial_swin.reporting.document import (
     Bullets,
     Document,
@@ -38,12 +38,14 @@ METHOD = (
 )
 
 
-def report_seeds(path: Path, output: Path | None = None, resamples: int = 10_000, seed: int = 0) -> SeedsReport:
+def report_seeds(
+    path: Path, output: Path | None = None, resamples: int = 10_000, seed: int = 0, no_baseline: str = ""
+) -> SeedsReport:
     """Pool the finished seeds of `path`, and write the report into `output` (path/thesis_results when None).
 
-    Raises as `pool_seeds`.
+    no_baseline: why no simple model was fitted. Raises as `pool_seeds`.
     """
-    report = pool_seeds(path, resamples, seed)
+    report = pool_seeds(path, resamples, seed, no_baseline)
     with files.staged_folder(output or path / "thesis_results") as folder, style.thesis_style():
         style.save(seeds_figure(report), folder / "seeds")
         files.write_csv(folder / "seeds.csv", rows := _metric_rows(report), list(rows[0]))
@@ -107,6 +109,7 @@ def seeds_document(report: SeedsReport) -> Document:
                 Picture("seeds", "Every seed, and the mean with its interval."),
             ],
         ),
+        _baseline_section(report),
         Section("Items", [Text(_agreement(report)), Table("Items by the number of seeds right", *_counts(report))]),
     ]
     return Document("Several seeds of one recipe", f"{report.path.name}: {report.named_seeds}", sections)
@@ -139,6 +142,28 @@ def _table(report: SeedsReport) -> HeaderAndRows:
         deviation = "–" if one.deviation is None else f"{one.deviation:.4f}"
         rows.append([title, *(f"{value:.4f}" for value in one.values), with_interval(entry, 4), deviation])
     return header, rows
+
+
+def _baseline_section(report: SeedsReport) -> Section:
+    """Gradient boosting on the same items, and what the seeds are better by."""
+    if not report.difference:
+        why = report.no_baseline or "`spatial-swin report` fits it when the pictures are there"
+        return Section(chapters_baseline.TITLE, [Text(f"No simple model stands beside these seeds: {why}.")])
+    rows = []
+    for name, found in report.difference.items():
+        title = METRIC_TITLES.get(name) or f"F1 of {name[3:]}"
+        columns = (report.pooled[name], report.simple[name], found)
+        entries = [{"value": one.mean, "low": one.low, "high": one.high} for one in columns]
+        rows.append([title, *(with_interval(entry, 4) for entry in entries)])
+    accuracy = report.difference["accuracy"]
+    said = chapters_baseline.better_or_not(accuracy.low, accuracy.high)
+    text = (
+        f"Gradient boosting was fitted on the same train part and tested on the same items. The mean accuracy of the "
+        f"seeds minus that of the simple model is {rows[0][3]} (paired, groups kept whole){said}."
+    )
+    header = ["Metric", "Mean of the seeds", "Gradient boosting", "Difference"]
+    table = Table("The seeds and a simple model on the same items", header, rows)
+    return Section(chapters_baseline.TITLE, [Text(text), table])
 
 
 def _agreement(report: SeedsReport) -> str:
