@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatial_swin.errors import DataError, Problem, WriteError, printable, raise_problems
+from spatial_swin.errors import AudioError, DataError, Problem, WriteError, printable, raise_problems
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,9 @@ def test_a_write_error_is_a_sentence_and_still_an_oserror() -> None:
     error = WriteError("here: cannot be written")
     assert isinstance(error, OSError)
     assert str(error) == "here: cannot be written"
+
+
+def test_the_sentence_of_an_error_is_taken_apart() -> None:
+    said = Problem.of("a.wav", AudioError("a.wav: is mono; or empty; give two"), "x")
+    assert said == Problem("a.wav", "is mono; or empty", "give two")
+    assert Problem.of("a.wav", OSError("no room"), "make room") == Problem("a.wav", "no room", "make room")

@@ -88,6 +88,12 @@ class Problem:
     what: str
     do: str
 
+    @classmethod
+    def of(cls, where: str, error: Exception, otherwise: str) -> "Problem":
+        """An error's sentence, `where: what; do`, taken apart; `otherwise` is what to do where it does not say."""
+        what, found, do = str(error).removeprefix(f"{where}: ").rpartition("; ")
+        return cls(where, what, do) if found else cls(where, do, otherwise)
+
     def __str__(self) -> str:
         return printable(f"{self.where}: {self.what}; {self.do}")
 

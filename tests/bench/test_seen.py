@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from spatial_swin.audio.hrtf import Listener, load_listener
+from spatial_swin.bench.results import persons
 from spatial_swin.bench.seen import FACTORS, Seen, seen_by_run
 from spatial_swin.layouts import find_layouts
 from spatial_swin.runs import RunFolder, Sample
@@ -58,3 +59,8 @@ def test_what_nothing_tells_is_not_known_and_the_test_part_was_not_met(tmp_path)
     assert counts["programme"] == {"p1": 2, "p2": 1}
     assert counts["listener"] is None  # one picture does not say who heard it: so nobody is known to be new
     assert counts["laboratory"] is None
+
+
+def test_a_virtual_head_is_drawn_with_the_person_it_was_made_from():
+    rows = [{"listener": name} for name in ("P12", "P12-v2", "P13", "P12-v10")]
+    assert persons(rows).tolist() == ["P12", "P12", "P13", "P12"]

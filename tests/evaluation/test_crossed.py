@@ -71,5 +71,6 @@ def test_what_cannot_vary_gets_no_interval_or_that_of_a_share():
     assert certain.high == 1.0
     assert certain.low == pytest.approx(0.5101, abs=1e-4)  # Wilson, 4 of 4
     assert certain.method == "Wilson with the number of programmes"
+    assert "4 programmes count as 4 trials" in certain.note
     alone = share_interval(draws, 1.0, (1, 1))
     assert (alone.low, alone.reason[:6]) == (None, "one of")

@@ -40,6 +40,7 @@ def test_the_summary_says_what_the_figures_say() -> None:
     assert "Of 2 other conditions 2 cost accuracy beyond the interval, most of all noise 10 (-0." in text
     assert "Gradient boosting minus the model on the same items: all layouts -0." in text
     assert "The model is better on these items beyond the interval." in text
+    assert "Not known: laboratory. Training pictures are without it" in text
 
 
 def test_a_difference_within_its_interval_is_no_verdict() -> None:

@@ -143,9 +143,8 @@ def find_programmes(root: Path, seed: int) -> tuple[list[Programme], list[Proble
             problems += error.problems
             continue
         except SpatialSwinError as error:
-            where, _, what = str(error).partition(": ")
-            what, _, do = what.rpartition("; ")
-            problems.append(Problem(where, what, do))
+            where = str(error).partition(": ")[0]  # a file of a folder of stems
+            problems.append(Problem.of(where, error, "mend it, or take it out of the folder"))
             continue
         twin = next((p for p in programmes if p.name == programme.name), None)
         if twin is None:

@@ -59,8 +59,7 @@ def find_songs(book: Songbook) -> tuple[list[Song], list[Problem]]:
         try:
             song = read_song(path)
         except (AudioError, OSError) as error:
-            what, _, do = str(error).removeprefix(f"{path}: ").rpartition("; ")
-            problems.append(Problem(str(path), what or do, do if what else "make it readable"))
+            problems.append(Problem.of(str(path), error, "make it readable"))
             continue
         twin = next((other for other in songs if name_of(other.path) == name_of(path)), None)
         if twin is None:

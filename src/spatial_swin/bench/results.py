@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from spatial_swin.audio.conditions import CLEAN
+from spatial_swin.audio.virtual_heads import measured_name
 from spatial_swin.bench.items import Row, probabilities, settings_of
 from spatial_swin.bench.judges import MODEL, Judges
 from spatial_swin.bench.plan import Plan
@@ -34,6 +35,11 @@ def with_seen(rows: Sequence[Row], plan: Plan, judges: Judges) -> list[Row]:
         seen = "+".join(met) or ("" if heads is not None and programmes is not None else NOT_KNOWN)
         result.append({**row, "seen": seen})
     return result
+
+
+def persons(rows: Sequence[Row]) -> np.ndarray:
+    """Who heard each row, names [N]: a virtual head (`P12-v2`) is the person it was made from, drawn as one."""
+    return np.array([measured_name(row["listener"]) for row in rows])
 
 
 def results_of(rows: Sequence[Row], plan: Plan, judges: Judges, resamples: int, seed: int = 0) -> dict[str, Any]:
@@ -79,7 +85,7 @@ class _Counting:
             names,
             np.array([names.index(row["label"]) for row in rows]),
             np.array([row["programme"] for row in rows]),
-            np.array([row["listener"] for row in rows]),
+            persons(rows),
             tables,
             {} if judges.sets is None else {MODEL: judges.sets.of(tables[MODEL])},
         )

@@ -86,10 +86,16 @@ def share_interval(
     draws: np.ndarray, share: float, shape: tuple[int, int], names: tuple[str, str] = ("programmes", "listeners")
 ) -> Interval:
     """`crossed_interval` of a share; where all or none are right, so that nothing varies, Wilson's with the smaller
-    number of rows or columns (of those that are more than one) as evidence."""
+    number of rows or columns (of those that are more than one) as evidence.
+
+    That is the widest case, in which a listener (or programme) is heard rightly throughout or not at all: four
+    listeners, all right, give 0.51 to 1. How alike the items of one are cannot be seen where nothing is wrong, so the
+    number of items must not narrow it; the note says so.
+    """
     interval = crossed_interval(draws, shape, names)
     if interval.low is None and share in (0.0, 1.0) and max(shape) > 1:
         count = min(number for number in shape if number > 1)
         what = names[shape.index(count)]
-        return wilson(round(share) * count, count, f"Wilson with the number of {what}")
+        found = wilson(round(share) * count, count, f"Wilson with the number of {what}")
+        return replace(found, note=f"nothing varies, so the {count} {what} count as {count} trials: the widest case")
     return interval

@@ -106,8 +106,5 @@ def _counted(flags: Sequence[str]) -> list[str]:
 
 
 def as_problem(path: Path, error: SpatialSwinError) -> Problem:
-    """The sentence of an error, `where: what; do`, taken apart."""
-    text = str(error).removeprefix(f"{path}: ")
-    what, _, do = text.partition("; ")
-    fallback = "give a two-channel recording" if isinstance(error, AudioError) else "give a picture"
-    return Problem(str(path), what, do or fallback)
+    otherwise = "give a two-channel recording" if isinstance(error, AudioError) else "give a picture"
+    return Problem.of(str(path), error, otherwise)

@@ -124,7 +124,21 @@ def seen_blocks(results: dict[str, Any]) -> list[Block]:
         new = "not known" if counts is None else str(sum(_new(results, factor, value, counts) for value in here))
         rows.append([factor, trained, f"{len(here)}: {listed(here)}", new])
     header = ["Factor", "In training", "In this benchmark", "Of these new"]
-    return [Text(f"From {seen['origin']}."), Table("What training had, and what was judged", header, rows, texts=True)]
+    table = Table("What training had, and what was judged", header, rows, texts=True)
+    return [Text(f"From {seen['origin']}."), table, *_untold(seen["counts"])]
+
+
+def _untold(counts: dict[str, dict[str, int] | None]) -> list[Block]:
+    """Why a factor is not known, and how the next training tells it; nothing where all or none are known."""
+    untold = [factor for factor, of in counts.items() if of is None]
+    if not untold or len(untold) == len(counts):
+        return []
+    columns = ", ".join(f"`{factor}`" for factor in untold)
+    text = (
+        f"Not known: {', '.join(untold)}. Training pictures are without it where their manifest has no column "
+        f"{columns}, or has it empty for some. `spatial-swin render` writes them: then the next training tells."
+    )
+    return [Text(text)]
 
 
 def _value(text: str) -> str:
