@@ -20,6 +20,7 @@ from transformers import AutoConfig, SwinForImageClassification
 from spatial_swin.cli import main
 from spatial_swin.data.pictures import build_processor
 from spatial_swin.errors import RunError
+from spatial_swin.evaluation.domain import DOMAIN
 from spatial_swin.finished import open_finished
 from spatial_swin.reporting.evidence import gather
 from spatial_swin.runs import RunFolder
@@ -219,12 +220,28 @@ def test_sets_that_are_damaged_or_of_another_temperature_are_refused(run: RunFol
     assert open_finished(run.path, refit=True).sets is None
 
 
-@pytest.mark.parametrize("file", [CONFIG, PROCESSOR, TEMPERATURE])
+@pytest.mark.parametrize("file", [CONFIG, PROCESSOR, TEMPERATURE, DOMAIN])
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"half": '], ids=["empty", "list", "bytes", "half"])
 def test_a_file_that_is_no_object_is_named(run: RunFolder, file: str, content: bytes) -> None:
     (run.model / file).write_bytes(content)
     with pytest.raises(RunError, match=re.escape(str(run.model / file))):
         open_finished(run.path)
+
+
+def test_what_a_model_learnt_from_goes_with_its_folder(run: RunFolder, tmp_path: Path) -> None:
+    """An older run tells it by its split; the folder alone by the file that training leaves there, or not at all."""
+    older = open_finished(run.path).domain
+    assert older is not None
+    assert (older.pictures, older.listeners, older.size) == (48, 2, 32)
+    assert open_finished(run.model).domain is None
+    (run.model / DOMAIN).write_text(json.dumps(older.as_json() | {"programmes": 7}))
+    assert open_finished(run.path).domain == open_finished(run.model).domain
+    (run.model / DOMAIN).write_text(json.dumps(older.as_json() | {"programmes": "seven"}))
+    with pytest.raises(RunError, match=r"domain.json: programmes is 'seven', not a number; copy the model's folder"):
+        open_finished(run.path)
+    (run.model / DOMAIN).unlink()
+    run.split_file.write_text("cut")
+    assert open_finished(run.path).domain is None
 
 
 def test_a_report_names_what_is_damaged_and_goes_on(run: RunFolder) -> None:

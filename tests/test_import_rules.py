@@ -31,11 +31,12 @@ ROWS = """
     reporting     | runs audio evaluation calibrating finished
     tracking      | runs config evaluation modeling
     background    | runs config
-    finished      | runs audio data evaluation modeling
+    learnt        | runs audio evaluation
+    finished      | runs audio data evaluation modeling learnt
     prediction    | runs audio data evaluation modeling finished shipped hub
     bench         | runs audio data evaluation modeling reporting finished prediction
     preparing     | runs audio config data modeling trunk tracking hub
-    training      | runs audio config data evaluation modeling trunk tracking reporting preparing finished
+    training      | runs audio config data evaluation modeling trunk tracking reporting preparing learnt finished
     boosting      | runs data evaluation
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training boosting
     sweep         | runs config recipe_keys data modeling reporting preparing training folds
@@ -45,11 +46,11 @@ ROWS = """
     explaining    | runs audio data evaluation modeling reporting finished
     exporting     | runs data modeling finished prediction
     quantising    | runs data evaluation finished prediction exporting
-    publishing    | runs audio reporting finished
     making        | runs
     demonstration | runs shipped reporting making
     adapting      | runs audio shipped recipe_keys config training evaluating finished making
     adapted       | runs audio shipped recipe_keys adapting __init__
+    publishing    | runs audio evaluation reporting finished
     app           | audio data evaluation modeling reporting prediction finished hub
     api           | runs audio shipped recipe_keys config training reporting
     __init__      | runs reporting prediction api

@@ -30,6 +30,7 @@ NAMES = [
     "model.safetensors",
     "config.json",
     "preprocessor_config.json",
+    "domain.json",
     "temperature.json",
     "sets.json",
     "confusion_matrix.png",
@@ -140,6 +141,11 @@ def test_card_names_nobody_and_no_file_of_the_data_set(run: RunFolder) -> None:
     assert isinstance(card, bytes)
     text = card.decode()
     assert "groups are in more than one part" in text, "the warning itself stays"
+    assert "The model learnt from " in text
+    text += next(upload.content for upload in gathered(run) if upload.name == "domain.json").decode()
+    assert '"listeners": 2' in text
+    for listener in {sample.factors["listener"] for sample in run.read_split()}:
+        assert f'"{listener}"' not in text
     for private in (leak, "annas-workstation", "run_data", str(run.path.parent), "binaural_audio_", "recipe.yaml"):
         assert private not in text, private
 

@@ -2,6 +2,7 @@
 refusing.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,6 +149,8 @@ def test_the_run_folder_holds_what_the_design_says(write_recipe: Write) -> None:
         assert matrix.sum() == sum(s.split == "validation" for s in split)
     test = run.read_predictions("test")
     assert test.paths == [s.path for s in split if s.split == "test"]
+    assert run.read_metrics()["domain"] == json.loads((run.model / "domain.json").read_text())
+    assert run.read_metrics()["domain"]["pictures"] == sum(sample.split != "test" for sample in run.read_split())
     assert run.read_metrics()["test"]["accuracy"]["value"] == (test.predicted == test.labels).mean()
     assert run.read_progress()["state"] == "finished"
     assert run.read_environment()["precision"] in ("fp32", "bf16", "fp16")

@@ -70,12 +70,15 @@ def evaluate(
         raise RunError(f"{run.path}: the training is {run.state()}; let it finish (the same command continues it)")
     wanted = {sample.split for sample in run.read_split()} & set(SPLITS[1:])
     again = wanted if repredict else {part for part in wanted if not run.predictions_file(part).is_file()}
+    finished = None
     if again or run.model.is_dir():  # the model is opened in any case: a card beside damaged weights would be untrue
         finished = open_finished(run.path, data_dir=data_dir, refit=True)
         _predict(run, finished, finished.load(), again, data_dir)
     scored = fit_for_run(run, data_dir) if domain_score else None
     predictions = {part: run.read_predictions(part) for part in SPLITS[1:] if part in wanted}
     metrics = run.read_metrics() if run.metrics_file.is_file() else {}
+    if finished is not None and finished.domain is not None:
+        metrics["domain"] = finished.domain.as_json()
     metrics["class_names"] = next(iter(predictions.values())).class_names
     openings = metrics.setdefault("test_openings", [])
     if "test" in again:

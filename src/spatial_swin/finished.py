@@ -1,8 +1,9 @@
 """A finished model, opened in one place: a run folder or a model folder in, all that its users need of it out.
 
 What is light is read and checked at once, without torch, so that reports can use it: labels, processor, temperature,
-tile map. The weights follow when `load` is called. Whatever is damaged is refused with the same sentence in every
-verb. Nothing here trains or writes, asks a question, or runs code that lies in the folder.
+tile map, and what the model learnt from (worked out of the split for a run that did not note it). The weights follow
+when `load` is called. Whatever is damaged is refused with the same sentence in every verb. Nothing here trains or
+writes, asks a question, or runs code that lies in the folder.
 """
 
 import json
@@ -19,8 +20,10 @@ from spatial_swin.errors import DataError, RunError
 from spatial_swin.evaluation.calibration import FEW_ITEMS, HIGHEST, LOWEST, Temperature, caution
 from spatial_swin.evaluation.combining import MEAN
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain import DOMAIN, Domain
 from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.evaluation.explanation import Region, grid_regions, scaled
+from spatial_swin.learnt import learnt_from
 from spatial_swin.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ class FinishedModel:
     pictures in pixels. mean, std: of the saved processor, RGB in 0..1. temperature: None when `spatial-swin evaluate`
     has fitted none; caution: a sentence on why not to trust it, empty without a reason. sets: prediction sets, None
     where none were fitted; domain_score: of whether to ask it, None where none was fitted. tiles: how sound became the
-    pictures, None when nothing says so.
+    pictures, and domain: what it learnt from, None when nothing says so.
     """
 
     folder: Path
@@ -61,6 +64,7 @@ class FinishedModel:
     caution: str = ""
     sets: PredictionSets | None = None
     domain_score: DomainScore | None = None
+    domain: Domain | None = None
 
     @property
     def rule(self) -> str:
@@ -125,6 +129,7 @@ def open_finished(
     if not isinstance(side, int) or size not in (side, [side, side]):
         raise _damaged(folder / CONFIG, f"image_size is {size!r}, not the side of a square in pixels")
     mean, std = _normalisation(folder / PROCESSOR, side)
+    tile_map = _tile_map(root, folder, tiles, data_dir)
     temperature, doubt = (None, "") if refit else _temperature(folder / TEMPERATURE)
     return FinishedModel(
         folder=folder,
@@ -136,7 +141,8 @@ def open_finished(
         caution=doubt,
         sets=None if refit else _sets(folder / SETS, temperature),
         domain_score=None if refit else _domain_score(folder / DOMAIN_SCORE),
-        tiles=_tile_map(root, folder, tiles, data_dir),
+        tiles=tile_map,
+        domain=_domain(root, folder, tile_map, side, data_dir),
     )
 
 
@@ -297,6 +303,37 @@ def _domain_score(file: Path) -> DomainScore | None:
         raise RunError(
             f"{file}: not readable ({error!r}); run `spatial-swin evaluate --domain_score true` on the run again"
         ) from None
+
+
+def domain_of(
+    run: RunFolder, tiles: TileMap | None, image_size: int, data_dir: str | os.PathLike[str] | None = None
+) -> Domain:
+    """What a run learnt from, of its split, and of the manifest beside its pictures where they are still there.
+
+    Raises RunError for a split that is missing or damaged.
+    """
+    samples = run.read_split()
+    try:
+        pictures = pictures_of(run, data_dir)
+    except (DataError, RunError):
+        pictures = None
+    return learnt_from(samples, pictures, tiles, image_size)
+
+
+def _domain(
+    root: Path, folder: Path, tiles: TileMap | None, side: int, data_dir: str | os.PathLike[str] | None
+) -> Domain | None:
+    """The statement beside the weights, else that of an older run's split, else None. Raises RunError when damaged."""
+    if (file := folder / DOMAIN).is_file():
+        stored = _read_json(file)
+        try:
+            return Domain.of_json(stored)
+        except DataError as error:
+            raise _damaged(file, str(error)) from None
+    try:
+        return domain_of(RunFolder(root), tiles, side, data_dir)
+    except RunError:  # a model folder has no split; of a damaged one those speak who need it
+        return None
 
 
 def _tile_map(

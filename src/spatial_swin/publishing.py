@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.errors import HubError, Problem, RunError, UsageError, raise_problems
+from spatial_swin.evaluation.domain import DOMAIN
 from spatial_swin.finished import CONFIG, DOMAIN_SCORE, PROCESSOR, SETS, TEMPERATURE, open_finished, temperature_record
 from spatial_swin.runs import RunFolder
 
@@ -118,6 +119,8 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
     names = sorted(path.name for path in run.model.iterdir() if WEIGHTS.fullmatch(path.name))
     names += [CONFIG, PROCESSOR, *(name for name in (TILES, DOMAIN_SCORE) if (run.model / name).is_file())]
     uploads = [Upload(name, run.model / name) for name in names]
+    if evidence.domain is not None:
+        uploads.append(Upload(DOMAIN, f"{json.dumps(evidence.domain.as_json(), indent=2)}\n".encode()))
     if evidence.temperature:
         record = json.dumps(temperature_record(evidence.temperature), indent=2)
         uploads.append(Upload(TEMPERATURE, f"{record}\n".encode()))

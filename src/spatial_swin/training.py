@@ -29,11 +29,14 @@ from PIL import Image
 
 from spatial_swin import files
 from spatial_swin.audio.manifest import TILES, pictures_folder
+from spatial_swin.audio.tiles import TileMap
 from spatial_swin.config import Recipe
 from spatial_swin.data.augment_sound import read_tile_map
 from spatial_swin.data.pictures import build_processor, load_pictures
-from spatial_swin.errors import Stopped
+from spatial_swin.errors import AudioError, Stopped
+from spatial_swin.evaluation.domain import DOMAIN, Domain
 from spatial_swin.evaluation.metrics import summarise
+from spatial_swin.learnt import learnt_from
 from spatial_swin.metric_names import Shown, in_words, names
 from spatial_swin.modeling import callbacks, checkpoints, failures
 from spatial_swin.modeling.metrics import LayoutMetrics
@@ -193,13 +196,15 @@ def _finish(training: Training, start: Start, began: float) -> None:
         summaries[part] = summarise(said.labels, said.probabilities, said.groups, start.class_names)
     if not trainer.is_world_process_zero():
         return
-    save_model(run, trainer, recipe.data.data_dir)
+    domain = _domain(recipe, start)
+    save_model(run, trainer, recipe.data.data_dir, domain)
     best_step = trainer.state.best_global_step or trainer.state.global_step
     best_epoch = -(-best_step // trainer.updates_per_epoch)
     when = datetime.now(UTC).isoformat(timespec="seconds")
     facts = {
         "class_names": start.class_names,
         "best_epoch": best_epoch,
+        "domain": domain.as_json(),
         "test_openings": [{"when": when, "by": "training"}] if "test" in summaries else [],
         **({"remarks": trainer.remarks} if trainer.remarks else {}),
     }
@@ -210,10 +215,21 @@ def _finish(training: Training, start: Start, began: float) -> None:
     print(summary_text(run, summaries, start.class_names, best_epoch), flush=True)
 
 
-def save_model(run: RunFolder, trainer: TwoPhaseTrainer, data_dir: str | os.PathLike[str]) -> None:
+def _domain(recipe: Recipe, start: Start) -> Domain:
+    """What this training learnt from."""
+    folder = pictures_folder(recipe.data.data_dir)
+    try:
+        tiles = TileMap.beside(folder)
+    except AudioError:  # was whole when the training began; hours of it must not end with this
+        tiles = None
+    return learnt_from(start.split, folder, tiles, recipe.model.image_size)
+
+
+def save_model(run: RunFolder, trainer: TwoPhaseTrainer, data_dir: str | os.PathLike[str], domain: Domain) -> None:
     """model/: weights, config and processor in plain Hugging Face format, in place only when whole and on the disk.
 
-    tiles.json goes with them where the data has one: with it the model alone can hear a recording.
+    tiles.json goes with them where the data has one: with it the model alone can hear a recording. domain.json says
+    what it learnt from.
     """
     temporary = run.path / ".model"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -225,6 +241,7 @@ def save_model(run: RunFolder, trainer: TwoPhaseTrainer, data_dir: str | os.Path
         tiles = pictures_folder(data_dir) / TILES
         if tiles.is_file():
             shutil.copyfile(tiles, temporary / TILES)
+        files.write_json(temporary / DOMAIN, domain.as_json())
         checkpoints.share(temporary)
         files.sync(temporary)
         shutil.rmtree(run.model, ignore_errors=True)

@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spatial_swin.errors import Problem
+from spatial_swin.evaluation.domain import Domain
+from spatial_swin.evaluation.domain_words import NOTHING_TOLD
 from spatial_swin.prediction.judging import Judgement
 from spatial_swin.prediction.predictor import Timeline
 from spatial_swin.prediction.tables import Outcome, as_text, summary
@@ -48,6 +51,14 @@ def test_no_cell_is_a_formula(outcome: Outcome) -> None:
     rows = list(csv.reader(io.StringIO(as_text(outcome, "csv", 2, True))))
     assert len({len(row) for row in rows}) == 1
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@", "-"))]
+
+
+def test_json_says_what_the_model_learnt_from(outcome: Outcome) -> None:
+    told = replace(outcome, domain=Domain(pictures=8, layouts={"a": 8}, programmes=2, size=32))
+    found = json.loads(as_text(told, "json", 2, False))["domain"]
+    assert found["in_words"].startswith("The model learnt from 2 programmes")
+    assert (found["programmes"], found["listeners"]) == (2, None)
+    assert json.loads(as_text(outcome, "json", 2, False))["domain"] == {"in_words": NOTHING_TOLD}
 
 
 def test_json_names_the_files_exactly(outcome: Outcome) -> None:

@@ -74,6 +74,17 @@ def test_card_says_how_the_pictures_were_made_when_that_is_known(made_run: MakeR
     assert "is not known:" in model_card(run, resamples=50)
 
 
+def test_card_says_what_the_model_learnt_from(made_run: MakeRun) -> None:
+    run = made_run()
+    make_model_folder(run.model)
+    text = model_card(run, resamples=50)
+    section = text[text.index("## What the model learnt from") : text.index("## How to use it")]
+    assert "heard by 2 listeners" in section
+    assert "in clips of 3 s" in text[text.index("## Limits") :], "what the result holds for is said with the result"
+    for listener in {sample.factors["listener"] for sample in run.read_split()}:
+        assert listener not in section
+
+
 def test_card_warns_of_a_leaking_split_and_of_missing_results(made_run: MakeRun) -> None:
     from dataclasses import replace
 

@@ -8,7 +8,6 @@
     spatial-swin predict runs/first delivery --expect 514 --minimum_confidence 0.8 --format json    # quality control
     spatial-swin predict runs/first binaural.wav --expect 514 --master master.wav --listener head.sofa
 
-<<<<<<< HEAD
 Takes a run folder or a model folder, and where neither is named the detector that ships. Sound goes through the
 windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest probability
 over its windows: their mean, or the rule that `spatial-swin evaluate` found clearly better on validation (silent ones
@@ -17,7 +16,6 @@ is no verdict (unsure). Where the classes are layouts, the verdict comes in two 
 (the sum over its layouts), then which layout of that family. Where `evaluate` has fitted prediction sets, the set
 holds the labels that cannot be ruled out: of recordings like those of the validation part it holds the true one in 90
 %.
-=======
 Takes a run folder or a model folder, and where neither is named the detector that ships; with --hrtf a model adapted
 to that head, which is made once, in minutes, and kept by the content of the file (`spatial-swin adapt`). Sound goes
 through the windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest
@@ -26,7 +24,6 @@ has fitted a temperature. Below --minimum_confidence there is no verdict (unsure
 verdict comes in two steps too: mono, stereo or surround (the sum over its layouts), then which layout of that family.
 Where `evaluate` has fitted prediction sets, the set holds the labels that cannot be ruled out: of recordings like
 those of the validation part it holds the true one in 90 %.
->>>>>>> c8235e8 (Adapt the shipped model to a renderer whose responses are known)
 
 With --master, the master that the recordings were rendered from (an ADM BW64 file, a channel master or a folder of
 stems) is checked against the declared layout: bed, silent and copied channels, LFE, loudness and true peak. It is
@@ -197,6 +194,7 @@ def run(arguments: argparse.Namespace) -> int:
         quality,
         predictor.sets,
         predictor.domain_score is not None,
+        predictor.domain,
     )
     text = as_text(outcome, arguments.format, arguments.top_k, arguments.timeline)
     if arguments.output is None:

@@ -17,6 +17,7 @@ import torch
 
 from spatial_swin.errors import AudioError
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain import Domain
 from spatial_swin.evaluation.steps import Step, steps_of
 from spatial_swin.hub import fetch_model
 from spatial_swin.prediction.asking import NOT_KNOWN, Asked
@@ -89,6 +90,11 @@ class Detector:
     def class_names(self) -> list[str]:
         """The labels that it knows, in the order of the logits."""
         return self.predictor.class_names
+
+    @property
+    def domain(self) -> Domain | None:
+        """What it learnt from, None when nothing says so; `print(domain_words.in_words(...))` says it in words."""
+        return self.predictor.domain
 
     def __call__(
         self,

@@ -16,6 +16,8 @@ import numpy as np
 from spatial_swin import files
 from spatial_swin.errors import Problem, printable
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain import Domain
+from spatial_swin.evaluation.domain_words import as_json as domain_as_json
 from spatial_swin.evaluation.steps import Step, families, in_words, steps_of
 from spatial_swin.prediction.asking import Asked
 from spatial_swin.prediction.judging import Judgement
@@ -34,7 +36,7 @@ class Outcome:
     """All that was judged, and how. temperature: None when the probabilities are not calibrated.
 
     expect: the declared label of a quality control, or None; passed_by: files that are neither sound nor picture.
-    quality: of the files that were checked beside being judged.
+    quality: of the files that were checked beside being judged. domain: what the model learnt from.
     """
 
     model: str
@@ -49,6 +51,7 @@ class Outcome:
     quality: dict[Path, Quality] = field(default_factory=dict)
     sets: PredictionSets | None = None
     has_domain_score: bool = False
+    domain: Domain | None = None
 
     @property
     def failing(self) -> list[Path]:
@@ -232,6 +235,7 @@ def as_json(outcome: Outcome, top_k: int, timeline: bool) -> str:
         "temperature": outcome.temperature,
         "calibrated": outcome.temperature is not None,
         "caution": outcome.caution or None,
+        "domain": domain_as_json(outcome.domain),
         "minimum_confidence": outcome.minimum_confidence,
         "sets": None if outcome.sets is None else _json_sets(outcome.sets),
         "files": [_json_file(judgement, outcome, top_k, timeline) for judgement in outcome.judgements],

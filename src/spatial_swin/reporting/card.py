@@ -32,7 +32,7 @@ from spatial_swin.reporting.document import (
 )
 from spatial_swin.reporting.evidence import Evidence, Findings, gather
 from spatial_swin.reporting.tables import class_table, overall_table
-from spatial_swin.reporting.thesis import limits_section, summary_section
+from spatial_swin.reporting.thesis import domain_section, limits_section, summary_section
 from spatial_swin.runs import RunFolder
 
 USE = """```python
@@ -161,6 +161,7 @@ def _document(
         results.blocks += [Table(f"On the {part} part", *overall), Table("Each class", *class_table(evidence.metrics))]
     sections = [
         Section("What it does", [Text(_about(evidence, base)), *warnings]),
+        domain_section(evidence, none),
         Section("How to use it", _use(evidence, model_id, beside)),
         results,
         *([baseline_section(evidence, none)] if evidence.baseline else []),

@@ -17,8 +17,9 @@ from spatial_swin.calibrating import sets_of
 from spatial_swin.errors import SpatialSwinError
 from spatial_swin.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain import Domain
 from spatial_swin.evaluation.metrics import summarise
-from spatial_swin.finished import FinishedModel, open_finished
+from spatial_swin.finished import FinishedModel, domain_of, open_finished
 from spatial_swin.reporting.beside import BaselineFound, beside
 from spatial_swin.reporting.document import Block, Picture, Text, counted
 from spatial_swin.reporting.figures_errors import Confused, FactorRow
@@ -51,6 +52,7 @@ class Evidence:
     no_baseline: str = ""  # why there is none
     explanations: dict[str, Any] = field(default_factory=dict)  # what `spatial-swin explain` left, if it was run
     bench: dict[str, Any] = field(default_factory=dict)  # what `spatial-swin bench` left, if it was run
+    domain: Domain | None = None  # what the model learnt from, None when nothing tells
     finished: FinishedModel | None = None  # the model, its weights unread; None when there is none or it is damaged
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -134,6 +136,7 @@ def gather(path: str | Path, resamples: int = 10_000, seed: int = 0, examples: b
         evidence.bench = read(run.read_bench, {})
     if run.model.is_dir():
         evidence.finished = read(lambda: open_finished(run.path, refit=True), None)
+    evidence.domain = evidence.finished.domain if evidence.finished else _domain(evidence)
     evidence.test = read(lambda: run.read_predictions("test"), None)
     evidence.validation = read(lambda: run.read_predictions("validation"), None)
     evidence.problems += _state_problems(evidence) + _gaps(evidence)
@@ -148,6 +151,14 @@ def gather(path: str | Path, resamples: int = 10_000, seed: int = 0, examples: b
         evidence.baseline = read(lambda: beside(run, test, resamples, seed), None)
     evidence.notes += _cautions(evidence, examples)
     return evidence
+
+
+def _domain(evidence: Evidence) -> Domain | None:
+    """What a run without a model that can be opened learnt from; nothing when its split or its size is not there."""
+    size = evidence.key("Model", "image_size")
+    if not evidence.samples or not isinstance(size, int):
+        return None
+    return domain_of(evidence.run, None, size)
 
 
 def _state_problems(evidence: Evidence) -> list[str]:

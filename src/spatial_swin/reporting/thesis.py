@@ -6,6 +6,7 @@ sentence claims what the run folder does not show.
 
 import numpy as np
 
+from spatial_swin.evaluation.domain_words import in_short, in_words
 from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.reporting.chapters_baseline import baseline_section
 from spatial_swin.reporting.chapters_bench import where_it_holds
@@ -23,6 +24,7 @@ def thesis_document(evidence: Evidence, findings: Findings) -> Document:
     """All chapters, in the order in which a reader asks."""
     writers = (
         summary_section,
+        domain_section,
         data_section,
         training_section,
         results_section,
@@ -76,6 +78,11 @@ def summary_section(evidence: Evidence, _: Findings) -> Section:
     return Section("Summary", blocks)
 
 
+def domain_section(evidence: Evidence, _: Findings) -> Section:
+    """What the model learnt from: the statement that goes wherever the model goes."""
+    return Section("What the model learnt from", [Text(in_words(evidence.domain))])
+
+
 def limits_section(evidence: Evidence, _: Findings) -> Section:
     items = []
     if evidence.metrics:
@@ -94,9 +101,10 @@ def limits_section(evidence: Evidence, _: Findings) -> Section:
         split_by = evidence.key("Data", "split_by", "none")
         unseen = split_by if split_by not in (None, "none") else "recording (group)"
         factors = sorted({f for s in evidence.samples[:1] for f in s.factors} - {"chunk", "recording", str(split_by)})
-        text = f"The result holds for a new {unseen}"
+        text = f"The result is of a new {unseen} within what the model learnt from, and speaks for nothing beyond it"
         seen = [f for f in factors if _mostly_seen(evidence, f)]
-        items.append(text + (f"; values of {', '.join(seen)} in the test part were also trained on." if seen else "."))
+        text += f"; values of {', '.join(seen)} in the test part were also trained on. " if seen else ". "
+        items.append(text + in_short(evidence.domain))
     if evidence.part == "validation":
         items.append("The results are of the validation part, which chose the best epoch: they are optimistic.")
     if len(evidence.openings) > 1:
