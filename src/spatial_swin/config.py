@@ -49,6 +49,7 @@ CARRIED_OUT = frozenset(
         "dataloader_prefetch_factor",
         "preflight_workers",
         "skip_bad",
+        "clip_seconds",
         "report_to",
         "run_name",
         "logging_steps",
@@ -114,6 +115,9 @@ class DataArguments(AugmentationArguments, SoundAugmentationArguments):
     """Where the pictures are, how they are split, and what is drawn upon them."""
 
     data_dir: str = option("data", "Folder of class folders, or of train/ validation/ test/ folders that hold them.")
+    clip_seconds: float | None = option(
+        None, "Seconds of sound that a picture must hold by its tiles.json: others are refused; none: any."
+    )
     split_by: str = option(
         "none",
         "Keep each value of this factor in one part: none (stratified by picture), recording, programme, listener ...",

@@ -17,6 +17,7 @@ from accelerate import PartialState
 from transformers import TrainingArguments, set_seed
 
 from spatial_swin.config import Recipe
+from spatial_swin.data.agreement import agreement
 from spatial_swin.data.factors import WITHOUT, factor_table, find_factors
 from spatial_swin.data.folder import PictureFolder, scan_folder
 from spatial_swin.data.preflight import require_same_pictures, usable_pictures
@@ -207,6 +208,8 @@ def _clear(run: RunFolder) -> None:
 def _decide_split(run: RunFolder, recipe: Recipe, samples: Sequence[Sample] | None, *, keep: bool) -> list[Sample]:
     """Check every file once; reuse split.csv and verify it, or make a split and show the data."""
     data, folder = recipe.data, scan_folder(recipe.data.data_dir)
+    for line in agreement(folder.root, recipe.model.image_size, data.clip_seconds):
+        print(line, flush=True)
     if samples is not None:  # no other picture is read: what is held out stays closed
         given = {sample.path for sample in samples}
         folder = replace(folder, pictures=[picture for picture in folder.pictures if picture.path in given])

@@ -70,6 +70,7 @@ LIMITS = {
     "max_steps": Limit(-1, HUGE),
     "dataloader_num_workers": Limit(0, 1_024),
     "image_size": Limit(8, 4_096),
+    "clip_seconds": Limit(0.25, 600),
     "trunk_cache_max_gb": Limit(0, 1_000_000, above=True),
 }
 

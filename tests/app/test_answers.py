@@ -73,6 +73,12 @@ def test_a_last_piece_of_half_a_window_is_judged_with_a_remark(
     assert any("1 of 2 windows" in note and "silence" in note for note in given.notes)
 
 
+def test_what_lies_outside_of_the_training_is_a_note(predictor: Predictor, make_sound: Callable[..., Path]) -> None:
+    given = answer(predictor, make_sound("low.wav", 1.0, rate=32_000))
+    assert given.notes[0].startswith("This recording has 32000 Hz, so nothing above 16 kHz")
+    assert given.domain == predictor.domain
+
+
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [

@@ -8,6 +8,7 @@ import pytest
 from spatial_swin.app import fragments
 from spatial_swin.app.page import style_sheet, theme
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain import Domain
 from spatial_swin.evaluation.explanation import grid_regions, region_masks, region_relevance
 
 CODES = ["100", "200", "510", "514"]
@@ -80,3 +81,11 @@ def test_names_are_escaped_and_no_other_host_is_named() -> None:
     assert "&lt;script" in page
     assert not re.search(r"https?://|url\(|@import", page)
     assert not theme()._stylesheets
+
+
+def test_what_the_model_learnt_from_is_a_line_that_unfolds() -> None:
+    learnt = Domain(pictures=8, layouts={"100": 4, "<b>": 4}, programmes=2, seconds=3.0, size=192)
+    shown = fragments.domain(learnt)
+    assert "<summary>The model learnt from 2 programmes, in clips of 3 s.</summary>" in shown
+    assert "of the classes 100, &lt;b&gt;. Not known: kinds of programmes" in shown
+    assert "Nothing says" in fragments.domain(None)

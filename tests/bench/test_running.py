@@ -83,6 +83,7 @@ def test_listeners_met_in_training_are_named_and_counted_apart(whole: Path) -> N
     results = json.loads((whole / "bench.json").read_text())
     assert {(r["listener"], r["seen"]) for r in rows_of(whole)} == {("kemar", "listener"), ("parametric0003", "")}
     assert results["seen"]["listeners"] == {"kemar": "kemar"}
+    assert results["seen"]["statement"].startswith("The model learnt from 5 programmes")
     new, met = (entry for entry in results["figures"] if entry["factor"] == "all")
     assert (new["value"], new["items"], met["value"], met["items"]) == (
         "never met in training",

@@ -17,6 +17,7 @@ from spatial_swin import files
 from spatial_swin.cli import main
 from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.domain_score import DomainScore
+from spatial_swin.evaluation.domain_words import NOTHING_TOLD
 from spatial_swin.prediction.tables import clock
 
 RATE = 48_000
@@ -186,6 +187,27 @@ def test_below_the_confidence_there_is_no_verdict(certain, here, capsys):
     shown = capsys.readouterr().out
     assert shown.count("unsure") == 3
     assert "3 without a verdict" in shown
+
+
+def test_a_recording_outside_of_what_the_model_learnt_from_is_named_and_judged(certain, here, capsys):
+    noise = 0.1 * np.random.default_rng(0).standard_normal((4 * RATE, 2))
+    for k in range(4):
+        soundfile.write(f"box/short{k}.wav", noise[: RATE // 3], RATE)
+    soundfile.write("box/low.wav", noise[: 2 * 32_000], 32_000)
+    words = ["predict", str(certain), "box/deep/c.wav", "box/low.wav", *(f"box/short{k}.wav" for k in range(4))]
+    assert main([*words, "--minimum_seconds", "0.3", "--format", "json"]) == 0
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert found["domain"] == {"in_words": NOTHING_TOLD}, "a folder without domain.json"
+    by_name = {Path(row["file"]).stem: row for row in found["files"]}
+    assert all(row["verdict"] == "514" for row in by_name.values())
+    assert by_name["c"]["warnings"] == []
+    assert by_name["low"]["warnings"][0].startswith("has 32000 Hz, so nothing above 16 kHz")
+    assert by_name["short0"]["warnings"][0].startswith("lasts 0.33 s: silence fills the rest")
+    lines = [line for line in shown.err.splitlines() if line.startswith("WARNING: ")]
+    assert len(lines) == 2
+    assert lines[1].startswith("WARNING: 4 files are shorter than a clip: ")
+    assert lines[1].endswith("box/short0.wav, box/short1.wav, box/short2.wav and 1 more")
 
 
 def test_a_label_that_the_model_does_not_know_is_wrong_usage(certain, here, capsys):

@@ -97,3 +97,7 @@ def test_one_of_a_kind_reads_as_one() -> None:
 def test_many_values_of_a_condition_become_a_range() -> None:
     many = Domain(pictures=1, layouts={"a": 1}, size=8, conditions={f"room 0.{k}": 1 for k in range(1, 8)})
     assert "never clean and with rooms of RT60 0.1 to 0.7 s" in in_words(many)
+    odd = Domain(
+        pictures=1, layouts={"a": 1}, size=8, conditions={"moved bs2051": 1, "tilt +3": 1, "measured room": 1}
+    )
+    assert "with loudspeakers moved, tilts of +3 dB, measured room." in in_words(odd)

@@ -70,6 +70,7 @@ def make_bench(judges: int = 2, conditions: int = 3, **changes: Any) -> dict[str
         "left_out": [],
         "seen": {
             "origin": "split.csv of the run",
+            "statement": "The model learnt from 1 programme heard by 1 listener.",
             "counts": {"listener": {"head-5": 40}, "laboratory": None, "programme": {"q": 40}, "kind": {"scene": 40}},
             "listeners": {"head-5": "head-5"},
             "programmes": [],

@@ -1,5 +1,6 @@
 """The detector: a file and the same samples as an array are one answer, errors speak of what was given."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from model_folders import CLASSES, make_model_folder
 
 from spatial_swin import Detector
 from spatial_swin.errors import AudioError, HubError
+from spatial_swin.evaluation.domain import Domain
 
 RATE = 48_000
 
@@ -41,6 +43,18 @@ def test_options_are_those_of_predict(detector: Detector) -> None:
     assert len(detector(noise(1.0), RATE, hop_seconds=0.25).timeline.starts) == 3
     assert len(detector(noise(0.9), RATE, minimum_seconds=0.3).timeline.starts) == 2
     assert detector(noise(0.5), RATE, minimum_confidence=1.0).layout is None
+
+
+def test_it_says_what_it_learnt_from_and_what_lies_outside(tmp_path: Path) -> None:
+    folder = make_model_folder(tmp_path / "model")
+    learnt = Domain(pictures=8, layouts={"100": 8}, conditions={"clean": 8}, seconds=0.5, size=32)
+    (folder / "domain.json").write_text(json.dumps(learnt.as_json()))
+    detector = Detector.from_pretrained(folder, device="cpu")
+    assert detector.domain == learnt
+    assert detector(noise(0.5), RATE).warnings == []
+    assert detector(noise(0.3), RATE, minimum_seconds=0.3).warnings == [
+        "lasts 0.30 s: silence fills the rest, and the model learnt from clips of 0.5 s"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_what_training_met_is_a_table_and_a_warning() -> None:
     assert "One listener was met in training and is counted apart: head-5." in text
     assert "| listener | 1: head-5 | 6: head-0, head-1, head-2, head-3, head-4, head-5 | 5 |" in text
     assert "| laboratory | not known | 2: A, B | not known |" in text
+    assert "The model learnt from 1 programme heard by 1 listener." in text[text.index("## What training had") :]
     assert "| kind | 1: scene | 2: scene, speech | 1 |" in text
     assert "Not judged, because this machine cannot make it: codec aac-64 (ffmpeg is not installed)." in text
     unknown = {"origin": "nothing", "counts": dict.fromkeys(("listener", "kind")), "listeners": None, "programmes": []}

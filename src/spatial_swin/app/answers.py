@@ -26,9 +26,11 @@ from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
 from spatial_swin.evaluation.combining import MEAN
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain import Domain
 from spatial_swin.evaluation.explanation import Region, region_masks, region_relevance
 from spatial_swin.files import PICTURE_ENDINGS
 from spatial_swin.prediction.asking import Asked
+from spatial_swin.prediction.outside import outside
 from spatial_swin.prediction.predictor import Predictor, read_picture
 
 SHORTEST = 0.5  # of a window: what a recording, or its last piece, must have to be judged, the rest being silence
@@ -56,7 +58,7 @@ class Answer:
     probabilities: float64 [K] of the file; starts: [W] in seconds, windows: float64 [W, K] and heard: bool [W] (has a
     say) of its windows, of which a picture is one; seconds: length of a window; shown: the window that `look` is of;
     pictures: of all windows, None for a picture; notes: sentences on what was noticed; sets: of the
-    model, if it has any.
+    model, if it has any; domain: what the model learnt from, None when nothing says so.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Answer:
     notes: list[str]
     pictures: "Pictures | None" = None
     sets: PredictionSets | None = None
+    domain: Domain | None = None
 
     @property
     def rule(self) -> str:
@@ -178,9 +181,10 @@ def _of_recording(
         heard=timeline.heard,
         shown=shown,
         look=_look(predictor, as_pixels(pictures[shown], predictor.image_size), turn),
-        notes=_remarks(predictor, timeline.flags, timeline.asked),
+        notes=[*_outside(predictor, path), *_remarks(predictor, timeline.flags, timeline.asked)],
         pictures=pictures,
         sets=predictor.sets,
+        domain=predictor.domain,
     )
 
 
@@ -201,6 +205,7 @@ def _of_picture(predictor: Predictor, path: Path, turn: Turn) -> Answer:
         look=look,
         notes=_remarks(predictor, [], predictor.asked_of_picture(pixels, size)),
         sets=predictor.sets,
+        domain=predictor.domain,
     )
 
 
@@ -246,6 +251,12 @@ def _look(predictor: Predictor, pixels: torch.Tensor, turn: Turn) -> Look:
         maps = relevance(predictor.swin, prepared).maps.cpu().numpy()
     regions, masks = region_masks(predictor.regions, predictor.image_size)
     return Look(pixels.permute(1, 2, 0).numpy(), maps[0], regions, region_relevance(maps, masks)[0])
+
+
+def _outside(predictor: Predictor, path: Path) -> list[str]:
+    """Where the recording lies outside of what the model learnt from, a sentence each."""
+    assert predictor.tiles is not None, "a recording was judged"
+    return [f"This recording {thing.one}." for thing in outside(path, predictor.tiles, predictor.domain)]
 
 
 def _remarks(predictor: Predictor, flags: list[str], asked: Asked) -> list[str]:

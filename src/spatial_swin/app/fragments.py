@@ -14,7 +14,9 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
+from spatial_swin.evaluation import domain_words
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain import Domain
 from spatial_swin.evaluation.explanation import REST, Region
 from spatial_swin.evaluation.steps import in_words, steps_of
 from spatial_swin.layouts import title_of
@@ -56,6 +58,14 @@ def verdict(
     remarks = "".join(f'<p class="ss-remark">{escape(note)}</p>' for note in notes)
     shares, known = bars(class_names, probabilities, threshold), _known(class_names, probabilities, threshold, sets)
     return f'<div class="ss-verdict">{head}<p>{sentence}</p>{known}{shares}{remarks}</div>'
+
+
+def domain(learnt: Domain | None) -> str:
+    """What the model learnt from: a line that unfolds to the whole statement."""
+    if learnt is None:
+        return f'<p class="ss-remark">{escape(domain_words.NOTHING_TOLD)}</p>'
+    whole, line = domain_words.in_words(learnt), domain_words.in_short(learnt)
+    return f'<details class="ss-remark"><summary>{escape(line)}</summary>{escape(whole)}</details>'
 
 
 def _known(

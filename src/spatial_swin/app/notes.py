@@ -2,6 +2,7 @@
 
 from html import escape
 
+from spatial_swin.evaluation.domain_words import in_words
 from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.prediction.predictor import Predictor
 
@@ -24,6 +25,7 @@ def notes(predictor: Predictor) -> str:
         f"<p><b>Probabilities.</b> {_calibration(predictor)} They hold for recordings like those of the "
         "validation part: other rooms, listeners and kinds of programme can make them too confident. A long "
         "recording is cut into windows; its verdict is the mean of their probabilities.</p>"
+        f"<p><b>What it learnt from.</b> {escape(in_words(predictor.domain))}</p>"
         "<p><b>Threshold.</b> Below it the page gives no verdict. For quality control choose it from the "
         "risk-coverage or reliability figure of the run's report, not by eye.</p>"
         "<p><b>Mosaic.</b> Sound is brought to -23 LUFS by one gain for both ears, then every tile shows one binaural "

@@ -202,7 +202,8 @@ def shown_of(given: Answer | str | None, least: float) -> list[Any]:
 def verdict_of(given: Answer, least: float) -> str:
     if not given.heard.any():
         return fragments.notice(f"{given.name}: every window is below -50 LUFS; there is nothing to judge")
-    return fragments.verdict(given.class_names, given.probabilities, least, given.about, given.notes, given.sets)
+    said = fragments.verdict(given.class_names, given.probabilities, least, given.about, given.notes, given.sets)
+    return said + fragments.domain(given.domain)
 
 
 def timeline_of(given: Answer) -> str:

@@ -8,7 +8,7 @@ is stored: the same pictures give the same boosting model.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from spatial_swin.data.preflight import preflight, require_same_pictures
 from spatial_swin.errors import AudioError, RunError
 from spatial_swin.evaluation.baseline import boosting
 from spatial_swin.evaluation.conformal import PredictionSets
+from spatial_swin.evaluation.domain_words import in_words
 from spatial_swin.files import sha256_of
 from spatial_swin.prediction.predictor import Predictor, load_predictor
 from spatial_swin.runs import RunFolder
@@ -127,7 +128,8 @@ def open_judges(source: Source) -> Judges:
             raise AudioError(f"{root}: its {TILES} is not that of the model, so boosting would see other pictures")
         boosted = Boosting(root, paths, labels, names, source.seed)
         identity[BASELINE] = digest
-    return Judges(source, names, settings, identity, seen_by_run(run), boosted, predictor.temperature, predictor.sets)
+    seen = replace(seen_by_run(run), statement=in_words(predictor.domain))
+    return Judges(source, names, settings, identity, seen, boosted, predictor.temperature, predictor.sets)
 
 
 def _boosting_alone(source: Source) -> Judges:

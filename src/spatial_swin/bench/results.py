@@ -68,6 +68,7 @@ def _seen(plan: Plan, judges: Judges) -> dict[str, Any]:
     met = judges.seen.programmes(programme.name for programme in plan.programmes)
     return {
         "origin": judges.seen.origin,
+        "statement": judges.seen.statement,
         "counts": {name: None if of is None else dict(of) for name, of in judges.seen.counts.items()},
         "listeners": judges.seen.heads(plan.listeners, plan.layouts),
         "programmes": None if met is None else sorted(met),

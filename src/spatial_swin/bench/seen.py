@@ -23,10 +23,14 @@ HELD_OUT = "test"  # the part of a split that nothing was chosen by
 
 @dataclass(frozen=True)
 class Seen:
-    """factor -> {value: pictures}; None for a factor that nothing tells. origin: where this comes from, for people."""
+    """factor -> {value: pictures}; None for a factor that nothing tells. origin: where this comes from, for people.
+
+    statement: the domain statement of the model, empty for boosting alone.
+    """
 
     counts: Mapping[str, Mapping[str, int] | None]
     origin: str
+    statement: str = ""
 
     def heads(self, listeners: Sequence[Listener], layouts: Sequence[Layout]) -> dict[str, str] | None:
         """Of `listeners`, those that training had: name -> its name there. None when that is not known.

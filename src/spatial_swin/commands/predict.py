@@ -33,6 +33,9 @@ A domain score says whether a file is like what the model learnt from; loudspeak
 silence or the band of a telephone are flagged as what should not be asked, with the likely reason. It is there when
 `spatial-swin evaluate --domain_score true` has fitted one.
 
+What the model learnt from is in the JSON (`domain`). A recording that lies outside (shorter than a clip, of too low a
+rate, cut off by a codec) gets a warning on the error stream, and a verdict all the same.
+
 Exit codes: 0 all judged (and as declared); 4 with --expect, when a verdict differs or is missing, or a check of the
 quality fails, and with --require_binaural true when a file is flagged, whatever else happened; 1 when a file could not
 be judged (the others were); 2 wrong usage, such as a label the model does not know.
@@ -149,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.prediction.judging import Judge
     from spatial_swin.prediction.quality import Quality
     from spatial_swin.prediction.sources import find_files, is_sound, split_words
-    from spatial_swin.prediction.tables import Outcome, as_text, summary
+    from spatial_swin.prediction.tables import Outcome, as_text, summary, warnings
     from spatial_swin.shipped import THE_DETECTOR, detector
 
     named, words = split_words(arguments.words)
@@ -202,6 +205,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         files.write_text(arguments.output, text)
         print(f"open {arguments.output}")
+    for line in warnings(outcome):
+        print(f"WARNING: {line}", file=sys.stderr)
     print(summary(outcome), file=sys.stdout if arguments.format == "table" else sys.stderr)
     flagged = arguments.require_binaural and outcome.outside
     if flagged or outcome.differing or (outcome.failing and arguments.expect is not None):

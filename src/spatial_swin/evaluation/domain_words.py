@@ -12,8 +12,18 @@ from spatial_swin.evaluation.domain import CLEAN, NOT_STATED, OTHERS, Domain
 SHOWN = 4  # values of one condition that are written out; more of them become a range
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 NOTHING_TOLD = "Nothing says what this model learnt from, so nothing says what its answers hold for."
-UNITS = {"room": " s", "noise": " dB", "tilt": " dB", "rate": " Hz", "level": " dB"}
-PLURALS = {"room": "rooms of RT60", "codec": "codecs", "noise": "noise below the sound by", "tilt": "tilts of"}
+TITLES = {  # of the factors of `audio.conditions`, {} for their values
+    "room": "rooms of RT60 {} s",
+    "codec": "codecs {}",
+    "noise": "noise {} dB below",
+    "tilt": "tilts of {} dB",
+    "level": "levels of {} dB",
+    "rate": "rates of {} Hz",
+    "bits": "{} bits",
+    "moved": "loudspeakers moved",
+    "lfe": "the LFE off",
+    "ears": "the ears exchanged",
+}
 
 
 def in_words(domain: Domain | None) -> str:
@@ -92,8 +102,7 @@ def _values(factor: str, values: list[str]) -> str:
         text = f"{ordered[0]} to {ordered[-1]}"
     else:
         text = ", ".join(ordered[: 3 * SHOWN]) + (" and more" if len(ordered) > 3 * SHOWN else "")
-    title = PLURALS.get(factor, factor)
-    return f"{title} {text}".strip() + (UNITS.get(factor, "") if numbers else "")
+    return TITLES.get(factor, f"{factor} {{}}").replace("{}", text).strip()
 
 
 def _how(domain: Domain) -> str:

@@ -8,6 +8,7 @@ but, for an array, a temporary WAV, so that an array is heard exactly as the sam
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from spatial_swin.evaluation.domain import Domain
 from spatial_swin.evaluation.steps import Step, steps_of
 from spatial_swin.hub import fetch_model
 from spatial_swin.prediction.asking import NOT_KNOWN, Asked
+from spatial_swin.prediction.outside import outside
 from spatial_swin.prediction.predictor import Predictor, Timeline, load_predictor
 from spatial_swin.shipped import DETECTOR
 
@@ -36,6 +38,7 @@ class Heard:
     prediction_set: the labels that cannot be ruled out, the most probable first; None where the model has no sets.
     asked: whether the model should be asked about the recording at all: score, inside, reason.
     steps: the verdict as mono, stereo or surround, then as the layout of that family; empty without families.
+    warnings: where the recording lies outside of what the model learnt from, a sentence each.
     """
 
     layout: str | None
@@ -45,16 +48,24 @@ class Heard:
     prediction_set: list[str] | None = None
     steps: list[Step] = field(default_factory=list)
     asked: Asked = NOT_KNOWN
+    warnings: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, timeline: Timeline, sets: PredictionSets | None = None) -> "Heard":
+    def of(cls, timeline: Timeline, sets: PredictionSets | None = None, warnings: Sequence[str] = ()) -> "Heard":
         """The answer of a timeline; probabilities as Python floats."""
         names, said = timeline.class_names, timeline.probabilities
         probabilities = dict(zip(names, said.tolist(), strict=True))
         labels = None if sets is None else sets.names(said, names)
         steps = steps_of(said, names, timeline.minimum_confidence) if timeline.heard.any() else []
         return cls(
-            timeline.verdict, max(probabilities.values()), probabilities, timeline, labels, steps, timeline.asked
+            timeline.verdict,
+            max(probabilities.values()),
+            probabilities,
+            timeline,
+            labels,
+            steps,
+            timeline.asked,
+            list(warnings),
         )
 
 
@@ -93,7 +104,7 @@ class Detector:
 
     @property
     def domain(self) -> Domain | None:
-        """What it learnt from, None when nothing says so; `print(domain_words.in_words(...))` says it in words."""
+        """What it learnt from, None when nothing says so; `evaluation.domain_words.in_words` says it in words."""
         return self.predictor.domain
 
     def __call__(
@@ -120,16 +131,21 @@ class Detector:
             if sample_rate is not None:
                 raise AudioError(f"{os.fspath(sound)}: a file has its own sample rate; leave sample_rate out")
             timeline = self.predictor.of_sound(sound, hop_seconds, minimum_seconds, minimum_confidence)
-            return Heard.of(timeline, self.predictor.sets)
+            return self._heard(timeline, Path(sound))
         frames = _frames(sound, sample_rate)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "array.wav"
             soundfile.write(file, frames, sample_rate, subtype="FLOAT")
             try:
                 timeline = self.predictor.of_sound(file, hop_seconds, minimum_seconds, minimum_confidence)
+                return self._heard(timeline, file)
             except AudioError as error:
                 raise AudioError(*(str(line).replace(str(file), AN_ARRAY) for line in error.args)) from None
-        return Heard.of(timeline, self.predictor.sets)
+
+    def _heard(self, timeline: Timeline, file: Path) -> Heard:
+        tiles, domain = self.predictor.tiles, self.predictor.domain
+        assert tiles is not None, "a recording was judged"
+        return Heard.of(timeline, self.predictor.sets, [thing.one for thing in outside(file, tiles, domain)])
 
 
 def _frames(sound: np.ndarray, sample_rate: int | None) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 
 from spatial_swin.errors import AudioError, DataError, Problem, SpatialSwinError
 from spatial_swin.prediction.asking import NOT_KNOWN, Asked
+from spatial_swin.prediction.outside import Outside, outside
 from spatial_swin.prediction.predictor import BATCH, Predictor, Timeline, read_picture, verdict_of
 from spatial_swin.prediction.sources import is_picture, is_sound
 
@@ -21,7 +22,10 @@ Waiting = list[tuple[Path, torch.Tensor, list[str], Asked]]  # pictures read, wi
 
 @dataclass(frozen=True)
 class Judgement:
-    """One file: its verdict (None: abstained), probabilities float64 [K], flags; the timeline of a recording."""
+    """One file: its verdict (None: abstained), probabilities float64 [K], flags.
+
+    Of a recording its timeline, and where it lies outside of what the model learnt from.
+    """
 
     path: Path
     verdict: str | None
@@ -29,6 +33,7 @@ class Judgement:
     flags: list[str]
     timeline: Timeline | None = None
     asked: Asked = NOT_KNOWN  # whether the model should be asked about it
+    outside: Sequence[Outside] = ()
 
     @property
     def windows(self) -> int:
@@ -75,7 +80,9 @@ class Judge:
         hop, shortest, least = self.hop_seconds, self.minimum_seconds, self.minimum_confidence
         timeline = self.predictor.of_sound(path, hop, shortest, least, self.batch_size, lambda drawn: tell(len(drawn)))
         flags = _counted(timeline.flags)
-        return Judgement(path, timeline.verdict, timeline.probabilities, flags, timeline, timeline.asked)
+        assert self.predictor.tiles is not None, "a recording was judged"
+        found = outside(path, self.predictor.tiles, self.predictor.domain)
+        return Judgement(path, timeline.verdict, timeline.probabilities, flags, timeline, timeline.asked, found)
 
     def _picture(self, path: Path) -> tuple[torch.Tensor, list[str], Asked]:
         if not is_picture(path):

@@ -21,6 +21,7 @@ from spatial_swin.evaluation.domain_words import as_json as domain_as_json
 from spatial_swin.evaluation.steps import Step, families, in_words, steps_of
 from spatial_swin.prediction.asking import Asked
 from spatial_swin.prediction.judging import Judgement
+from spatial_swin.prediction.outside import in_lines
 from spatial_swin.prediction.predictor import Timeline, verdict_of
 from spatial_swin.prediction.quality import Quality, as_lines
 from spatial_swin.prediction.quality import as_json as quality_as_json
@@ -271,6 +272,7 @@ def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: boo
     if sound is not None:
         row |= {"windows": judgement.windows, "window_seconds": sound.seconds}
         row |= {"silent_windows": int((~sound.heard).sum())}
+        row["warnings"] = [thing.one for thing in judgement.outside]
         row["shares"] = {name: round(share, DIGITS) for name, share in sound.shares.items()}
         if timeline:
             row["timeline"] = _json_windows(sound, outcome)
@@ -311,6 +313,11 @@ def _json_windows(sound: Timeline, outcome: Outcome) -> list[dict[str, Any]]:
         }
         for start, verdict, row, flags in parts
     ]
+
+
+def warnings(outcome: Outcome) -> list[str]:
+    """Where the files lie outside of what the model learnt from: one line a thing, however many files."""
+    return in_lines({judgement.path: judgement.outside for judgement in outcome.judgements})
 
 
 def summary(outcome: Outcome) -> str:

@@ -124,8 +124,9 @@ def seen_blocks(results: dict[str, Any]) -> list[Block]:
         new = "not known" if counts is None else str(sum(_new(results, factor, value, counts) for value in here))
         rows.append([factor, trained, f"{len(here)}: {listed(here)}", new])
     header = ["Factor", "In training", "In this benchmark", "Of these new"]
+    statement: list[Block] = [Text(seen["statement"])] if seen.get("statement") else []
     table = Table("What training had, and what was judged", header, rows, texts=True)
-    return [Text(f"From {seen['origin']}."), table, *_untold(seen["counts"])]
+    return [*statement, Text(f"The table is from {seen['origin']}."), table, *_untold(seen["counts"])]
 
 
 def _untold(counts: dict[str, dict[str, int] | None]) -> list[Block]:
