@@ -39,3 +39,15 @@ def test_a_picture_in_memory_gives_the_numbers_of_its_file(tmp_path: Path) -> No
     tiles.write(tmp_path / TILES)
     assert np.array_equal(pooled_picture(pixels, tiles), pooled_tiles(tmp_path, ["x.png"])[0])
     assert not np.array_equal(pooled_picture(pixels[:160, :160], tiles), pooled_picture(pixels, tiles))
+
+
+@pytest.mark.parametrize("side", [64, 72])  # bands of a tile all alike, and not: 72 / 4 is no multiple of BANDS
+def test_all_tiles_at_once_have_the_numbers_of_one_by_one(side: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
+    quarter = side // 4
+    one_by_one = [
+        pool_tile(picture[y : y + quarter, x : x + quarter].astype(np.float32))
+        for y in range(0, side, quarter)
+        for x in range(0, side, quarter)
+    ]
+    assert np.array_equal(pooled_picture(picture, None), np.concatenate(one_by_one))
