@@ -58,7 +58,7 @@ class Domain:
         """
         if missing := [name for name in ("pictures", "layouts", "size") if stored.get(name) is None]:
             raise DataError(f"{', '.join(missing)} is missing")
-        known = {field.name: stored.get(field.name) for field in fields(cls)}
+        known: dict[str, Any] = {field.name: stored.get(field.name) for field in fields(cls)}
         for name, value in known.items():
             if value is not None and not _fits(value, table=name in TABLES):
                 kind = "counts by name" if name in TABLES else "a number"
