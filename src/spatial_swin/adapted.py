@@ -42,8 +42,8 @@ def adapted_root(given: str | os.PathLike[str] | None = None) -> Path:
 
 def folder_of(wish: Adaptation, root: Path) -> Path:
     """Where the model of a wish is kept, whether it is there or not. Raises AudioError for a head that is no file."""
-    made = wish.made_of()
-    heads = sorted(made.pop("hrtf"))  # type: ignore[arg-type, type-var]
+    heads = sorted(wish.heads())
+    made = {option: value for option, value in wish.made_of().items() if option != "hrtf"}
     size = int(read_recipe(find_recipe(wish.recipe))["Model"]["image_size"])
     cues = asdict(tile_map("4x4", size, SAMPLE_RATE, SECONDS))
     head = heads[0] if len(heads) == 1 and " " not in heads[0] else _digest(heads)

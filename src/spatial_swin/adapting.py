@@ -54,6 +54,10 @@ class Adaptation:
     seed: int = SEED
     recipe: str = RECIPE
 
+    def heads(self) -> list[str]:
+        """What tells each head from all others. Raises AudioError for one that is no file."""
+        return [identity(name) for name in expand_listeners(self.listeners)]
+
     def made_of(self) -> dict[str, object]:
         """What decides the result, by option: contents of files by their SHA-256, not by their names.
 
@@ -62,7 +66,7 @@ class Adaptation:
         given = read_recipe(find_recipe(self.recipe))
         weights = Path(locate_model(str(given["Model"]["model_name_or_path"])))
         return {
-            "hrtf": [identity(name) for name in expand_listeners(self.listeners)],
+            "hrtf": self.heads(),
             "programmes": None if self.programmes is None else str(self.programmes.resolve()),
             "synthetic": self.count,
             "seed": self.seed,
