@@ -4,7 +4,8 @@
 
 Takes what `spatial-swin push` would upload: the weights as fp16 (5 MB), config.json with float32 (so that it loads for
 any device), processor, tile map, temperature, prediction sets, statement and score of the domain, and the model card,
-to which it adds the sha256 of the weights and the commands of the recipe's header. The run must have been evaluated.
+to which it adds the sha256 of the weights and the commands of the recipe's header. The run must have been evaluated,
+with `--domain_score true`.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from spatial_swin.publishing import collect
 from spatial_swin.runs import RunFolder
 from spatial_swin.shipped import DETECTOR, detector, find_recipe
 
-WEIGHTS, CARD, NEVER = "model.safetensors", "README.md", {"confusion_matrix.png"}
+WEIGHTS, CARD = "model.safetensors", "README.md"
 NOTICE = """
 ## Whose responses it learnt from
 
@@ -31,24 +32,24 @@ responses, only weights.
 
 
 def main(run: str) -> None:
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save
 
     if open_finished(run).temperature is None:
         raise RunError(f"{run}: has no {TEMPERATURE}; run `spatial-swin evaluate {run}` first")
     target = detector()
     for upload in collect(RunFolder(Path(run)), f"spatial-swin/{DETECTOR}"):
-        if upload.name in NEVER:
-            continue
         content = upload.content if isinstance(upload.content, bytes) else upload.content.read_bytes()
         files.write_bytes(target / upload.name, content)
     weights = load_file(target / WEIGHTS)
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-    save_file({name: tensor.contiguous() for name, tensor in half.items()}, target / WEIGHTS, {"format": "pt"})
+    files.write_bytes(
+        target / WEIGHTS, save({name: tensor.contiguous() for name, tensor in half.items()}, {"format": "pt"})
+    )
     sha = hashlib.sha256((target / WEIGHTS).read_bytes()).hexdigest()
     header = [line for line in find_recipe(DETECTOR).read_text().splitlines() if line.startswith("#")]
     made = "\n".join(line.removeprefix("#").removeprefix(" ") for line in header)
     card = (target / CARD).read_text()
-    made = f"\n## How it was made\n\n{made}\n\nsha256 of the weights: `{sha}`\n"
+    made = f"\n## How it was made\n\n```text\n{made}\n```\n\nsha256 of the weights: `{sha}`\n"
     files.write_text(target / CARD, card + made + NOTICE)
     size = sum(path.stat().st_size for path in target.iterdir())
     count = sum(tensor.numel() for tensor in half.values())
