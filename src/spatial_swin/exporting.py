@@ -196,7 +196,8 @@ class _Logits(nn.Module):
 
 def to_onnx(predictor: Predictor) -> "onnx.ModelProto":
     """The model as ONNX: float32 pixel_values [batch, 3, S, S] -> logits [batch, K]. Raises ExportError."""
-    model = copy.deepcopy(predictor.model).cpu().eval()
+    copied: Any = copy.deepcopy(predictor.model)
+    model = copied.cpu().eval()
     model.set_attn_implementation("eager")  # what SDPA becomes on a CPU cannot be exported with a dynamic batch
     example = torch.zeros(2, 3, predictor.image_size, predictor.image_size)
     try:

@@ -11,7 +11,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import TileMap
@@ -150,9 +150,9 @@ def _put(model: Model, device: "str | torch.device | None") -> Model:
     """The model on `device`, or on a GPU when there is one. Raises RunError where there is no such device."""
     import torch
 
-    wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    wanted, movable = device or ("cuda" if torch.cuda.is_available() else "cpu"), cast(Any, model)
     try:
-        return model.to(torch.device(wanted))
+        return cast(Model, movable.to(torch.device(wanted)))
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RunError(f"the model cannot be put on the device {wanted} ({reason}); use cpu") from None

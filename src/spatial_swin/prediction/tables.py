@@ -214,7 +214,7 @@ def _csv_windows(judgement: Judgement, sound: Timeline, outcome: Outcome) -> lis
 
 def _cells(probabilities: np.ndarray, outcome: Outcome) -> dict[str, Any]:
     names = outcome.class_names
-    cells = {f"p_{printable(name)}": value for name, value in _named(probabilities, names).items()}
+    cells: dict[str, Any] = {f"p_{printable(name)}": value for name, value in _named(probabilities, names).items()}
     best, probability = ranked(probabilities, names)[0]
     cells |= {"best": best, "probability": round(probability, DIGITS)}
     if steps := steps_of(probabilities, names, outcome.minimum_confidence):

@@ -79,8 +79,8 @@ def _set_blocks(evidence: Evidence, sets: PredictionSets) -> list[Block]:
         text += f" {sentence(sets.caution)}"
     where = {"all": np.full(len(shown), evidence.part)}
     for factor in ("laboratory", "listener"):
-        if values := factor_of(shown, evidence.samples, factor):
-            where[factor] = np.array(values)
+        if known := factor_of(shown, evidence.samples, factor):
+            where[factor] = np.array(known)
     rows = []
     for factor, values in where.items():
         for value in np.unique(values):
