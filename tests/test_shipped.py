@@ -1,11 +1,13 @@
-"""Recipes are found by name from any folder; a file of that path wins; what is not there is named with the nearest."""
+"""What ships: recipes found by name from any folder (a file of that path wins), and the detector, which hears."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from spatial_swin import shipped
+from spatial_swin import Detector, render_programme, shipped
 from spatial_swin.errors import RecipeError
+from spatial_swin.finished import open_finished
 from spatial_swin.recipe_keys import read_recipe
 from spatial_swin.shipped import find_recipe
 
@@ -55,3 +57,28 @@ def test_a_name_that_two_recipes_have_is_refused_with_both(monkeypatch: pytest.M
     with pytest.raises(RecipeError, match="demo: 2 recipes are called so; choose one: a/demo, b/demo"):
         find_recipe("demo")
     assert find_recipe("b/demo") == DEMO
+
+
+def test_the_detector_is_small_whole_and_the_one_of_its_card() -> None:
+    folder = shipped.detector()
+    weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert weights in (folder / "README.md").read_text()
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 12e6
+    finished = open_finished(folder)
+    assert finished.class_names == ["100", "200", "510", "514"]
+    assert finished.temperature is not None
+    assert finished.sets is not None
+    assert finished.domain is not None
+    assert finished.domain_score is not None
+
+
+def test_the_detector_tells_the_families_of_layouts_on_people_it_did_not_learn_from() -> None:
+    detector, right = Detector.from_pretrained(), 0
+    for number, person in enumerate(sorted(shipped.people().glob("*.sofa"))[:3]):
+        rendered = render_programme(number, listener=str(person), seed=404, kind="instruments")
+        for layout, ears in rendered.items():
+            heard = detector(ears, 48_000)
+            family = {"100": "mono", "200": "stereo"}.get(layout, "surround")
+            right += heard.steps[0].answer == family
+            assert heard.layout in (heard.prediction_set or ())
+    assert right >= 11  # of 12: 0.99 on other laboratories, docs/detector.md
