@@ -37,11 +37,21 @@ def until_waiting(turns: Turns, count: int) -> None:
     raise AssertionError(f"{len(turns._waiting)} wait, not {count}")
 
 
+def until_begun(log: list[str], count: int) -> None:
+    """Return once so many windows have been begun."""
+    for _ in range(2000):
+        if len(log) >= count:
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError(f"{log} instead of {count} windows")
+
+
 def test_a_picture_waits_for_one_window_of_a_long_recording() -> None:
     turns, log, window = Turns(), [], threading.Semaphore(0)
     long = Visitor(turns, "long", 6, log, window.acquire)
     long.start()
     window.release()  # the first window is done, the second is being judged
+    until_begun(log, 2)
     for name in ("other", "picture"):
         visitor = Visitor(turns, name, 1 if name == "picture" else 3, log, window.acquire)
         visitor.start()

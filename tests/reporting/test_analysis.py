@@ -51,7 +51,7 @@ def test_complete_run_gives_every_figure_table_and_report(made_run: MakeRun, mon
     predictions = RunFolder(analyzer.run_dir).read_predictions("test")
     assert accuracy == pytest.approx(np.mean(predictions.predicted == predictions.labels))
     assert f"{accuracy:.3f} [" in text, "the text says what this run reached"
-    assert "The model learnt from 6 programmes heard by 2 listeners" in text[text.index("## Limits") :]
+    assert "The model learnt from 18 programmes heard by 2 listeners" in text[text.index("## Limits") :]
     assert text.count("Not known: ") == 1, "the whole statement has a section of its own"
     held = RunFolder(analyzer.run_dir).read_predictions("validation")
     after = apply_temperature(predictions.probabilities, fit_temperature(held.labels, held.probabilities).value)

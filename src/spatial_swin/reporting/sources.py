@@ -45,6 +45,11 @@ _TRUNKS = {
         "(1,600 programmes, 40 parametric listeners) of eight other layouts (302, 400, 402, 404, 512, 710, 712, 714), "
         "none of them one of 100, 200, 510 and 514; recipes/swin-nano-192/pretrain.yaml made it"
     ),
+    "detector": (
+        "the detector that ships with Spatial Swin, trained on 3,443 synthetic programmes in the same four layouts, "
+        "heard by 30 people of CIPIC, virtual heads of them and parametric listeners; "
+        "recipes/detector/detector.yaml made it"
+    ),
     "microsoft/swin-base-patch4-window12-384": (
         "Swin-B (Liu et al. 2021), pretrained by its authors on the photographs of ImageNet-22K and fine-tuned by "
         "them on ImageNet-1K (the file 22kto1k); nothing in it has heard a sound"
