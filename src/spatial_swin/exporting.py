@@ -196,8 +196,7 @@ class _Logits(nn.Module):
 
 def to_onnx(predictor: Predictor) -> "onnx.ModelProto":
     """The model as ONNX: float32 pixel_values [batch, 3, S, S] -> logits [batch, K]. Raises ExportError."""
-    copied: Any = copy.deepcopy(predictor.model)
-    model = copied.cpu().eval()
+    model = copy.deepcopy(predictor.swin).cpu().eval()
     model.set_attn_implementation("eager")  # what SDPA becomes on a CPU cannot be exported with a dynamic batch
     example = torch.zeros(2, 3, predictor.image_size, predictor.image_size)
     try:
@@ -304,7 +303,7 @@ def in_turn(first: Callable[[], object], second: Callable[[], object], repeats: 
 
 @torch.no_grad()
 def _of_torch(predictor: Predictor, values: torch.Tensor) -> np.ndarray:
-    return predictor.model(values).logits.numpy()
+    return predictor.swin(values).logits.numpy()
 
 
 def spread(seconds: np.ndarray) -> str:

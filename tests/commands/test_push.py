@@ -74,6 +74,7 @@ def test_a_pushed_training_gives_our_probabilities_after_download(
         "README.md",
         "config.json",
         "confusion_matrix.png",
+        "domain.json",
         "model.safetensors",
         "preprocessor_config.json",
         "sets.json",
