@@ -82,6 +82,7 @@ def test_a_pushed_training_gives_our_probabilities_after_download(
     ]
     assert hub.requests.index("create") < hub.requests.index("commit")
     run = RunFolder(load_recipe(recipe).output_dir)
+    assert run.has_baseline(), "fitted at the end of the training, so that the first report is quick"
     test = run.read_predictions("test")
     paths = [str(pictures / path) for path in test.paths]
     done = subprocess.run(

@@ -13,7 +13,7 @@ import argparse
 from typing import Any
 
 from spatial_swin.commands import values
-from spatial_swin.errors import UsageError
+from spatial_swin.errors import UsageError, printable
 
 TAKES_RECIPE_KEYS = True
 
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from accelerate import PartialState
 
     from spatial_swin import files
+    from spatial_swin.boosting import add_baseline
     from spatial_swin.config import load_recipe
     from spatial_swin.publishing import check_model_id, foreseen, push_after_training
     from spatial_swin.reporting.card import model_card
@@ -68,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"WARNING: the push at the end of this training will fail: {trouble}\n", flush=True)
     done = fine_tune(recipe)
     if PartialState().is_main_process:
+        print("gradient boosting learns the same pictures, to stand beside the model in its report", flush=True)
+        if missing := add_baseline(done):  # no error: the report says so too
+            print(f"without it: {printable(missing)}", flush=True)
         files.write_text(done.model / "README.md", model_card(done))
         if recipe.trainer.push_to_hub:
             push_after_training(done)
