@@ -149,19 +149,22 @@ def table(evaluation: Evaluation) -> str:
             lines.append(f"WARNING: {metrics['temperature_caution']}; more validation recordings would settle it")
     if "domain_score" in metrics:
         about = metrics["domain_score"]
-        lines.append(
+        lines += _with_caution(
             f"domain score: {about['false_alarms']:.1%} of genuine pictures of heads not fitted are flagged "
-            f"({about['genuine']} pictures of {about['heads']} heads, {about['outliers']} outliers)"
+            f"({about['genuine']} pictures of {about['heads']} heads, {about['outliers']} outliers)",
+            about["caution"],
         )
-        if about["caution"]:
-            lines.append(f"WARNING: {about['caution']}")
     if "prediction_sets" in metrics:
         sets = metrics["prediction_sets"]
-        lines.append(
+        lines += _with_caution(
             f"sets of labels with a probability of at least {sets['least']:.3f} (fitted on validation for a coverage "
             f"of {sets['coverage']:g}): test coverage {sets['test_coverage']:.4f}, "
-            f"{sets['test_mean_size']:.2f} labels a set"
+            f"{sets['test_mean_size']:.2f} labels a set",
+            sets["caution"],
         )
-        if sets["caution"]:
-            lines.append(f"WARNING: {sets['caution']}")
     return "\n".join(lines)
+
+
+def _with_caution(line: str, doubt: str) -> list[str]:
+    """A line, and below it why not to rely on it, where there is a reason."""
+    return [line, f"WARNING: {doubt}"] if doubt else [line]

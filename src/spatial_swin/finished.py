@@ -9,6 +9,7 @@ writes, asks a question, or runs code that lies in the folder.
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from spatial_swin.modeling.swin import Swin
 
 Model = TypeVar("Model", "QuickSwin", "Swin")
+T = TypeVar("T")
 
 CONFIG = "config.json"
 PROCESSOR = "preprocessor_config.json"
@@ -253,21 +255,28 @@ def _normalisation(file: Path, side: int) -> tuple[list[float], list[float]]:
     return mean, std
 
 
+def _stored(file: Path, of: Callable[[Any], T], command: str = "spatial-swin evaluate") -> T | None:
+    """What `of` makes of a JSON file beside the weights, None without one.
+
+    Raises RunError, with the `command` that writes it again, when it is damaged.
+    """
+    if not file.exists():
+        return None
+    try:
+        return of(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: not readable ({error!r}); run `{command}` on the run again") from None
+
+
 def _temperature(file: Path) -> tuple[float | None, str]:
     """The fitted temperature and the caution that goes with it, None when `spatial-swin evaluate` never ran.
 
     Raises RunError for a damaged file.
     """
-    if not file.exists():
+    known = _stored(file, _numbers)
+    if known is None:
         return None, ""
-    try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        value = float(stored["temperature"])
-        low, high = (stored.get(key) if stored.get(key) is None else float(stored[key]) for key in ("low", "high"))
-        items, groups = int(stored.get("items", FEW_ITEMS)), stored.get("groups")
-        groups = None if groups is None else int(groups)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: not readable ({error!r}); run `spatial-swin evaluate` on the run again") from None
+    value, items, groups, low, high = known
     if not LOWEST <= value <= HIGHEST:
         raise RunError(
             f"{file}: a temperature of {value:g} is outside {LOWEST:g} to {HIGHEST:g}; run `spatial-swin evaluate` on "
@@ -276,15 +285,18 @@ def _temperature(file: Path) -> tuple[float | None, str]:
     return value, caution(value, items, groups, low, high)
 
 
+def _numbers(stored: dict[str, Any]) -> tuple[float, int, int | None, float | None, float | None]:
+    """Temperature, items, groups, and both ends of the interval, of what temperature.json holds."""
+    value = float(stored["temperature"])  # first: of what is no object this is a TypeError
+    low, high = (stored.get(key) if stored.get(key) is None else float(stored[key]) for key in ("low", "high"))
+    items, groups = int(stored.get("items", FEW_ITEMS)), stored.get("groups")
+    return value, items, None if groups is None else int(groups), low, high
+
+
 def _sets(file: Path, temperature: float | None) -> PredictionSets | None:
     """The prediction sets, None where none were fitted. Raises RunError for damage and for another temperature."""
-    if not file.exists():
-        return None
-    try:
-        sets = PredictionSets.of_record(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: not readable ({error!r}); run `spatial-swin evaluate` on the run again") from None
-    if temperature is None or not math.isclose(sets.temperature, temperature, rel_tol=1e-6):
+    sets = _stored(file, PredictionSets.of_record)
+    if sets is not None and (temperature is None or not math.isclose(sets.temperature, temperature, rel_tol=1e-6)):
         beside = "there is none" if temperature is None else f"it is {temperature:g}"
         raise RunError(
             f"{file}: fitted at the temperature {sets.temperature:g}, but in {TEMPERATURE} {beside}; run "
@@ -295,14 +307,7 @@ def _sets(file: Path, temperature: float | None) -> PredictionSets | None:
 
 def _domain_score(file: Path) -> DomainScore | None:
     """The domain score, None where none was fitted. Raises RunError for a damaged file."""
-    if not file.exists():
-        return None
-    try:
-        return DomainScore.of_record(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{file}: not readable ({error!r}); run `spatial-swin evaluate --domain_score true` on the run again"
-        ) from None
+    return _stored(file, DomainScore.of_record, "spatial-swin evaluate --domain_score true")
 
 
 def domain_of(

@@ -159,22 +159,9 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
     from spatial_swin.audio.mosaic import mosaic
 
     rate = settings.cut.sample_rate
-    scene, before = _scene(job, settings)
-    listeners = [load_listener(spec, rate) for spec, _ in job.listeners]
-    heard = {listener.name: settings.condition_of(job.programme.name, listener.name) for listener in listeners}
-    found = find_layouts(layouts)
-    clean = [listener for listener in listeners if heard[listener.name] == CLEAN]
-    rendered = render_layouts(scene, found, clean, settings.directions) if clean else {}
     origin = "synthetic" if isinstance(job.programme, Synthetic) else job.programme.kind
     rows = []
-    for listener in listeners:
-        condition = heard[listener.name]
-        if condition != CLEAN:
-            rendered |= _elsewhere(scene, found, listener, condition, settings)
-        matched = [match_loudness(rendered[code, listener.name][:, before:], rate) for code in layouts]
-        if condition != CLEAN:
-            key = (settings.seed, job.programme.name, listener.name)
-            matched = [_spoilt(condition, ears, settings.cut, key) for ears, _ in matched]
+    for listener, condition, matched in _heard(job, layouts, settings):
         stack = torch.from_numpy(np.stack([ears for ears, _ in matched]))
         pictures = mosaic(stack, rate, settings.arrangement, settings.size).numpy()
         for label, (ears, level), picture in zip(layouts, matched, pictures, strict=True):
@@ -202,6 +189,26 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
                 )
             )
     return rows
+
+
+def _heard(
+    job: Job, layouts: Sequence[str], settings: Settings
+) -> Iterator[tuple[Listener, Condition, list[tuple[np.ndarray, Level]]]]:
+    """Each listener of a job, how it hears the programme, and in every layout its ears, float32 [2, N], and level."""
+    scene, before = _scene(job, settings)
+    found, rate = find_layouts(layouts), settings.cut.sample_rate
+    listeners = [load_listener(spec, rate) for spec, _ in job.listeners]
+    asked = [(listener, settings.condition_of(job.programme.name, listener.name)) for listener in listeners]
+    clean = [listener for listener, condition in asked if condition == CLEAN]
+    together = render_layouts(scene, found, clean, settings.directions) if clean else {}
+    for listener, condition in asked:
+        spoilt = condition != CLEAN
+        rendered = _elsewhere(scene, found, listener, condition, settings) if spoilt else together
+        matched = [match_loudness(rendered[code, listener.name][:, before:], rate) for code in layouts]
+        if spoilt:
+            key = (settings.seed, job.programme.name, listener.name)
+            matched = [_spoilt(condition, ears, settings.cut, key) for ears, _ in matched]
+        yield listener, condition, matched
 
 
 def _elsewhere(
