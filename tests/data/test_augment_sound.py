@@ -10,14 +10,22 @@ from mosaics import swapped_ears
 
 from spatial_swin.audio.manifest import pictures_folder
 from spatial_swin.audio.tiles import ARRANGEMENTS, TileMap, tile_map
-from spatial_swin.data import augment_sound as sound
 from spatial_swin.data.augment import AugmentationArguments, augment
-from spatial_swin.data.augment_sound import SoundAugmentationArguments, augment_batch, augment_sound, read_tile_map
+from spatial_swin.data.augment_colour import unseen
+from spatial_swin.data.augment_sound import (
+    SoundAugmentationArguments,
+    augment_batch,
+    augment_sound,
+    read_tile_map,
+    sound_augmentation_problems,
+)
 from spatial_swin.errors import DataError
 
 SIZE = 192
 OFF = SoundAugmentationArguments()
-ALL = SoundAugmentationArguments(sound_ear_swap=0.5, sound_time_shift=0.5, sound_gain_db=4, sound_mask=0.5)
+ALL = SoundAugmentationArguments(
+    sound_ear_swap=0.5, sound_time_shift=0.5, sound_gain_db=4, sound_colour_db=6, sound_ear_colour_db=3, sound_mask=0.5
+)
 
 
 @dataclass
@@ -89,7 +97,7 @@ def test_a_mask_stays_within_its_tile_and_shows_nothing(tiles: TileMap) -> None:
     for tile in tiles:
         box = masked[:, 0, tile.rows, tile.columns]
         blank = box != 7
-        assert set(box[blank].tolist()) == {sound.neutral_grey(tile)}
+        assert set(box[blank].tolist()) == {unseen(tile)}
         assert 0.2 < blank.flatten(1).any(dim=1).float().mean() < 0.8
         rows, columns = blank.all(dim=2), blank.all(dim=1)
         assert torch.equal(blank, rows[:, :, None] | columns[:, None, :])  # whole bands of the tile, nothing else
@@ -101,10 +109,10 @@ def test_a_mask_stays_within_its_tile_and_shows_nothing(tiles: TileMap) -> None:
 
 def test_neutral_is_no_difference_and_no_level() -> None:
     tiles = tile_map("4x4", SIZE, 48_000, 3.0)
-    assert sound.neutral_grey(tiles["ild"]) == 128
-    assert sound.neutral_grey(tiles["ipd_cosine"]) == 128
-    assert sound.neutral_grey(tiles["magnitude_left"]) == 0
-    assert sound.neutral_grey(tiles["msc_2048"]) == 0
+    assert unseen(tiles["ild"]) == 128
+    assert unseen(tiles["ipd_cosine"]) == 128
+    assert unseen(tiles["magnitude_left"]) == 0
+    assert unseen(tiles["msc_2048"]) == 0
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -171,7 +179,7 @@ def test_the_tile_map_is_found_where_render_puts_it(tmp_path: Path, tiles: TileM
     "name", ["sound_ear_swap", "sound_time_shift", "sound_gain_db", "sound_mask", "sound_mask_size"]
 )
 def test_values_that_cannot_be_drawn_from_are_named(name: str) -> None:
-    assert sound.sound_augmentation_problems(ALL) == []
+    assert sound_augmentation_problems(ALL) == []
     for value in (-0.1, 25.0, float("nan")):
-        problems = sound.sound_augmentation_problems(replace(ALL, **{name: value}))
+        problems = sound_augmentation_problems(replace(ALL, **{name: value}))
         assert [problem.where for problem in problems] == [name]

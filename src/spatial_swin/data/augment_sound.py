@@ -1,10 +1,10 @@
 """Augmentation that suits sound: what could have happened to the recording, done to its mosaic, tile by tile.
 
 A flip or a rotation of a mosaic permutes tiles and reverses time; no recording looks like that. Exchanging the ears,
-starting a little earlier, being a little louder, or missing a band for a moment, happen. The tile map says where each
-cue lies and how it changes when the ears are exchanged *before* the cues are computed, so the exchange here is exact.
-Keyed like the picture augmentations, on the batch, on its device, in whole grey steps throughout. `augment_batch` is
-what the trainer calls.
+starting a little earlier, being a little louder, another colour of the programme or the ears, or missing a band for a
+moment, happen. The tile map says where each cue lies and how it changes when the ears are exchanged *before* the cues
+are computed, so the exchange here is exact. Keyed like the picture augmentations, on the batch, on its device, in
+whole grey steps throughout. `augment_batch` is what the trainer calls.
 """
 
 import os
@@ -17,6 +17,7 @@ import torch
 from spatial_swin.audio.manifest import TILES, pictures_folder
 from spatial_swin.audio.tiles import Tile, TileMap
 from spatial_swin.data.augment import AugmentationArguments, View, augment, between, draw, key, views_of
+from spatial_swin.data.augment_colour import KNOTS, colour, unseen
 from spatial_swin.errors import DataError, Problem
 from spatial_swin.keyed_random import keyed_uniforms
 
@@ -31,13 +32,17 @@ class SoundAugmentationArguments:
     sound_ear_swap: float = key(0.0, "Probability of exchanging the ears (before the cues).")
     sound_time_shift: float = key(0.0, "Shift in time by up to this share of a tile, all cues alike, around the end.")
     sound_gain_db: float = key(0.0, "Gain of up to so many dB either way, on the tiles whose unit is a level.")
+    sound_colour_db: float = key(0.0, "Smooth colour of both ears alike, of up to so many dB either way.")
+    sound_ear_colour_db: float = key(0.0, "The same of the level difference of the ears, less at low frequencies.")
     sound_mask: float = key(0.0, "Probability that a tile is masked, each by one band of rows and one of columns.")
     sound_mask_size: float = key(0.3, "Greatest share of a tile's rows, and of its columns, that a mask covers.")
 
 
 def sound_augmentation_problems(arguments: SoundAugmentationArguments) -> list[Problem]:
     """Values of the recipe that cannot be drawn from, one Problem a key."""
-    limits = {"sound_ear_swap": 1, "sound_time_shift": 1, "sound_gain_db": 24, "sound_mask": 1, "sound_mask_size": 1}
+    limits = dict.fromkeys(("sound_ear_swap", "sound_time_shift", "sound_mask", "sound_mask_size"), 1) | dict.fromkeys(
+        ("sound_gain_db", "sound_colour_db", "sound_ear_colour_db"), 24
+    )
     return [
         Problem(name, f"is {getattr(arguments, name)}", f"give a number from 0 to {limit}")
         for name, limit in limits.items()
@@ -47,7 +52,9 @@ def sound_augmentation_problems(arguments: SoundAugmentationArguments) -> list[P
 
 def asks_for_sound(arguments: SoundAugmentationArguments) -> bool:
     """Whether any of the sound's augmentations is on."""
-    return any((arguments.sound_ear_swap, arguments.sound_time_shift, arguments.sound_gain_db, arguments.sound_mask))
+    a = arguments
+    probable = a.sound_ear_swap, a.sound_time_shift, a.sound_gain_db, a.sound_mask
+    return any((*probable, a.sound_colour_db, a.sound_ear_colour_db))
 
 
 def read_tile_map(root: str | os.PathLike[str], arguments: SoundAugmentationArguments) -> TileMap | None:
@@ -103,7 +110,7 @@ def augment_sound(
     arguments: SoundAugmentationArguments,
     tile_map: TileMap,
 ) -> torch.Tensor:
-    """uint8 [B, C, S, S] -> uint8 of the same shape: ears, time, level, masks, in this order.
+    """uint8 [B, C, S, S] -> uint8 of the same shape: ears, time, level, colour, masks, in this order.
 
     Raises:
         DataError: the picture was resized so that tiles no longer begin and end between pixels.
@@ -119,11 +126,20 @@ def augment_sound(
         shift_in_time(done, between(uniforms[:, SHIFT], -1, 1) * arguments.sound_time_shift, tiles)
     if arguments.sound_gain_db:
         change_level(done, between(uniforms[:, GAIN], -1, 1) * arguments.sound_gain_db, tiles)
+    if arguments.sound_colour_db or arguments.sound_ear_colour_db:
+        knots = between(_drawn(2 * KNOTS, "colour", sample_keys, view, seed), -1, 1)
+        both, own = arguments.sound_colour_db * knots[:, :KNOTS], arguments.sound_ear_colour_db * knots[:, KNOTS:]
+        colour(done, both, own, tiles)
     if arguments.sound_mask:
-        each = zip(views_of(sample_keys, view), sample_keys, strict=True)
-        drawn = keyed_uniforms(len(tiles) * MASK_DRAWS, [(seed, "mask", view, sample) for view, sample in each])
+        drawn = _drawn(len(tiles) * MASK_DRAWS, "mask", sample_keys, view, seed)
         mask_bands(done, drawn.reshape(-1, len(tiles), MASK_DRAWS), tiles, arguments)
     return done.expand_as(pixels)
+
+
+def _drawn(count: int, purpose: str, sample_keys: Sequence[int], view: View, seed: int) -> np.ndarray:
+    """Uniforms [B, count] for one view of each sample."""
+    each = zip(views_of(sample_keys, view), sample_keys, strict=True)
+    return keyed_uniforms(count, [(seed, purpose, view, sample) for view, sample in each])
 
 
 def scaled_tiles(tile_map: TileMap, size: int) -> tuple[Tile, ...]:
@@ -209,10 +225,5 @@ def mask_bands(
         )
         top, left = int(down * (tile.height - high + 1)), int(along * (tile.width - wide + 1))
         box = pixels[sample, :, tile.rows, tile.columns]
-        box[:, top : top + high] = neutral_grey(tile)
-        box[:, :, left : left + wide] = neutral_grey(tile)
-
-
-def neutral_grey(tile: Tile) -> int:
-    """The grey of the value 0 where the tile's scale has it, as an inaudible place is shown; else of its lowest."""
-    return round(-255 * tile.low / (tile.high - tile.low)) if tile.low <= 0 <= tile.high else 0
+        box[:, top : top + high] = unseen(tile)
+        box[:, :, left : left + wide] = unseen(tile)

@@ -37,6 +37,8 @@ RECIPE_KEYS = {
         "sound_ear_swap",
         "sound_time_shift",
         "sound_gain_db",
+        "sound_colour_db",
+        "sound_ear_colour_db",
         "sound_mask",
         "augmentation",
         "augmentation_views",
@@ -157,6 +159,8 @@ def _beginning(evidence: Evidence) -> str:
             "sound_ear_swap": "ears exchanged",
             "sound_time_shift": "time shifted",
             "sound_gain_db": "level changed",
+            "sound_colour_db": "colour changed",
+            "sound_ear_colour_db": "colour of the ears changed",
             "sound_mask": "bands and times masked",
         }
         done = [words for key, words in sound.items() if float(evidence.key("Data", key, 0) or 0) > 0]
