@@ -1,13 +1,15 @@
 """Codecs: as long as before, in time to the sample, near the rate asked for; what is missing is said."""
 
+import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from spatial_swin.audio import codecs
-from spatial_swin.audio.codecs import BIT_RATES, CODECS, encode, missing, through_codec
+from spatial_swin.audio import aac, codecs
+from spatial_swin.audio.codecs import BIT_RATES, CODECS, each_through_codec, encode, missing, through_codec
 from spatial_swin.errors import AudioError
 
 RATE = 48_000
@@ -65,6 +67,36 @@ def test_a_rate_that_a_codec_does_not_take_becomes_one_that_it_does(
     assert decoded.shape == (2, expected)
 
 
+def test_aac_of_many_sounds_is_that_of_each_and_starts_ffmpeg_twice(
+    ears: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason := missing("aac"):
+        pytest.skip(reason)
+    sounds = [ears[:, :9_000], ears[::-1, 5_000:12_000], 0.1 * ears[:, 20_000:30_000]]  # of other lengths
+    alone = [through_codec(one, RATE, "aac", 64) for one in sounds]
+    starts, run = [], subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *given, **options: starts.append(1) or run(*given, **options))
+    together = list(each_through_codec(iter(sounds), RATE, "aac", 64))
+    assert len(starts) == 2
+    for (one, rate), (other, other_rate) in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert rate == other_rate == RATE
+
+
+def test_sounds_are_taken_as_they_are_asked_for(ears: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(aac, "AT_ONCE", 2)
+    monkeypatch.setattr(codecs, "missing", lambda codec: None)
+    monkeypatch.setattr(codecs, "_there_and_back", lambda sounds, *_: list(sounds))
+    for codec, expected in (("aac", 2), ("vorbis", 1)):
+        taken.clear()
+        sounds = (taken.append(k) or ears[:, : 100 + k] for k in range(3))
+        results = each_through_codec(sounds, RATE, codec, 64)
+        assert next(results)[0].shape == (2, 100)
+        assert len(taken) == expected
+        assert [one.shape[1] for one, _ in results] == [101, 102]
+
+
 @pytest.fixture
 def forgetful() -> object:
     """What was found missing in this test is forgotten after it."""
@@ -97,3 +129,31 @@ def test_an_ffmpeg_without_the_encoder_is_named_with_its_complaint(
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     assert missing("aac") == "this ffmpeg has no aac (ffmpeg failed (Unknown encoder aac))"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 3", r"ffmpeg failed \(exit code 3\)"),
+        ("exit 0", r"ffmpeg failed \(it wrote nothing\)"),
+        ("exec sleep 5", "ffmpeg gave nothing for 0.2 s"),
+    ],
+)
+def test_an_ffmpeg_that_gives_nothing_is_an_error(
+    script: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ears: np.ndarray
+) -> None:
+    (tmp_path / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    if "sleep" in script:
+        monkeypatch.setattr(aac, "PATIENCE", 0.2)
+    with pytest.raises(AudioError, match=said):
+        aac.encode([ears.T], RATE, 64)
+
+
+def test_a_folder_that_takes_no_files_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ears: np.ndarray
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(AudioError, match=r"ffmpeg could not be used with a temporary folder \(.*gone"):
+        aac.encode([ears.T], RATE, 64)

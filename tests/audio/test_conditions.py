@@ -16,6 +16,7 @@ from spatial_swin.audio.conditions import (
     listener_of,
     seconds,
     spoil,
+    spoil_each,
     unavailable,
 )
 from spatial_swin.audio.hrtf import load_listener
@@ -63,6 +64,16 @@ def test_a_condition_spoils_alike_whatever_went_before(condition: Condition, ear
     assert abs(first.shape[1] / rate - 1) < 1e-3
     of_the_sound = condition.factor in ("codec", "noise", "rate", "bits", "level", "tilt", "ears")
     assert (first.shape != ears.shape or not np.array_equal(first, ears)) == of_the_sound
+
+
+def test_many_sounds_are_spoilt_in_order_each_as_alone(ears: np.ndarray) -> None:
+    sounds = [(ears, (0, "song")), (ears[:, 4_800:], (0, "other")), (ears, (1, "song"))]
+    for condition in (CLEAN, Condition("noise", "10"), Condition("rate", "44100"), Condition("codec", "vorbis-64")):
+        made = list(spoil_each(condition, iter(sounds), RATE))
+        for (one, key), (spoilt, rate) in zip(sounds, made, strict=True):
+            alone, own_rate = spoil(condition, one, RATE, key)
+            np.testing.assert_array_equal(spoilt, alone)
+            assert rate == own_rate
 
 
 def test_lengths_are_seconds_and_the_clean_one_is_the_models_own() -> None:

@@ -1,19 +1,20 @@
 """Sound through a lossy codec and back, in memory: MP3, Opus and Vorbis by libsndfile, AAC by ffmpeg where it is.
 
 In go float32 [2, N] and the name of a codec with its bit rate, out comes what a player would decode: as long, and in
-time to the sample. Encoders run as their libraries set them, without a file on the disk. What this machine cannot
-encode is found by trying it once.
+time to the sample. Encoders run as their libraries set them, but for the coder of `audio.aac`. What this machine
+cannot encode is found by trying it once.
 """
 
 import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from io import BytesIO
+from itertools import islice
 
 import numpy as np
 import soundfile
 
+from spatial_swin.audio import aac
 from spatial_swin.audio.spoiling import resampled
 from spatial_swin.errors import AudioError
 
@@ -23,8 +24,6 @@ FORMATS = {"mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS"), "vorbis": 
 CODECS = (*FORMATS, AAC)
 RATES = {"opus": (48_000,)}  # Hz that a codec takes; others:
 USUAL_RATES = (48_000, 44_100, 32_000)
-AAC_PRIMING = 1024  # samples that ffmpeg's encoder puts first; a bare ADTS stream does not say so
-PATIENCE = 60.0  # s before ffmpeg is ended
 BLOCK = 4096  # samples; libvorbis overflows its stack when it gets a long sound at once
 
 
@@ -48,22 +47,40 @@ def through_codec(ears: np.ndarray, sample_rate: int, codec: str, bit_rate: int)
 
     Raises AudioError when the codec is missing, or fails.
     """
+    return next(each_through_codec([ears], sample_rate, codec, bit_rate))
+
+
+def each_through_codec(
+    sounds: Iterable[np.ndarray], sample_rate: int, codec: str, bit_rate: int
+) -> Iterator[tuple[np.ndarray, int]]:
+    """What `through_codec` gives for each of many sounds, bit for bit and in order.
+
+    Sounds are taken as results are asked for; for AAC up to `aac.AT_ONCE` of them share a start of ffmpeg.
+    """
     if reason := missing(codec):
         raise AudioError(reason)
     rates = RATES.get(codec, USUAL_RATES)
     rate = sample_rate if sample_rate in rates else rates[0]
-    given = ears.T if rate == sample_rate else resampled(ears, sample_rate, rate).T
-    decoded = _decode(codec, encode(given, rate, codec, bit_rate))
-    result = np.zeros_like(given)
-    result[: len(decoded)] = decoded[: len(given)]
-    return np.ascontiguousarray(result.T), rate
+    waiting = iter(sounds)
+    while some := list(islice(waiting, aac.AT_ONCE if codec == AAC else 1)):
+        given = [ears.T if rate == sample_rate else resampled(ears, sample_rate, rate).T for ears in some]
+        for samples, decoded in zip(given, _there_and_back(given, rate, codec, bit_rate), strict=True):
+            result = np.zeros_like(samples)
+            result[: len(decoded)] = decoded[: len(samples)]
+            yield np.ascontiguousarray(result.T), rate
+
+
+def _there_and_back(sounds: Sequence[np.ndarray], rate: int, codec: str, bit_rate: int) -> list[np.ndarray]:
+    """Each of float32 [N, 2] as the decoder gives it: of about the length."""
+    if codec == AAC:
+        return aac.decode(aac.encode(sounds, rate, bit_rate))
+    return [_decode(codec, encode(samples, rate, codec, bit_rate)) for samples in sounds]
 
 
 def encode(samples: np.ndarray, sample_rate: int, codec: str, bit_rate: int) -> bytes:
     """The file of float32 [N, 2] at a rate that the codec takes. Raises AudioError when the encoder fails."""
     if codec == AAC:
-        source = ["-f", "f32le", "-ar", str(sample_rate), "-ac", "2", "-i", "pipe:0"]
-        return _ffmpeg([*source, "-c:a", "aac", "-b:a", f"{bit_rate}k", "-f", "adts"], samples.astype("<f4").tobytes())
+        return aac.encode([samples], sample_rate, bit_rate)[0]
     file_format, subtype = FORMATS[codec]
     mode = "CONSTANT" if codec == "mp3" else None
     level = compression_level(codec, bit_rate)
@@ -79,22 +96,9 @@ def encode(samples: np.ndarray, sample_rate: int, codec: str, bit_rate: int) -> 
 
 def _decode(codec: str, content: bytes) -> np.ndarray:
     if codec == AAC:
-        decoded = _ffmpeg(["-f", "aac", "-i", "pipe:0", "-c:a", "pcm_f32le", "-f", "f32le"], content)
-        return np.frombuffer(decoded, "<f4").reshape(-1, 2)[AAC_PRIMING:]
+        return aac.decode([content])[0]
     samples, _ = soundfile.read(BytesIO(content), dtype="float32", always_2d=True)
     return np.asarray(samples)
-
-
-def _ffmpeg(arguments: Sequence[str], content: bytes) -> bytes:
-    command = ["ffmpeg", "-nostdin", "-v", "error", *arguments, "pipe:1"]
-    try:
-        done = subprocess.run(command, input=content, capture_output=True, timeout=PATIENCE, check=False)
-    except subprocess.TimeoutExpired:
-        raise AudioError(f"ffmpeg gave nothing for {PATIENCE:g} s") from None
-    if done.returncode or not done.stdout:
-        complaint = done.stderr.decode(errors="replace").strip().splitlines()
-        raise AudioError(f"ffmpeg failed ({complaint[-1] if complaint else f'exit code {done.returncode}'})")
-    return done.stdout
 
 
 @lru_cache(maxsize=len(CODECS))

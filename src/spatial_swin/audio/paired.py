@@ -207,7 +207,7 @@ def _heard(
         matched = [match_loudness(rendered[code, listener.name][:, before:], rate) for code in layouts]
         if spoilt:
             key = (settings.seed, job.programme.name, listener.name)
-            matched = [_spoilt(condition, ears, settings.cut, key) for ears, _ in matched]
+            matched = _spoilt(condition, [ears for ears, _ in matched], settings.cut, key)
         yield listener, condition, matched
 
 
@@ -222,13 +222,19 @@ def _elsewhere(
     return {(code, listener.name): sound for (code, _), sound in rendered.items()}
 
 
-def _spoilt(condition: Condition, ears: np.ndarray, cut: Cut, key: Sequence[Key]) -> tuple[np.ndarray, Level]:
-    """A rendering as a file in the condition, read again: at the rate and length of `cut`, its loudness matched."""
-    spoilt, rate = conditions.spoil(condition, ears, cut.sample_rate, key)
+def _spoilt(
+    condition: Condition, renderings: Sequence[np.ndarray], cut: Cut, key: Sequence[Key]
+) -> list[tuple[np.ndarray, Level]]:
+    """Renderings as files in the condition, read again: at the rate and length of `cut`, their loudness matched."""
+    made = conditions.spoil_each(condition, [(ears, key) for ears in renderings], cut.sample_rate)
+    return [_read_again(*one, cut, ears.shape[1]) for ears, one in zip(renderings, made, strict=True)]
+
+
+def _read_again(ears: np.ndarray, rate: int, cut: Cut, count: int) -> tuple[np.ndarray, Level]:
     if rate != cut.sample_rate:
-        spoilt = spoiling.resampled(spoilt, rate, cut.sample_rate)
-    missing = max(0, ears.shape[1] - spoilt.shape[1])
-    return match_loudness(np.pad(spoilt[:, : ears.shape[1]], ((0, 0), (0, missing))), cut.sample_rate)
+        ears = spoiling.resampled(ears, rate, cut.sample_rate)
+    missing = max(0, count - ears.shape[1])
+    return match_loudness(np.pad(ears[:, :count], ((0, 0), (0, missing))), cut.sample_rate)
 
 
 def _write_sound(path: Path, ears: np.ndarray, sample_rate: int) -> None:

@@ -5,8 +5,9 @@ and the listener, brought to -23 LUFS (the file that is delivered), changed as t
 `spatial-swin predict` reads a file: resampled, cut into windows, loudness matched, drawn. Nothing is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from spatial_swin.audio.programme import Programme
 from spatial_swin.audio.render import Scene, binaural, loudspeaker_feeds
 from spatial_swin.audio.sound_files import in_memory
 from spatial_swin.bench.plan import Plan, Task
+from spatial_swin.keyed_random import Key
 
 SLACK = 0.05  # s that a codec or a resampler may take from the end of a clip
 SHORTEST = 0.25  # s of sound that the cues need
@@ -47,15 +49,17 @@ def items_of(task: Task, plan: Plan) -> Iterator[Item]:
     heard = [conditions.listener_of(condition, listener, layouts, plan.seed) for listener in asked]
     longest = max(listener.impulse_responses.shape[-1] for listener in heard)
     feeds = [loudspeaker_feeds(scene, layout, longest) for layout in layouts]
-    for listener, ears_of in zip(asked, heard, strict=True):
-        known_as = ears_of if condition.has_own_listener else listener
-        for feed in feeds:
-            ears = binaural(feed, ears_of)[:, before:]
-            delivered, _ = match_loudness(ears, cut.sample_rate)
+    known = heard if condition.has_own_listener else asked
+
+    def delivered() -> Iterator[tuple[np.ndarray, Sequence[Key]]]:
+        for ears_of, known_as in zip(heard, known, strict=True):
             key = (plan.seed, task.programme.name, known_as.name)  # the same for all layouts, so that it tells none
-            spoilt, rate = conditions.spoil(condition, delivered, cut.sample_rate, key)
-            windows = windows_of(spoilt, rate, plan.settings)
-            yield Item(known_as.name, known_as.laboratory, feed.layout.code, windows)
+            for feed in feeds:
+                yield match_loudness(binaural(feed, ears_of)[:, before:], cut.sample_rate)[0], key
+
+    spoilt = conditions.spoil_each(condition, delivered(), cut.sample_rate)
+    for (known_as, layout), (ears, rate) in zip(product(known, plan.layouts), spoilt, strict=True):
+        yield Item(known_as.name, known_as.laboratory, layout.code, windows_of(ears, rate, plan.settings))
 
 
 def scene_of(programme: Programme | Synthetic, seconds: float, sample_rate: int) -> tuple[Scene, int]:
