@@ -21,15 +21,16 @@ NEARLY_NOTHING_DB = 60.0  # below the strongest band: what may lie beyond a clif
 FLOOR_DB = 100.0  # below the strongest band there is nothing
 
 # Hz; the lowest end of a spectrum behind the codecs of `audio.codecs` that end it below 17 kHz, of three synthetic
-# programmes of 3 s (scene, instruments, speech; 5.1.4, KEMAR), with libsndfile and ffmpeg, 2026-11-25.
+# programmes of 3 s (scene, instruments, speech; 5.1.4, KEMAR), with libsndfile, 2026-11-25, and ffmpeg, 2026-11-26.
 LEFT_BY = {
     "mp3-64": 11_250.0,
     "mp3-96": 15_000.0,
     "mp3-128": 15_750.0,
     "vorbis-64": 15_500.0,
     "vorbis-96": 16_500.0,
-    "aac-64": 12_750.0,
-    "aac-96": 15_500.0,
+    "aac-64": 10_500.0,
+    "aac-96": 15_000.0,
+    "aac-128": 16_500.0,
 }
 
 
