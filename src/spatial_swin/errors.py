@@ -20,7 +20,10 @@ def printable(text: object) -> str:
     Escaped are control characters, line separators, marks of direction and width, and lone surrogates (the bytes of a
     file name that is not UTF-8). What was escaped once stays as it is.
     """
-    return "".join(letter if _is_harmless(letter) else _escaped(letter) for letter in str(text))
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(letter if _is_harmless(letter) else _escaped(letter) for letter in shown)
 
 
 def _is_harmless(letter: str) -> bool:

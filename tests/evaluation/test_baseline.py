@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from spatial_swin.data.splits import k_folds
-from spatial_swin.evaluation.baseline import Baseline, boosting, cross_validate, leaf_items
+from spatial_swin.evaluation.baseline import Baseline, boosting, cross_validate, leaf_items, one_thread
 
 NAMES = ["100", "200", "510"]
 
@@ -75,3 +76,10 @@ def test_a_few_pictures_are_enough_to_split_on() -> None:
     fitted = boosting(0, len(labels)).fit(features, labels)
     assert (fitted.predict(features) == labels).all()
     assert [leaf_items(count) for count in (10, 100, 400, 5000)] == [2, 5, 20, 20]
+
+
+def test_it_is_fitted_with_one_thread():
+    with one_thread():
+        inside = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"]
+    assert inside
+    assert set(inside) == {1}

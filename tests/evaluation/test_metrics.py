@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 from transformers import EvalPrediction
 
 from spatial_swin.errors import DataError
 from spatial_swin.evaluation.calibration import expected_calibration_error
-from spatial_swin.evaluation.metrics import macro_auc, summarise
+from spatial_swin.evaluation.metrics import macro_auc, ranks, summarise
 from spatial_swin.metric_names import CLASS_METRICS, METRIC_TITLES, Shown, names
 from spatial_swin.modeling.metrics import LayoutMetrics
 
@@ -49,6 +50,11 @@ def test_every_metric_agrees_with_scikit_learn(classes: int) -> None:
     assert [found["per_class"][str(k)]["f1"]["value"] for k in range(classes)] == pytest.approx(f1)
     assert found["confusion"] == sk.confusion_matrix(labels, said, labels=range(classes)).tolist()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_equal_scores_share_their_mean_rank() -> None:
+    scores = np.random.default_rng(0).integers(0, 9, 50) / 9
+    assert ranks(scores).tolist() == stats.rankdata(scores).tolist()
 
 
 def test_independent_items_get_wilson_and_shared_groups_a_wider_bootstrap() -> None:

@@ -303,13 +303,16 @@ def test_reports_are_utf_8_whatever_the_locale_says(made_run: MakeRun) -> None:
     run = made_run(class_names=("Ton", "Größe"), items=24)
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     code = (
-        "from spatial_swin.cli import main; from spatial_swin.reporting import style; style.save = lambda *_: None; "
+        "import sys; from spatial_swin.cli import main; from spatial_swin.reporting import style; "
+        f"style.save = lambda *_: None; main(['report', {str(run.path)!r}, '--resamples=20', '--baseline=false']); "
+        "print('slow:', *({'sklearn', 'scipy.stats', 'torch', 'pandas'} & sys.modules.keys()))"
     )
-    command = [sys.executable, "-c", f"{code}main(['report', {str(run.path)!r}, '--resamples', '20'])"]
+    command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     for name in ("thesis_report.md", "report.html", "performance_summary.csv", "performance_summary.tex"):
         assert "Größe" in (run.thesis_results / name).read_bytes().decode()
+    assert done.stdout.decode().splitlines()[-1] == "slow:", "a report waits for no library that it can do without"
 
 
 def test_clean_split_has_no_warning(made_run: MakeRun) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from spatial_swin.evaluation.intervals import LEVEL
 from spatial_swin.evaluation.significance import corrected_resampled_t
@@ -57,7 +57,7 @@ def summarise_folds(
     assert len(scores) == len(train_items) == len(test_items) >= 1
     if len(scores) == 1:
         low, high = single
-        error = None if low is None or high is None else (high - low) / (2 * float(stats.norm.ppf((1 + LEVEL) / 2)))
+        error = None if low is None or high is None else (high - low) / (2 * float(special.ndtri((1 + LEVEL) / 2)))
         return FoldScores(float(scores[0]), None, low, high, error, np.inf, 1, "one fold: bootstrap over its groups")
     ratio = float(np.mean(np.asarray(test_items) / np.asarray(train_items)))
     test = corrected_resampled_t(scores, ratio)
@@ -81,5 +81,5 @@ def drop_between(reference: FoldScores, other: FoldScores) -> Drop:
     total = float(variances.sum())
     shares = [v**2 / f for v, f in zip(variances, (reference.freedom, other.freedom), strict=True) if np.isfinite(f)]
     freedom = total**2 / sum(shares) if sum(shares) > 0 else np.inf
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * total**0.5
+    half = float(special.stdtrit(freedom, (1 + LEVEL) / 2)) * total**0.5
     return Drop(value, value - half, value + half)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from spatial_swin.evaluation.intervals import LEVEL, group_numbers, group_sums
 
@@ -40,5 +40,5 @@ def smallest_difference(differences: np.ndarray, groups: Sequence[str] | None) -
     error = float(np.sqrt(count / (count - 1) * np.sum(residuals**2))) / len(differences)
     if error < 1e-12:
         return Detectable(None, None, count, "the two differ in no group, so how much they can differ is unknown")
-    factor = stats.t.ppf((1 + LEVEL) / 2, count - 1) + stats.t.ppf(POWER, count - 1)
+    factor = special.stdtrit(count - 1, (1 + LEVEL) / 2) + special.stdtrit(count - 1, POWER)
     return Detectable(float(factor * error), error, count)

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
+from spatial_swin.evaluation.curves import curves
 from spatial_swin.reporting import style
 from spatial_swin.runs import Predictions
 
@@ -109,8 +109,8 @@ def roc_pr_curves(predictions: Predictions, metrics: dict[str, Any]) -> Figure:
     """ROC and precision-recall curves, each class against the rest; with many classes the three worst are named."""
     labels, table, names = predictions.labels, predictions.probabilities, predictions.class_names
     known = [k for k in range(len(names)) if 0 < (labels == k).sum() < len(labels)]
-    areas = {k: roc_auc_score(labels == k, table[:, k]) for k in known}
-    named = known if len(known) <= NAMED_CURVES else sorted(known, key=areas.__getitem__)[:3]
+    found = {k: curves(labels == k, table[:, k]) for k in known}
+    named = known if len(known) <= NAMED_CURVES else sorted(known, key=lambda k: found[k].area)[:3]
     short = style.class_labels(names, 22)
     columns = 1 if max(map(len, short)) > WIDEST else 2  # of the legends, which must not be wider than the axes
     figure = style.new_figure(height=3.0 + 0.14 * (1 + -(-len(named) // columns)))
@@ -121,11 +121,10 @@ def roc_pr_curves(predictions: Predictions, metrics: dict[str, Any]) -> Figure:
         if k in named:
             place = named.index(k)
             look = {"color": style.colour(place), "linestyle": style.LINES[place % 4]}
-        false, true, _ = roc_curve(labels == k, table[:, k])
-        precision, recall, _ = precision_recall_curve(labels == k, table[:, k])
-        average = average_precision_score(labels == k, table[:, k])
-        roc.plot(false, true, label=f"{short[k]}: {areas[k]:.3f}" if k in named else None, **look)
-        pr.plot(recall, precision, label=f"{short[k]}: {average:.3f}" if k in named else None, **look)
+        curve = found[k]
+        area, average = (f"{short[k]}: {value:.3f}" for value in (curve.area, curve.average_precision))
+        roc.plot(curve.false_positives, curve.recall, label=area if k in named else None, **look)
+        pr.plot(curve.recall[::-1], curve.precision[::-1], label=average if k in named else None, **look)
     mean = metrics["macro_auc"]["value"]
     others = "" if named is known else f"; three worst of {len(known)} named"
     roc.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from fontTools.subset import Options
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -29,6 +30,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = COLOURS
 GREY, PALE = "#767676", "#E6E6E6"
 LINES = ("-", "--", "-.", ":")
+LAYOUT_TABLES = ("GDEF", "GPOS", "GSUB", "kern")  # of a font: ligatures, kerning; letters in a .pdf are placed already
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -77,12 +79,39 @@ def new_figure(width: float = PAGE_WIDTH, height: float = 3.0) -> Figure:
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `stem`.png at 300 dpi and `stem`.pdf; neither has a date in it: the same run gives the same bytes."""
     paths = []
+    _lay_out(figure)
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Creator": None})):
         path = stem.with_name(stem.name + suffix)
-        with files.atomic_path(path) as temporary:
+        with files.atomic_path(path) as temporary, _letters_only():
             figure.savefig(temporary, metadata=metadata)
         paths.append(path)
     return paths
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything for good, once for both files; `savefig` would lay out and draw it for nothing before each.
+
+    At the resolution of the file, since letters are a little wider or narrower at another.
+    """
+    if layout := figure.get_layout_engine():
+        figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
+        layout.execute(figure)
+        figure.set_layout_engine("none")
+
+
+@contextmanager
+def _letters_only() -> Iterator[None]:
+    """A .pdf holds the letters it shows; rules for setting other text with the font took a third of a report's time.
+
+    matplotlib leaves no choice of the tables that its .pdf files hold. Where fontTools has no such list any more,
+    files are only larger.
+    """
+    kept = getattr(Options, "_drop_tables_default", [])
+    Options._drop_tables_default = [*kept, *LAYOUT_TABLES]
+    try:
+        yield
+    finally:
+        Options._drop_tables_default = kept
 
 
 def picture(figure: Figure, dpi: int = 150) -> Image.Image:
