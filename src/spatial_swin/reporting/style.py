@@ -93,7 +93,8 @@ def _lay_out(figure: Figure) -> None:
 
     At the resolution of the file, since letters are a little wider or narrower at another.
     """
-    if layout := figure.get_layout_engine():
+    layout = figure.get_layout_engine()
+    if layout is not None and figure.axes:
         figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
         layout.execute(figure)
         figure.set_layout_engine("none")
