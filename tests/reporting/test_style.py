@@ -5,6 +5,7 @@ import re
 import zlib
 from pathlib import Path
 
+import pytest
 from fontTools.subset import Options
 from fontTools.ttLib import TTFont
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -42,7 +43,8 @@ def test_a_pdf_holds_no_rules_for_other_text_than_its_own(tmp_path: Path) -> Non
     assert Options._drop_tables_default == before, "others embed fonts as they like"
 
 
-def test_one_layout_holds_the_labels_of_both_files(tmp_path: Path) -> None:
+def test_one_layout_holds_the_labels_of_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(style.RC, "savefig.dpi", 300)  # at the 60 of these tests letters are of another width
     with style.thesis_style():
         figure = style.new_figure(height=2)
         axes = figure.subplots()
