@@ -32,8 +32,9 @@ ROWS = """
     tracking      | runs config evaluation modeling
     background    | runs config
     learnt        | runs audio evaluation
-    finished      | runs audio data evaluation modeling learnt
-    prediction    | runs audio data evaluation modeling finished shipped hub
+    second_step   | audio data evaluation modeling
+    finished      | runs audio data evaluation modeling learnt second_step
+    prediction    | runs audio data evaluation modeling second_step finished shipped hub
     bench         | runs audio data evaluation modeling reporting finished prediction
     preparing     | runs audio config data modeling trunk tracking hub
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing learnt finished
@@ -50,7 +51,7 @@ ROWS = """
     demonstration | runs shipped reporting making
     adapting      | runs audio shipped recipe_keys config training evaluating finished making
     adapted       | runs audio shipped recipe_keys adapting __init__
-    publishing    | runs audio evaluation reporting finished
+    publishing    | runs audio evaluation reporting second_step finished
     app           | audio data evaluation modeling reporting prediction finished hub
     api           | runs audio shipped recipe_keys config training reporting
     __init__      | runs reporting prediction api

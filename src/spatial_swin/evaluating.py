@@ -117,17 +117,18 @@ def _predict(
     """Let the model predict `parts` into predictions/<part>.csv; the pictures must be those of the split."""
     if not parts:
         return
-    root = pictures_of(run, data_dir)
+    root, second_step = pictures_of(run, data_dir), finished.load_second_step()
     samples = [sample for sample in run.read_split() if sample.split in parts]
     require_same_pictures(root, samples, advice="restore them, or say where they are with --data_dir")
     for part in sorted(parts):
         members, logits = [sample for sample in samples if sample.split == part], []
         for start in tqdm(range(0, len(members), BATCH), desc=f"predicting {part}", disable=None, leave=False):
-            batch = [read_pixels(root / s.path, finished.image_size) for s in members[start : start + BATCH]]
-            pixels = normalise(torch.stack(batch).to(model.device), finished.mean, finished.std)
+            read = [read_pixels(root / s.path, finished.image_size) for s in members[start : start + BATCH]]
+            pixels = torch.stack(read)
             with torch.no_grad():
-                logits.append(model(pixels).logits.cpu())
-        run.write_predictions(part, Predictions.of_logits(torch.cat(logits).numpy(), members, finished.class_names))
+                said = model(normalise(pixels.to(model.device), finished.mean, finished.std)).logits.cpu().numpy()
+            logits.append(said if second_step is None else second_step.decide(said, pixels))
+        run.write_predictions(part, Predictions.of_logits(np.concatenate(logits), members, finished.class_names))
 
 
 def table(evaluation: Evaluation) -> str:

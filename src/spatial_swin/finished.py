@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from spatial_swin.modeling.quick_swin import QuickSwin
     from spatial_swin.modeling.swin import Swin
+    from spatial_swin.second_step import SecondStep
 
 Model = TypeVar("Model", "QuickSwin", "Swin")
 T = TypeVar("T")
@@ -101,6 +102,12 @@ class FinishedModel:
 
         quick = QuickSwin.read(self.folder)
         return self.load(device) if quick is None else _put(quick, device)
+
+    def load_second_step(self) -> "SecondStep | None":
+        """The network that answers the second step, None where the Swin answers it too. Raises RunError for damage."""
+        from spatial_swin.second_step import read_second_step
+
+        return read_second_step(self.folder, self.class_names, self.tiles, self.image_size)
 
 
 def open_finished(

@@ -25,6 +25,7 @@ from spatial_swin.errors import HubError, Problem, RunError, UsageError, raise_p
 from spatial_swin.evaluation.domain import DOMAIN
 from spatial_swin.finished import CONFIG, DOMAIN_SCORE, PROCESSOR, SETS, TEMPERATURE, open_finished, temperature_record
 from spatial_swin.runs import RunFolder
+from spatial_swin.second_step import SECOND_STEP
 
 T = TypeVar("T")
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
@@ -117,7 +118,11 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
 
     evidence = gather(run.path, resamples, examples=False)
     names = sorted(path.name for path in run.model.iterdir() if WEIGHTS.fullmatch(path.name))
-    names += [CONFIG, PROCESSOR, *(name for name in (TILES, DOMAIN_SCORE) if (run.model / name).is_file())]
+    names += [
+        CONFIG,
+        PROCESSOR,
+        *(name for name in (TILES, SECOND_STEP, DOMAIN_SCORE) if (run.model / name).is_file()),
+    ]
     uploads = [Upload(name, run.model / name) for name in names]
     if evidence.domain is not None:
         uploads.append(Upload(DOMAIN, f"{json.dumps(evidence.domain.as_json(), indent=2)}\n".encode()))

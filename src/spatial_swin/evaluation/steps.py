@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spatial_swin.evaluation.calibration import SMALLEST
 from spatial_swin.layouts import LAYOUTS, Layout, title_of
 
 MONO, STEREO, SURROUND = "mono", "stereo", "surround"
@@ -72,6 +73,19 @@ def steps_of(probabilities: np.ndarray, class_names: Sequence[str], minimum_conf
     best = max(members, key=said.__getitem__)
     sure = first.answer is not None and said[best] >= minimum_confidence
     return [first, Step(shares, best if sure else None)]
+
+
+def divided(logits: np.ndarray, shares: np.ndarray, at: Sequence[int]) -> np.ndarray:
+    """Logits float64 [N, K] whose classes `at` share what they have together as `shares` [N, len(at)] says.
+
+    The probability of all other classes stays, and so does the sum over `at`.
+    """
+    result = logits.astype(np.float64)
+    among = result[:, at]
+    highest = among.max(axis=1, keepdims=True)
+    together = highest + np.log(np.exp(among - highest).sum(axis=1, keepdims=True))
+    result[:, at] = together + np.log(np.maximum(shares, SMALLEST))
+    return result
 
 
 def in_words(steps: Sequence[Step]) -> str:

@@ -28,6 +28,7 @@ from spatial_swin.evaluation.combining import MEAN, combined
 from spatial_swin.finished import FinishedModel, open_finished
 from spatial_swin.modeling.quick_swin import QuickSwin
 from spatial_swin.prediction.asking import NOT_KNOWN, Asked, Asking
+from spatial_swin.second_step import SecondStep
 
 if TYPE_CHECKING:
     from spatial_swin.modeling.swin import Swin
@@ -88,10 +89,12 @@ def verdict_of(probabilities: np.ndarray, class_names: list[str], minimum_confid
 class Predictor(FinishedModel):
     """A finished model with its weights: it judges pictures and recordings.
 
-    Without a temperature the probabilities are the plain softmax; without `tiles` it judges pictures only.
+    Without a temperature the probabilities are the plain softmax; without `tiles` it judges pictures only. second_step
+    is None where the Swin answers alone.
     """
 
     model: "QuickSwin | Swin"
+    second_step: SecondStep | None = None
 
     @cached_property
     def swin(self) -> "Swin":
@@ -104,7 +107,8 @@ class Predictor(FinishedModel):
         assert pixels.dtype == torch.uint8, pixels.dtype
         assert pixels.shape[1:] == (3, self.image_size, self.image_size), pixels.shape
         logits = self.model(normalise(pixels.to(self.model.device), self.mean, self.std)).logits
-        plain = softmax(logits.double().cpu().numpy())
+        said = logits.double().cpu().numpy()
+        plain = softmax(said if self.second_step is None else self.second_step.decide(said, pixels))
         return plain if self.temperature is None else apply_temperature(plain, self.temperature)
 
     def of_sound(
@@ -228,4 +232,5 @@ def load_predictor(
 ) -> Predictor:
     """The predictor of a run folder or a model folder, on `device`; arguments and errors are those of `finished`."""
     finished = open_finished(path, tiles)
-    return Predictor(**vars(finished), model=finished.load_quick(device))
+    second_step = finished.load_second_step()
+    return Predictor(**vars(finished), model=finished.load_quick(device), second_step=second_step)

@@ -1,0 +1,204 @@
+"""How far a small network on pooled cues gets on heads never heard, beside or together with a finished model.
+
+    python scripts/pooled_network.py --learn clean spoilt --judge people elsewhere songs [--seeds 42 43 44] \\
+        [--families RUN] [--layouts 510 514] [--save] --output_dir runs/pooled
+
+--learn and --judge are folders that `spatial-swin render` wrote. Every row of every tile becomes its mean, its spread
+and three percentiles over time; two hidden layers follow. In training a picture is seen in --views views, with the
+ears exchanged or not and the colours of programme and ears changed, by the package's own augmentation; when judging,
+both ways round are averaged. With --families the finished model RUN says mono, stereo or surround, and the network
+which surround; then it may learn these --layouts alone, and with --save the network of the first seed becomes the
+second step of RUN, which `spatial-swin evaluate RUN --repredict true` then calibrates.
+
+Prints accuracy of all layouts, with 510 and 514 as one, and of 510 against 514, by laboratory, with intervals over
+programmes and listeners; writes results.json and the probabilities of every seed into the output folder.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from spatial_swin import files
+from spatial_swin.audio.manifest import MANIFEST, PICTURES, Row, read_rows
+from spatial_swin.audio.tiles import TileMap
+from spatial_swin.data.augment_sound import SoundAugmentationArguments, augment_sound
+from spatial_swin.data.pictures import read_pixels
+from spatial_swin.data.pooled_rows import both_ways_round, pooled_rows
+from spatial_swin.evaluation.calibration import SMALLEST
+from spatial_swin.evaluation.factorial import QUESTIONS, Answers, figures
+from spatial_swin.evaluation.steps import divided
+from spatial_swin.layouts import DEFAULT_LAYOUTS
+from spatial_swin.modeling.pooled_network import PooledNetwork
+from spatial_swin.prediction.predictor import load_predictor
+from spatial_swin.second_step import SECOND_STEP
+from spatial_swin.shipped import locate_model
+
+SEEN = SoundAugmentationArguments(sound_ear_swap=0.5, sound_colour_db=12.0, sound_ear_colour_db=2.5)
+BATCH, RATE, DECAY, SMOOTHING = 128, 1e-3, 0.05, 0.05
+RESAMPLES = 2000
+CLASSES = list(DEFAULT_LAYOUTS)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """N pictures: rows of their manifest, labels int [N], and features float16 [views, N, F]."""
+
+    rows: list[Row]
+    labels: np.ndarray
+    features: np.ndarray
+
+
+def read(folders: list[Path], layouts: list[str], views: int | None) -> Pictures:
+    """The pictures of these layouts in `views` views of training; for None as they are and with ears exchanged."""
+    rows, features = [], []
+    for folder in folders:
+        tiles = TileMap.read(folder / PICTURES)
+        here = [row for row in read_rows(folder / PICTURES / MANIFEST) if row.label in layouts]
+        made = [
+            of_batch(folder, here[start : start + BATCH], start, tiles, views)
+            for start in tqdm(range(0, len(here), BATCH), desc=str(folder), disable=None)
+        ]
+        rows += here
+        features.append(np.concatenate(made, 1))
+    labels = np.array([CLASSES.index(row.label) for row in rows])
+    return Pictures(rows, labels, np.concatenate(features, 1))
+
+
+def of_batch(folder: Path, rows: list[Row], start: int, tiles: TileMap, views: int | None) -> np.ndarray:
+    """Features float16 [views, B, F] of some pictures; `start` is the number of the first one in its folder."""
+    size = tiles.size[0]
+    pixels = torch.stack([read_pixels(folder / PICTURES / row.path, size)[:1] for row in rows])
+    keys = range(start, start + len(rows))
+    if views is None:
+        return both_ways_round(pixels, tiles).half().numpy()
+    seen = [augment_sound(pixels, keys, view, 0, SEEN, tiles) for view in range(views)]
+    return np.stack([pooled_rows(one, tiles).half().numpy() for one in seen])
+
+
+def fit(learn: Pictures, layouts: list[str], epochs: int, seed: int) -> PooledNetwork:
+    """A network for some layouts; the same seed gives the same one.
+
+    Each epoch sees every picture once, in a view drawn for it.
+    """
+    torch.manual_seed(seed)
+    features = torch.from_numpy(learn.features)
+    labels = torch.tensor([layouts.index(CLASSES[label]) for label in learn.labels])
+    some = features.flatten(0, 1)[torch.randperm(features[..., 0].numel())[:8000]].float()
+    network = PooledNetwork(layouts, some.mean(0), some.std(0) + 1e-2)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
+    batch = min(BATCH, len(labels))
+    steps = len(labels) // batch
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * steps, pct_start=0.15)
+    network.train()
+    for _ in tqdm(range(epochs), desc=f"seed {seed}", disable=None):
+        for chosen in torch.randperm(len(labels))[: steps * batch].split(batch):
+            view = torch.randint(len(features), chosen.shape)
+            logits = network(features[view, chosen].float())
+            loss = nn.functional.cross_entropy(logits, labels[chosen], label_smoothing=SMOOTHING)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return network.eval()
+
+
+@torch.no_grad()
+def shares(network: PooledNetwork, pictures: Pictures) -> np.ndarray:
+    """float64 [N, layouts of the network], the mean over the views."""
+    views = [network(torch.from_numpy(view).float()).double().softmax(1) for view in pictures.features]
+    return torch.stack(views).mean(0).numpy()
+
+
+def by_model(run: str, folders: list[Path]) -> np.ndarray:
+    """What a finished model says of all pictures of the folders, in the order of CLASSES: float64 [N, K]."""
+    predictor = load_predictor(locate_model(run))
+    said = []
+    for folder in folders:
+        paths = [folder / PICTURES / row.path for row in read_rows(folder / PICTURES / MANIFEST)]
+        for start in tqdm(range(0, len(paths), 64), desc=f"{run} on {folder}", disable=None):
+            pixels = [read_pixels(path, predictor.image_size) for path in paths[start : start + 64]]
+            said.append(predictor.of_pixels(torch.stack(pixels)))
+    return np.concatenate(said)[:, [predictor.class_names.index(name) for name in CLASSES]]
+
+
+def parts_of(pictures: Pictures, judged: list[str]) -> dict[str, np.ndarray]:
+    """What figures are shown of, by name: each folder by laboratory, as masks [N]."""
+    of = np.array(judged)
+    laboratories = np.array([row.laboratory for row in pictures.rows])
+    parts: dict[str, np.ndarray] = {}
+    for folder in dict.fromkeys(judged):
+        here = sorted(set(laboratories[of == folder]))
+        parts |= {f"{folder}, {name}": (of == folder) & (laboratories == name) for name in here}
+        if len(here) > 1:
+            parts[f"{folder}, all"] = of == folder
+    return parts
+
+
+def judge(pictures: Pictures, chosen: np.ndarray, judges: dict[str, np.ndarray]) -> dict[str, Any]:
+    programmes = np.array([row.programme for row in pictures.rows])
+    listeners = np.array([row.listener for row in pictures.rows])
+    answers = Answers(CLASSES, pictures.labels, programmes, listeners, judges).of(chosen)
+    return figures(answers, RESAMPLES, 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--learn", nargs="+", type=Path, required=True, help="folders to learn from")
+    parser.add_argument("--judge", nargs="+", type=Path, required=True, help="folders to be judged on")
+    parser.add_argument("--families", metavar="RUN", help="a finished model that says mono, stereo or surround")
+    parser.add_argument("--layouts", nargs="+", choices=CLASSES, default=CLASSES, help="that the network learns")
+    parser.add_argument("--save", action="store_true", help="make the first seed the second step of RUN")
+    parser.add_argument("--output_dir", type=Path, required=True)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44])
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--views", type=int, default=4, help="views of every picture to learn from (4)")
+    options = parser.parse_args()
+    if (options.layouts != CLASSES or options.save) and not options.families:
+        parser.error("a network of some layouts, or one that is saved, needs --families RUN, which says the rest")
+    judged = [str(folder) for folder in options.judge for _ in read_rows(folder / PICTURES / MANIFEST)]
+    learn, test = read(options.learn, options.layouts, options.views), read(options.judge, CLASSES, None)
+    judges = judges_of(options, learn, test)
+    results = {}
+    for part, chosen in parts_of(test, judged).items():
+        results[part] = judge(test, chosen, judges)
+        print(f"{part} ({chosen.sum()} recordings)")
+        for name in judges:
+            asked = [(QUESTIONS[question], results[part][name][question]) for question in QUESTIONS]
+            print(
+                f"  {name}: " + "; ".join(f"{q} {f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" for q, f in asked)
+            )
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    files.write_json(options.output_dir / "results.json", {"learnt_from": len(learn.labels), "parts": results})
+    tables: dict[str, Any] = {"labels": test.labels, "folders": judged, **judges}
+    np.savez_compressed(options.output_dir / "probabilities.npz", **tables)
+
+
+def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> dict[str, np.ndarray]:
+    """Name -> probabilities [N, K] of everything that judges: the finished model, then every seed and their mean."""
+    alone = by_model(options.families, options.judge) if options.families else None
+    said = {}
+    for seed in options.seeds:
+        network = fit(learn, options.layouts, options.epochs, seed)
+        said[f"seed {seed}"] = shares(network, test)
+        if options.save and seed == options.seeds[0]:
+            network.save(Path(options.families) / "model" / SECOND_STEP)
+    if len(said) > 1:
+        said["mean of the seeds"] = np.mean(list(said.values()), axis=0)
+    if alone is None:
+        return said
+    at = [CLASSES.index(name) for name in options.layouts]
+    steps = {
+        f"{name}, in two steps": np.exp(divided(np.log(np.maximum(alone, SMALLEST)), one, at))
+        for name, one in said.items()
+    }
+    return {options.families: alone, **steps}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Mosaics pooled row by row: what a small network needs to know of the cues, whatever the moment.
+
+In go pictures and where their tiles are, out come, for every row of a tile with a time axis, its mean, its spread and
+three percentiles over time; other tiles become CELLS x CELLS means. `pooled_tiles` is the coarser way, for trees.
+Nothing is learned here.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from spatial_swin.audio.tiles import TileMap
+from spatial_swin.data.augment_sound import SoundAugmentationArguments, augment_sound, scaled_tiles
+
+PERCENTILES = (0.1, 0.5, 0.9)  # of a row over time, relative to its mean
+CELLS = 16  # a side
+SWAPPED = SoundAugmentationArguments(sound_ear_swap=1.0)
+
+
+def pooled_rows(pixels: Tensor, tiles: TileMap) -> Tensor:
+    """Mosaics uint8 [B, C, S, S], of which the first channel is read: float32 [B, F], on the scale of grey levels."""
+    found = []
+    for tile in scaled_tiles(tiles, pixels.shape[-1]):
+        box = pixels[:, 0, tile.rows, tile.columns].float()
+        if tile.horizontal != "time":
+            found.append(adaptive_avg_pool2d(box, CELLS))
+            continue
+        mean = box.mean(2)
+        at = [int(share * (tile.width - 1)) for share in PERCENTILES]
+        found += [mean, box.std(2), box.sort(2).values[:, :, at] - mean[:, :, None]]
+    return torch.cat([part.flatten(1) for part in found], 1)
+
+
+def both_ways_round(pixels: Tensor, tiles: TileMap) -> Tensor:
+    """`pooled_rows` of the mosaics as they are and of those with the ears exchanged: float32 [2, B, F]."""
+    exchanged = augment_sound(pixels, range(len(pixels)), 0, 0, SWAPPED, tiles)
+    return torch.stack([pooled_rows(pixels, tiles), pooled_rows(exchanged, tiles)])

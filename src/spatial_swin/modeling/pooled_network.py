@@ -1,0 +1,71 @@
+"""A small network on pooled cues: features of a mosaic in, logits of a few layouts out.
+
+Two hidden layers, made to be trained in minutes on many more programmes than a Swin can see. It is kept in one file,
+with the names of its layouts and the version of its features. It reads no picture.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from spatial_swin import files
+
+WIDTH, DROPOUT, DROPPED_INPUTS = 256, 0.5, 0.2
+FEATURES = 1  # version of `data.pooled_rows`: another one reads other numbers
+
+
+class PooledNetwork(nn.Module):
+    """Features [B, F] to logits [B, K] of `layouts`.
+
+    mean, spread: of the features, [F], by which they are standardised.
+    """
+
+    def __init__(self, layouts: Sequence[str], mean: Tensor, spread: Tensor) -> None:
+        super().__init__()
+        self.layouts = list(layouts)
+        self.mean, self.spread = nn.Buffer(mean), nn.Buffer(spread)
+        layers: list[nn.Module] = [nn.Dropout(DROPPED_INPUTS)]
+        for inputs in (len(mean), WIDTH):
+            layers += [nn.Linear(inputs, WIDTH), nn.BatchNorm1d(WIDTH), nn.GELU(), nn.Dropout(DROPOUT)]
+        self.layers = nn.Sequential(*layers, nn.Linear(WIDTH, len(self.layouts)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.layers((features - self.mean) / self.spread)
+        return logits
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write it, as fp16, with what `read` needs to know."""
+        from safetensors.torch import save
+
+        tensors = {
+            name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+            for name, tensor in self.state_dict().items()
+        }
+        about = {"format": "pt", "layouts": json.dumps(self.layouts), "features": str(FEATURES)}
+        files.write_bytes(Path(file), save(tensors, about))
+
+    @classmethod
+    def read(cls, file: str | os.PathLike[str]) -> "PooledNetwork":
+        """The network in float32 and eval mode, on the CPU.
+
+        Raises OSError, ValueError, KeyError, RuntimeError or SafetensorError for a file that `save` did not write.
+        """
+        from safetensors import safe_open
+
+        with safe_open(os.fspath(file), "pt") as opened:
+            about = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        if about["features"] != str(FEATURES):
+            raise ValueError(f"it reads features of version {about['features']}, this program makes {FEATURES}")
+        layouts = json.loads(about["layouts"])
+        if not isinstance(layouts, list) or len(layouts) < 2:
+            raise ValueError(f"its layouts are {layouts!r}")
+        network = cls(layouts, torch.zeros(len(tensors["mean"])), torch.ones(len(tensors["mean"])))
+        network.load_state_dict(tensors)
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
+            raise ValueError("its weights are not finite")
+        return network.float().eval()

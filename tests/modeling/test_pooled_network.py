@@ -1,0 +1,44 @@
+"""A saved network answers as before, and a file that is not one is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from spatial_swin.modeling import pooled_network
+from spatial_swin.modeling.pooled_network import PooledNetwork
+
+
+def network(features: int = 12) -> PooledNetwork:
+    torch.manual_seed(0)
+    return PooledNetwork(["510", "514"], torch.linspace(0, 99, features), torch.linspace(1, 9, features)).eval()
+
+
+def test_it_answers_as_before_it_was_saved(tmp_path: Path) -> None:
+    made, features = network(), torch.rand(5, 12, generator=torch.Generator().manual_seed(1)) * 100
+    made.save(tmp_path / "n.safetensors")
+    read = PooledNetwork.read(tmp_path / "n.safetensors")
+    assert read.layouts == ["510", "514"]
+    assert not read.training
+    assert torch.allclose(read(features), made(features), atol=2e-2)  # kept as fp16
+    read.save(tmp_path / "again.safetensors")
+    again = PooledNetwork.read(tmp_path / "again.safetensors")
+    assert torch.equal(again(features), read(features))
+
+
+def test_features_of_another_version_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network().save(tmp_path / "n.safetensors")
+    monkeypatch.setattr(pooled_network, "FEATURES", 2)
+    with pytest.raises(ValueError, match="version 1, this program makes 2"):
+        PooledNetwork.read(tmp_path / "n.safetensors")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "n.safetensors"
+    network().save(file)
+    tensors = load_file(file)
+    tensors["mean"][0] = torch.nan
+    save_file(tensors, file, {"layouts": '["510", "514"]', "features": "1"})
+    with pytest.raises(ValueError, match="not finite"):
+        PooledNetwork.read(file)
