@@ -32,11 +32,10 @@ from spatial_swin.data.pictures import read_pixels
 from spatial_swin.data.pooled_rows import both_ways_round, pooled_rows
 from spatial_swin.evaluation.calibration import SMALLEST
 from spatial_swin.evaluation.factorial import QUESTIONS, Answers, figures
-from spatial_swin.evaluation.steps import divided
+from spatial_swin.evaluation.steps import SECOND_STEP, divided
 from spatial_swin.layouts import DEFAULT_LAYOUTS
 from spatial_swin.modeling.pooled_network import PooledNetwork
 from spatial_swin.prediction.predictor import load_predictor
-from spatial_swin.second_step import SECOND_STEP
 from spatial_swin.shipped import locate_model
 
 SEEN = SoundAugmentationArguments(sound_ear_swap=0.5, sound_colour_db=12.0, sound_ear_colour_db=2.5)

@@ -51,7 +51,7 @@ ROWS = """
     demonstration | runs shipped reporting making
     adapting      | runs audio shipped recipe_keys config training evaluating finished making
     adapted       | runs audio shipped recipe_keys adapting __init__
-    publishing    | runs audio evaluation reporting second_step finished
+    publishing    | runs audio evaluation reporting finished
     app           | audio data evaluation modeling reporting prediction finished hub
     api           | runs audio shipped recipe_keys config training reporting
     __init__      | runs reporting prediction api

@@ -11,8 +11,9 @@ from spatial_swin.audio.tiles import TileMap, tile_map
 from spatial_swin.data.pooled_rows import pooled_rows
 from spatial_swin.errors import RunError
 from spatial_swin.evaluation.calibration import softmax
+from spatial_swin.evaluation.steps import SECOND_STEP
 from spatial_swin.modeling.pooled_network import PooledNetwork
-from spatial_swin.second_step import SECOND_STEP, SecondStep, read_second_step
+from spatial_swin.second_step import SecondStep, read_second_step
 
 FOUR = ["100", "200", "510", "514"]
 TILES = tile_map("4x4", 192, 48_000, 3.0)

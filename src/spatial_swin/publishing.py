@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.errors import HubError, Problem, RunError, UsageError, raise_problems
 from spatial_swin.evaluation.domain import DOMAIN
+from spatial_swin.evaluation.steps import SECOND_STEP
 from spatial_swin.finished import CONFIG, DOMAIN_SCORE, PROCESSOR, SETS, TEMPERATURE, open_finished, temperature_record
 from spatial_swin.runs import RunFolder
-from spatial_swin.second_step import SECOND_STEP
 
 T = TypeVar("T")
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")

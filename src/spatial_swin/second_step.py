@@ -16,10 +16,8 @@ import torch
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.pooled_rows import both_ways_round, pooled_rows
 from spatial_swin.errors import RunError
-from spatial_swin.evaluation.steps import divided
+from spatial_swin.evaluation.steps import SECOND_STEP, divided
 from spatial_swin.modeling.pooled_network import PooledNetwork
-
-SECOND_STEP = "second_step.safetensors"
 
 
 @dataclass(frozen=True)

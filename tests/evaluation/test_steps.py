@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from spatial_swin.evaluation.steps import families, in_words, steps_of
+from spatial_swin.evaluation.calibration import softmax
+from spatial_swin.evaluation.steps import divided, families, in_words, steps_of
 
 FOUR = ["100", "200", "510", "514"]
 
@@ -41,3 +42,14 @@ def test_below_the_confidence_a_step_is_no_answer() -> None:
     assert (first.answer, second.answer) == ("surround", None)
     assert in_words([first, second]) == "surround 0.90, of it 5.1.4? 0.56"
     assert steps_of(np.array([0.3, 0.4, 0.2, 0.1]), FOUR, minimum_confidence=0.8)[0].answer is None
+
+
+def test_what_layouts_have_together_is_divided_as_the_shares_say() -> None:
+    logits = np.random.default_rng(0).normal(0, 4, (5, 4))
+    shares = np.array([[0.25, 0.75]] * 5)
+    before, after = softmax(logits), softmax(divided(logits, shares, [3, 2]))
+    assert after[:, :2] == pytest.approx(before[:, :2])
+    assert after[:, 3] == pytest.approx(0.25 * before[:, 2:].sum(1))
+    assert after[:, 2] == pytest.approx(0.75 * before[:, 2:].sum(1))
+    certain = softmax(divided(np.array([[0.0, 0.0, -900.0, -950.0]]), np.array([[1.0, 0.0]]), [2, 3]))
+    assert np.isfinite(certain).all()

@@ -14,6 +14,10 @@ import numpy as np
 from spatial_swin.evaluation.calibration import SMALLEST
 from spatial_swin.layouts import LAYOUTS, Layout, title_of
 
+SECOND_STEP = (
+    "second_step.safetensors"  # a network beside the weights that answers the second step, where there is one
+)
+ALONE = "the Swin alone; the network that answers the model's second step, beside it, has no part in this"
 MONO, STEREO, SURROUND = "mono", "stereo", "surround"
 
 
