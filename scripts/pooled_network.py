@@ -7,8 +7,8 @@
 and three percentiles over time; two hidden layers follow. In training a picture is seen in --views views, with the
 ears exchanged or not and the colours of programme and ears changed, by the package's own augmentation; when judging,
 both ways round are averaged. With --families the finished model RUN says mono, stereo or surround, and the network
-which surround; then it may learn these --layouts alone, and with --save the network of the first seed becomes the
-second step of RUN, which `spatial-swin evaluate RUN --repredict true` then calibrates.
+which surround, alone or with an equal say; then it may learn these --layouts alone, and with --save the network of the
+first seed gets its say in RUN, which `spatial-swin evaluate RUN --repredict true` then calibrates.
 
 Prints accuracy of all layouts, with 510 and 514 as one, and of 510 against 514, by laboratory, with intervals over
 programmes and listeners; writes results.json and the probabilities of every seed into the output folder.
@@ -32,7 +32,7 @@ from spatial_swin.data.pictures import read_pixels
 from spatial_swin.data.pooled_rows import both_ways_round, pooled_rows
 from spatial_swin.evaluation.calibration import SMALLEST
 from spatial_swin.evaluation.factorial import QUESTIONS, Answers, figures
-from spatial_swin.evaluation.steps import SECOND_STEP, divided
+from spatial_swin.evaluation.steps import SECOND_STEP, with_second_opinion
 from spatial_swin.layouts import DEFAULT_LAYOUTS
 from spatial_swin.modeling.pooled_network import PooledNetwork
 from spatial_swin.prediction.predictor import load_predictor
@@ -192,11 +192,11 @@ def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> d
     if alone is None:
         return said
     at = [CLASSES.index(name) for name in options.layouts]
-    steps = {
-        f"{name}, in two steps": np.exp(divided(np.log(np.maximum(alone, SMALLEST)), one, at))
-        for name, one in said.items()
-    }
-    return {options.families: alone, **steps}
+    judges, logits = {options.families: alone}, np.log(np.maximum(alone, SMALLEST))
+    for name, one in said.items():
+        judges[f"{name}, in the second step"] = np.exp(with_second_opinion(logits, one, at, weight=1))
+        judges[f"{name}, with an equal say"] = np.exp(with_second_opinion(logits, one, at))
+    return judges
 
 
 if __name__ == "__main__":

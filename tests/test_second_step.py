@@ -36,9 +36,10 @@ def test_other_layouts_and_the_family_keep_their_probability() -> None:
     before, after = softmax(logits), softmax(step.decide(logits, pictures()))
     assert after[:, :2] == pytest.approx(before[:, :2])
     assert after[:, 2:].sum(1) == pytest.approx(before[:, 2:].sum(1))
-    shares = after[:, 2] / after[:, 2:].sum(1)
-    other = softmax(step.decide(np.zeros((4, 4)), pictures()))
-    assert shares == pytest.approx(other[:, 2] / other[:, 2:].sum(1))  # the Swin has no say in them
+    undecided = softmax(step.decide(np.zeros((4, 4)), pictures()))
+    assert after[:, 2] / after[:, 3] == pytest.approx(
+        np.sqrt(before[:, 2] / before[:, 3]) * undecided[:, 2] / undecided[:, 3]
+    )
 
 
 def test_exchanged_ears_get_the_same_answer() -> None:

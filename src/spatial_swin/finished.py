@@ -104,7 +104,7 @@ class FinishedModel:
         return self.load(device) if quick is None else _put(quick, device)
 
     def load_second_step(self) -> "SecondStep | None":
-        """The network that answers the second step, None where the Swin answers it too. Raises RunError for damage."""
+        """The network with a say in the second step, None where the Swin answers alone. Raises RunError for damage."""
         from spatial_swin.second_step import read_second_step
 
         return read_second_step(self.folder, self.class_names, self.tiles, self.image_size)

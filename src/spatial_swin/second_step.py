@@ -1,9 +1,9 @@
-"""The second step of a verdict, answered by a network of its own: a Swin's logits and the pictures in, logits out.
+"""A second opinion on the second step of a verdict: a Swin's logits and the pictures in, logits out.
 
-A Swin sees a picture whole and learns slowly; a network on pooled cues learns from many more programmes, and heads
-never heard are what that helps with (docs/cue_experiments.md). The Swin says how probable each family of layouts is,
-the network how that divides among the layouts which it knows. It is a file beside the weights; without it a model is
-its Swin alone.
+A Swin sees a picture whole and learns slowly; a small network on pooled cues learns from many programmes in minutes,
+and on heads never heard it is the better one (docs/cue_experiments.md). The Swin alone says how probable each family
+of layouts is; how that divides among the layouts which the network knows, both say, with equal weight. The network is
+a file beside the weights; without it a model is its Swin alone.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import torch
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.pooled_rows import both_ways_round, pooled_rows
 from spatial_swin.errors import RunError
-from spatial_swin.evaluation.steps import SECOND_STEP, divided
+from spatial_swin.evaluation.steps import SECOND_STEP, with_second_opinion
 from spatial_swin.modeling.pooled_network import PooledNetwork
 
 
@@ -30,13 +30,13 @@ class SecondStep:
 
     @torch.no_grad()
     def decide(self, logits: np.ndarray, pixels: torch.Tensor) -> np.ndarray:
-        """Logits float64 [B, K] of pictures uint8 [B, 3, S, S]: those of the Swin, with the second step taken.
+        """Logits float64 [B, K] of pictures uint8 [B, 3, S, S]: those of the Swin, with the network's opinion.
 
         The network's probabilities are the mean of both ways round.
         """
         views = [self.network(view).double().softmax(1) for view in both_ways_round(pixels.cpu(), self.tiles)]
         shares = torch.stack(views).mean(0).numpy()
-        return divided(logits, shares, [self.class_names.index(name) for name in self.network.layouts])
+        return with_second_opinion(logits, shares, [self.class_names.index(name) for name in self.network.layouts])
 
 
 def read_second_step(

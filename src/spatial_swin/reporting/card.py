@@ -67,9 +67,9 @@ CALIBRATED = (
     "sure it is):"
 )
 TWO_STEPS = (
-    "That is the Swin alone. Which of several layouts of one family it is (5.1 or 5.1.4) is answered by a small "
-    "network on pooled cues, second_step.safetensors, which Spatial Swin asks as well; the results below are of both, "
-    "and so is the temperature."
+    "That is the Swin alone. In which layout of a family it is (5.1 or 5.1.4), a small network on pooled cues has an "
+    "equal say: second_step.safetensors, which Spatial Swin asks as well. The results below are of both, and so is "
+    "the temperature."
 )
 SOUND = (
     "A recording is judged by Spatial Swin itself, which makes the pictures as they were made for training and "
