@@ -7,27 +7,42 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from pictures_and_swins import TINY_SWIN
+from certain_models import write_certain_model
 
 from spatial_swin import adapting
 from spatial_swin.adapting import Adaptation, adapt, identity
+from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
 from spatial_swin.commands import adapt as adapt_command
 from spatial_swin.commands.values import Parser
+from spatial_swin.data.pooled_tiles import BANDS
 from spatial_swin.errors import AudioError, RunError
+from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.finished import open_finished
 from spatial_swin.recipe_keys import read_recipe
 from spatial_swin.runs import RunFolder
 from spatial_swin.shipped import MODELS, find_recipe
 
 
+def tiny_model(folder: Path, seconds: float = 3.0) -> Path:
+    """A Swin of 32 px with a domain score: what does not cohere below about 100 Hz is unlike what it learnt from."""
+    write_certain_model(folder)
+    tiles = tile_map("4x4", 32, 48_000, seconds)
+    tiles.write(folder / "tiles.json")
+    numbers = len(tiles.tiles) * BANDS * 4  # mean, spread and two percentiles a band, the lowest band last
+    weights = np.zeros(numbers)
+    weights[[tile.name for tile in tiles].index("laterality") * BANDS * 4 + (BANDS - 1) * 4] = 1.0
+    score = DomainScore(np.full(numbers, 128.0), np.full(numbers, 64.0), weights, 0.0, 9.0, 1.0, {"heads": 30})
+    (folder / "domain_score.json").write_text(json.dumps(score.as_record()))
+    return folder
+
+
 def tiny_recipe(folder: Path) -> str:
     """The recipe for a Swin of 32 px that learns nothing, in a second."""
-    (folder / "tiny").mkdir()
-    (folder / "tiny" / "config.json").write_text(json.dumps(TINY_SWIN))
+    model = tiny_model(folder / "tiny")
     shares = {"train_share": 0.5, "validation_share": 0.25, "test_share": 0.25}
     recipe = {
-        "Model": {"model_name_or_path": str(folder / "tiny" / "config.json"), "image_size": 32, "head_only_epochs": 1},
+        "Model": {"model_name_or_path": str(model), "image_size": 32, "head_only_epochs": 1},
         "Data": {"split_by": "programme", **shares, "augmentation": False, "trunk_cache_views": 1},
         "Trainer": {"num_train_epochs": 2, "warmup_epochs": 1, "use_cpu": True, "report_to": "none"},
     }
@@ -73,6 +88,38 @@ def test_predict_takes_the_result_as_any_model(adapted: Path, tmp_path: Path, ca
     assert sum(found["files"][0]["probabilities"].values()) == pytest.approx(1)
 
 
+def test_what_is_not_binaural_is_flagged_by_the_inherited_score_at_the_threshold_of_these_heads(
+    adapted: Path, tmp_path: Path, capsys
+) -> None:
+    """Independent noise in both ears; the threshold that was inherited would have let everything pass."""
+    score = open_finished(adapted).domain_score
+    assert score is not None
+    assert (score.about["genuine"], score.about["heads"], score.about["regression_of_heads"]) == (24, 1, 30)
+    assert score.threshold < 1.0
+    assert RunFolder(adapted).read_metrics()["domain_score"] == score.about
+    sound = 0.1 * np.random.default_rng(0).standard_normal((3 * 48_000, 2))
+    soundfile.write(tmp_path / "take.wav", sound, 48_000)
+    words = ["predict", str(adapted), str(tmp_path / "take.wav"), "--require_binaural", "true", "--format", "json"]
+    assert main(words) == 4
+    assert json.loads(capsys.readouterr().out)["files"][0]["in_domain"] is False
+
+
+def test_a_score_of_other_pictures_is_not_inherited_and_a_damaged_one_is_said_before_rendering(
+    wish: Adaptation, tmp_path: Path
+) -> None:
+    recipe = read_recipe(Path(wish.recipe))
+    model = tiny_model(tmp_path / "model", seconds=2.0)
+    recipe["Model"]["model_name_or_path"] = str(model)
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump({part: dict(keys) for part, keys in recipe.items()}))
+    other = Adaptation(("kemar",), count=8, recipe=str(tmp_path / "other.yaml"))
+    assert adapting._score_to_inherit(other) is None
+    assert adapting._score_to_inherit(wish) is not None
+    (model / "domain_score.json").write_text('{"mean": ')
+    with pytest.raises(RunError, match=r"domain_score\.json: not readable"):
+        adapt(other, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_same_call_shows_what_is_done_and_another_one_is_refused(
     wish: Adaptation, adapted: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +130,10 @@ def test_the_same_call_shows_what_is_done_and_another_one_is_refused(
     assert "this model is adapted" in shown
     assert "clips of 2 programmes never heard" in shown
     assert (adapted / "metrics.json").read_bytes() == before
+    (adapted / "model" / "domain_score.json").unlink()  # as when it was killed in the middle of the last step
+    adapt(wish, adapted)
+    assert "this model is adapted" not in capsys.readouterr().out
+    assert open_finished(adapted).domain_score is not None
     other = Adaptation(("parametric:7",), count=8, recipe=wish.recipe)
     with pytest.raises(RunError, match=r"this model was begun with --hrtf \['6cfdbca.* --seed 77"):
         adapt(other, adapted)

@@ -49,7 +49,7 @@ ROWS = """
     quantising    | runs data evaluation finished prediction exporting
     making        | runs
     demonstration | runs shipped reporting making
-    adapting      | runs audio shipped recipe_keys config training evaluating finished making
+    adapting      | runs audio shipped recipe_keys config evaluation training evaluating finished making
     adapted       | runs audio shipped recipe_keys adapting __init__
     publishing    | runs audio evaluation reporting finished
     app           | audio data evaluation modeling reporting prediction finished hub

@@ -2,7 +2,8 @@
 
 Whoever knows the impulse responses that a recording was rendered with need not ask a model of all heads. Programmes
 are rendered for these responses, stage 4 and the head are trained from the shipped trunk, the temperature is fitted on
-the programmes that chose the epoch, and others say what came out. Each step is continued when it is begun, and skipped
+the programmes that chose the epoch, the domain score of the shipped model gets a threshold for these heads, and other
+programmes say what came out. Each step is continued when it is begun, and skipped
 when it is done. The shipped files stay as they are.
 """
 
@@ -22,7 +23,9 @@ from spatial_swin.audio.kinds import KINDS
 from spatial_swin.audio.paired import Settings
 from spatial_swin.audio.paired_folder import Order, fill
 from spatial_swin.audio.programme import find_programmes
+from spatial_swin.audio.tiles import tile_map
 from spatial_swin.errors import AudioError, Problem, raise_problems
+from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.files import lies_in
 from spatial_swin.layouts import DEFAULT_LAYOUTS, find_layouts
 from spatial_swin.making import begin, require_space, show_test
@@ -34,6 +37,7 @@ RECIPE = "swin-nano-192/adapt"
 PROGRAMMES = 280  # rendered; the recipe's shares say how many of them train, choose the epoch and calibrate, and test
 FEWEST = 8  # programmes of one's own: fewer cannot be divided into three parts that say something
 SECONDS, SAMPLE_RATE = 3.0, 48_000  # of a clip, as the shipped model has learnt from
+ARRANGEMENT = "4x4"  # of the tiles
 SEED = 77  # of programmes, split and training; neither the demo's, nor the pretraining's, nor the benchmark's
 NEEDED_BYTES = 500_000_000  # pictures, what the trunk made of them, and checkpoints
 NOTED, DATA, TRUNK = "adapt.json", "data", "trunk_cache"  # in the run folder
@@ -110,10 +114,12 @@ def adapt(wish: Adaptation, output: Path, workers: int | None = None, overwrite:
 
     Raises:
         AudioError: heads or programmes that cannot be used, all at once, before anything is rendered.
-        RecipeError: the recipe cannot be used. RunError: no room, in use, or begun with other options.
+        RecipeError: the recipe cannot be used. RunError: no room, in use, begun with other options, or the model to
+            begin from is damaged.
         Stopped: SIGTERM; the same call continues.
     """
     run = RunFolder(output)
+    _score_to_inherit(wish)  # a damaged one is said before the minutes of rendering
     order, problems = _order(wish, output, workers)
     require_space(output, NEEDED_BYTES, "adapting")
     try:
@@ -134,7 +140,8 @@ def _make(wish: Adaptation, run: RunFolder, render: Callable[[Callable[[], None]
     def ready() -> None:
         begin(run.path / NOTED, wish.made_of(), "this model")
 
-    if _is_calibrated(run):
+    score = _score_to_inherit(wish)
+    if _is_calibrated(run) and (score is None or _has_score(run)):
         ready()
         print(f"{run.path}: this model is adapted; --overwrite true starts again", flush=True)
     else:
@@ -145,7 +152,7 @@ def _make(wish: Adaptation, run: RunFolder, render: Callable[[Callable[[], None]
         print("\n3/3  calibrate and test", flush=True)
         from spatial_swin.evaluating import evaluate
 
-        evaluate(run)
+        evaluate(run, inherited=score)
         shutil.rmtree(run.path / TRUNK, ignore_errors=True)
     show_test(run)
     metrics = run.read_metrics()
@@ -177,6 +184,28 @@ def _is_calibrated(run: RunFolder) -> bool:
     from spatial_swin.finished import TEMPERATURE
 
     return run.state() == "finished" and (run.model / TEMPERATURE).is_file() and run.metrics_file.is_file()
+
+
+def _score_to_inherit(wish: Adaptation) -> DomainScore | None:
+    """The domain score of the model to begin from, None where it has none or its pictures are drawn in another way.
+
+    Raises RunError when it is damaged.
+    """
+    from spatial_swin.finished import DOMAIN_SCORE, open_finished
+
+    model = _recipe(wish)["Model"]
+    folder = Path(locate_model(str(model["model_name_or_path"])))
+    if not any((place / DOMAIN_SCORE).is_file() for place in (folder, RunFolder(folder).model)):
+        return None
+    finished = open_finished(folder)
+    same = finished.tiles == tile_map(ARRANGEMENT, int(model["image_size"]), SAMPLE_RATE, SECONDS)
+    return finished.domain_score if same else None
+
+
+def _has_score(run: RunFolder) -> bool:
+    from spatial_swin.finished import DOMAIN_SCORE
+
+    return (run.model / DOMAIN_SCORE).is_file()
 
 
 def _clear(run: RunFolder) -> None:
@@ -216,7 +245,7 @@ def _order(wish: Adaptation, output: Path, workers: int | None) -> tuple[Order, 
     cut = Cut.of(SECONDS, round(hop, 3), None, SAMPLE_RATE)
     order = Order(
         output=output / DATA,
-        settings=Settings(cut, wish.seed, size=size),
+        settings=Settings(cut, wish.seed, arrangement=ARRANGEMENT, size=size),
         layouts=DEFAULT_LAYOUTS,
         listeners=listeners,
         listeners_each=1,  # several heads share the programmes, so that they take no longer than one

@@ -1,7 +1,8 @@
 """The domain score of a run: its training and validation pictures and sound without a head in, a `DomainScore` out.
 
 The pictures are pooled; headless sound, and modelled heads that hear the same programmes, are made on the spot with
-the same tile map. The network has no part in it, the test part is not looked at, nothing is written.
+the same tile map. A run that began from a model with a score can take that, with a threshold of its own: then nothing
+is made. The network has no part in it, the test part is not looked at, nothing is written.
 """
 
 import os
@@ -17,7 +18,7 @@ from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.headless_pictures import LABORATORY, headless_pictures
 from spatial_swin.data.pooled_tiles import pooled_tiles
 from spatial_swin.errors import RunError
-from spatial_swin.evaluation.domain_fitting import fit_domain_score
+from spatial_swin.evaluation.domain_fitting import fit_domain_score, with_own_threshold
 from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.runs import RunFolder
@@ -35,9 +36,26 @@ def fit_for_run(run: RunFolder, data_dir: Path | None = None) -> DomainScore:
         RunError: nothing says how sound became the pictures.
         DataError: the pictures are gone.
     """
+    return fit_for_pictures(pictures_of(run, data_dir), _learnt_from(run))
+
+
+def inherit_for_run(run: RunFolder, score: DomainScore, data_dir: Path | None = None) -> DomainScore:
+    """`score`, of the model that a run began from, with the threshold that the run's own heads ask for.
+
+    It takes a second. The pictures must be made as those of that model, of heads that it had not learnt from.
+
+    Raises:
+        DataError: the pictures are gone.
+    """
+    root, factors = pictures_of(run, data_dir), _learnt_from(run)
+    paths = _chosen(sorted(factors))
+    return with_own_threshold(score, pooled_tiles(root, paths), *_whose(paths, factors))
+
+
+def _learnt_from(run: RunFolder) -> dict[str, dict[str, str]]:
+    """Factors of the training and validation pictures, by path."""
     samples = [sample for sample in run.read_split() if sample.split != "test"]
-    factors = {sample.path: {"listener": sample.group, **sample.factors} for sample in samples}
-    return fit_for_pictures(pictures_of(run, data_dir), factors)
+    return {sample.path: {"listener": sample.group, **sample.factors} for sample in samples}
 
 
 def fit_for_pictures(
@@ -57,8 +75,7 @@ def fit_for_pictures(
     ours = pooled_tiles(root, paths)
     made = headless_pictures(tiles, programmes, SEED, list(headless.FITTED), workers or len(os.sched_getaffinity(0)))
     modelled = [one for one in made if not one.kind]
-    heads = [measured_name(factors[path].get("listener") or NOT_KNOWN) for path in paths]
-    laboratories = [factors[path].get("laboratory") or NOT_KNOWN for path in paths]
+    heads, laboratories = _whose(paths, factors)
     return fit_domain_score(
         np.concatenate([ours, np.stack([one.features for one in modelled])]),
         heads + [one.head for one in modelled],
@@ -66,6 +83,12 @@ def fit_for_pictures(
         np.stack([one.features for one in made if one.kind]),
         {"kinds": list(headless.FITTED), "features": "pooled tiles", "arrangement": tiles.arrangement},
     )
+
+
+def _whose(paths: Sequence[str], factors: Mapping[str, Mapping[str, str]]) -> tuple[list[str], list[str]]:
+    """Head and laboratory of each picture."""
+    heads = [measured_name(factors[path].get("listener") or NOT_KNOWN) for path in paths]
+    return heads, [factors[path].get("laboratory") or NOT_KNOWN for path in paths]
 
 
 def _chosen(paths: Sequence[str]) -> list[str]:

@@ -19,10 +19,11 @@ from spatial_swin.calibrating import sets_of
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.pictures import normalise, read_pixels
 from spatial_swin.data.preflight import require_same_pictures
-from spatial_swin.domain_scoring import fit_for_run
+from spatial_swin.domain_scoring import fit_for_run, inherit_for_run
 from spatial_swin.errors import RunError
 from spatial_swin.evaluation.calibration import apply_temperature, fit_temperature
 from spatial_swin.evaluation.conformal import coverage_and_size
+from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.finished import DOMAIN_SCORE, SETS, TEMPERATURE, FinishedModel, open_finished, temperature_record
 from spatial_swin.metric_names import Shown, names
@@ -53,6 +54,7 @@ def evaluate(
     resamples: int = 10_000,
     seed: int = 0,
     domain_score: bool = False,
+    inherited: DomainScore | None = None,
 ) -> Evaluation:
     """Compute the figures of `run` and write metrics.json, temperature.json, sets.json and the card.
 
@@ -61,6 +63,7 @@ def evaluate(
         data_dir: where the pictures are now (the recipe's data_dir when None).
         resamples, seed: of the bootstrap.
         domain_score: fit the score that says whether the model should be asked, too.
+        inherited: or take this one, of the model that the run began from, with a threshold of the run's own pictures.
 
     Raises:
         RunError: the run is unfinished, or its model is missing or damaged.
@@ -75,6 +78,8 @@ def evaluate(
         finished = open_finished(run.path, data_dir=data_dir, refit=True)
         _predict(run, finished, finished.load(), again, data_dir)
     scored = fit_for_run(run, data_dir) if domain_score else None
+    if scored is None and inherited is not None:
+        scored = inherit_for_run(run, inherited, data_dir)
     predictions = {part: run.read_predictions(part) for part in SPLITS[1:] if part in wanted}
     metrics = run.read_metrics() if run.metrics_file.is_file() else {}
     if finished is not None and finished.domain is not None:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from spatial_swin.evaluation.domain_fitting import FALSE_ALARMS, fit_domain_score
+from spatial_swin.evaluation.domain_fitting import FALSE_ALARMS, fit_domain_score, with_own_threshold
 from spatial_swin.evaluation.domain_score import DomainScore, auroc
 
 WIDTH = 70
@@ -51,6 +51,19 @@ def test_one_head_is_said_to_be_few() -> None:
     features, _ = genuine(np.random.default_rng(4), 1, 80)
     few = fit_domain_score(features, ["kemar"] * 80, ["MIT"] * 80, features[:20] + 100, {})
     assert few.about["caution"] == "1 head only: another may be taken for no head"
+
+
+def test_a_head_unlike_all_fitted_gets_the_threshold_that_its_own_items_ask_for(score: DomainScore) -> None:
+    features = genuine(np.random.default_rng(7), 1, 400)[0] + 25 * np.sign(score.weights)
+    ours, others = features[:200], features[200:]
+    assert (score.of(others) > 0).mean() > 0.1
+    own = with_own_threshold(score, ours, ["renderer"] * 200, ["A"] * 200)
+    assert (own.of(others) > 0).mean() <= 2 * FALSE_ALARMS
+    assert np.array_equal(own.logits(others), score.logits(others))
+    assert own.about["false_alarms"] <= FALSE_ALARMS
+    assert (own.about["genuine"], own.about["heads"], own.about["regression_of_heads"]) == (200, 1, 24)
+    assert own.about["outliers"] == score.about["outliers"]
+    assert own.about["caution"].startswith("1 head only")
 
 
 def test_a_record_is_read_as_it_was_written(score: DomainScore) -> None:

@@ -8,30 +8,23 @@
     spatial-swin predict runs/first delivery --expect 514 --minimum_confidence 0.8 --format json    # quality control
     spatial-swin predict runs/first binaural.wav --expect 514 --master master.wav --listener head.sofa
 
-Takes a run folder or a model folder, and where neither is named the detector that ships. Sound goes through the
-windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest probability
-over its windows: their mean, or the rule that `spatial-swin evaluate` found clearly better on validation (silent ones
-have no say). Probabilities are calibrated when `evaluate` has fitted a temperature. Below --minimum_confidence there
-is no verdict (unsure). Where the classes are layouts, the verdict comes in two steps too: mono, stereo or surround
-(the sum over its layouts), then which layout of that family. Where `evaluate` has fitted prediction sets, the set
-holds the labels that cannot be ruled out: of recordings like those of the validation part it holds the true one in 90
-%.
 Takes a run folder or a model folder, and where neither is named the detector that ships; with --hrtf a model adapted
 to that head, which is made once, in minutes, and kept by the content of the file (`spatial-swin adapt`). Sound goes
 through the windows, loudness and cues of training, streamed; the verdict of a recording is the label with the highest
-mean probability over its windows (silent ones have no say). Probabilities are calibrated when `spatial-swin evaluate`
-has fitted a temperature. Below --minimum_confidence there is no verdict (unsure). Where the classes are layouts, the
-verdict comes in two steps too: mono, stereo or surround (the sum over its layouts), then which layout of that family.
-Where `evaluate` has fitted prediction sets, the set holds the labels that cannot be ruled out: of recordings like
-those of the validation part it holds the true one in 90 %.
+probability over its windows: their mean, or the rule that `spatial-swin evaluate` found clearly better on validation
+(silent ones have no say). Probabilities are calibrated when `evaluate` has fitted a temperature. Below
+--minimum_confidence there is no verdict (unsure). Where the classes are layouts, the verdict comes in two steps too:
+mono, stereo or surround (the sum over its layouts), then which layout of that family. Where `evaluate` has fitted
+prediction sets, the set holds the labels that cannot be ruled out: of recordings like those of the validation part it
+holds the true one in 90 %.
 
 With --master, the master that the recordings were rendered from (an ADM BW64 file, a channel master or a folder of
 stems) is checked against the declared layout: bed, silent and copied channels, LFE, loudness and true peak. It is
 rendered for the listener and compared with each recording. --loudness and --true_peak alone check the recordings.
 
 A domain score says whether a file is like what the model learnt from; loudspeaker stereo, mono copied to both ears,
-silence or the band of a telephone are flagged as what should not be asked, with the likely reason. It is there when
-`spatial-swin evaluate --domain_score true` has fitted one.
+silence or the band of a telephone are flagged as what should not be asked, with the likely reason. The detector that
+ships and what `adapt` makes have one, a run of one's own when `spatial-swin evaluate --domain_score true` fitted it.
 
 What the model learnt from is in the JSON (`domain`). A recording that lies outside (shorter than a clip, of too low a
 rate, cut off by a codec) gets a warning on the error stream, and a verdict all the same.

@@ -2,8 +2,9 @@
 
 The threshold comes from heads that were not fitted: the heads are dealt into folds, each fold is scored by what the
 others give, and the threshold is the quantile of those scores above which half of the false alarms allowed lie (so
-that heads unlike all of these have room), the larger of all heads together and of the worst laboratory. The test part
-is never looked at; nothing is read or written.
+that heads unlike all of these have room), the larger of all heads together and of the worst laboratory. A score that
+is there can get the threshold of other heads in the same way. The test part is never looked at; nothing is read or
+written.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,6 @@ def fit_domain_score(
     for chosen in _folds(names, seed):
         held[chosen] = _fitted(genuine[~chosen], outliers).logits(genuine[chosen])
     threshold, count = _threshold(held, np.asarray(laboratories, dtype=str)), len(np.unique(names))
-    few = f"{count} head{'s' * (count != 1)} only: another may be taken for no head"
     facts = {
         **about,
         "genuine": len(genuine),
@@ -45,10 +45,40 @@ def fit_domain_score(
         "laboratories": sorted({str(name) for name in laboratories}),
         "outliers": len(outliers),
         "false_alarms": round(float((held > threshold).mean()), 4),
-        "caution": "" if count >= FOLDS else few,
+        "caution": caution_for(count),
     }
-    spread = max(float(held.std()), 1e-6)
-    return replace(_fitted(genuine, outliers), threshold=threshold, spread=spread, about=facts)
+    return replace(_fitted(genuine, outliers), threshold=threshold, spread=_spread(held), about=facts)
+
+
+def with_own_threshold(
+    score: DomainScore, genuine: np.ndarray, heads: Sequence[str], laboratories: Sequence[str]
+) -> DomainScore:
+    """The same regression, measured from what it gives genuine features [N, F] of `heads` [N] it was not fitted to.
+
+    Few heads are enough for that: the regression has learnt from many what a head sounds like, and these have no part
+    in it, so that all of them say where the threshold has to be.
+    """
+    held, count = score.logits(genuine), len(set(heads))
+    threshold = _threshold(held, np.asarray(laboratories, dtype=str))
+    facts = {
+        **score.about,
+        "regression_of_heads": score.about.get("regression_of_heads", score.about.get("heads")),
+        "genuine": len(genuine),
+        "heads": count,
+        "laboratories": sorted(set(laboratories)),
+        "false_alarms": round(float((held > threshold).mean()), 4),
+        "caution": caution_for(count),
+    }
+    return replace(score, threshold=threshold, spread=_spread(held), about=facts)
+
+
+def caution_for(heads: int) -> str:
+    """Why not to rely on a threshold of so many heads, empty without a reason."""
+    return "" if heads >= FOLDS else f"{heads} head{'s' * (heads != 1)} only: another may be taken for no head"
+
+
+def _spread(logits: np.ndarray) -> float:
+    return max(float(logits.std()), 1e-6)
 
 
 def _folds(names: np.ndarray, seed: int) -> list[np.ndarray]:
