@@ -144,7 +144,7 @@ def test_what_was_stopped_before_the_end_is_continued_and_not_rendered_again(
 ) -> None:
     """Killed twice: once after half of the programmes, once before it was calibrated."""
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     half = Adaptation(wish.listeners, count=4, recipe=wish.recipe)
