@@ -3,9 +3,9 @@
     python scripts/ship_detector.py runs/detector
 
 Takes what `spatial-swin push` would upload: the weights as fp16 (5 MB), config.json with float32 (so that it loads for
-any device), processor, tile map, temperature, prediction sets, statement and score of the domain, and the model card,
-to which it adds the sha256 of the weights and the commands of the recipe's header. The run must have been evaluated,
-with `--domain_score true`.
+any device), the second step, processor, tile map, temperature, prediction sets, statement and score of the domain, and
+the model card, to which it adds the sha256 of the weights and the commands of the recipe's header. The run must have
+been evaluated, with `--domain_score true`.
 """
 
 import hashlib
@@ -45,15 +45,16 @@ def main(run: str) -> None:
     files.write_bytes(
         target / WEIGHTS, save({name: tensor.contiguous() for name, tensor in half.items()}, {"format": "pt"})
     )
-    sha = hashlib.sha256((target / WEIGHTS).read_bytes()).hexdigest()
+    sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(target.glob("*.safetensors"))}
     header = [line for line in find_recipe(DETECTOR).read_text().splitlines() if line.startswith("#")]
     made = "\n".join(line.removeprefix("#").removeprefix(" ") for line in header)
     card = (target / CARD).read_text()
-    made = f"\n## How it was made\n\n```text\n{made}\n```\n\nsha256 of the weights: `{sha}`\n"
+    said = "\n\n".join(f"sha256 of {name}: `{value}`" for name, value in sums.items())
+    made = f"\n## How it was made\n\n```text\n{made}\n```\n\n{said}\n"
     files.write_text(target / CARD, card + made + NOTICE)
     size = sum(path.stat().st_size for path in target.iterdir())
     count = sum(tensor.numel() for tensor in half.values())
-    print(f"{target}: {count / 1e6:.2f} M numbers, {size / 1e6:.2f} MB; sha256 {sha}")
+    print(f"{target}: {count / 1e6:.2f} M numbers, {size / 1e6:.2f} MB; sha256 {sums[WEIGHTS]}")
 
 
 if __name__ == "__main__":
