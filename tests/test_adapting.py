@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 from certain_models import write_certain_model
 
@@ -15,10 +16,13 @@ from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
 from spatial_swin.commands import adapt as adapt_command
 from spatial_swin.commands.values import Parser
+from spatial_swin.data.pooled_rows import pooled_rows
 from spatial_swin.data.pooled_tiles import BANDS
 from spatial_swin.errors import AudioError, RunError
 from spatial_swin.evaluation.domain_score import DomainScore
+from spatial_swin.evaluation.steps import SECOND_STEP
 from spatial_swin.finished import open_finished
+from spatial_swin.modeling.pooled_network import PooledNetwork
 from spatial_swin.recipe_keys import read_recipe
 from spatial_swin.runs import RunFolder
 from spatial_swin.shipped import MODELS, find_recipe
@@ -34,6 +38,8 @@ def tiny_model(folder: Path, seconds: float = 3.0) -> Path:
     weights[[tile.name for tile in tiles].index("laterality") * BANDS * 4 + (BANDS - 1) * 4] = 1.0
     score = DomainScore(np.full(numbers, 128.0), np.full(numbers, 64.0), weights, 0.0, 9.0, 1.0, {"heads": 30})
     (folder / "domain_score.json").write_text(json.dumps(score.as_record()))
+    count = pooled_rows(torch.zeros(1, 1, 32, 32, dtype=torch.uint8), tiles).shape[1]
+    PooledNetwork(["510", "514"], torch.zeros(count), torch.full((count,), 99.0)).save(folder / SECOND_STEP)
     return folder
 
 
@@ -78,6 +84,7 @@ def test_a_calibrated_run_of_all_kinds_comes_out_and_no_trunk_cache_stays(adapte
     assert {sample.factors["kind"] for sample in split} == {"scene", "instruments", "speech", "stems", "upmix"}
     assert {sample.factors["listener"] for sample in split} == {"kemar"}
     assert not (adapted / "trunk_cache").exists()
+    assert finished.load_second_step() is not None  # taken over from the model it began from
 
 
 def test_predict_takes_the_result_as_any_model(adapted: Path, tmp_path: Path, capsys) -> None:
@@ -112,8 +119,8 @@ def test_a_score_of_other_pictures_is_not_inherited_and_a_damaged_one_is_said_be
     recipe["Model"]["model_name_or_path"] = str(model)
     (tmp_path / "other.yaml").write_text(yaml.safe_dump({part: dict(keys) for part, keys in recipe.items()}))
     other = Adaptation(("kemar",), count=8, recipe=str(tmp_path / "other.yaml"))
-    assert adapting._score_to_inherit(other) is None
-    assert adapting._score_to_inherit(wish) is not None
+    assert adapting._heritage(other) == adapting.Heritage()
+    assert adapting._heritage(wish).score is not None
     (model / "domain_score.json").write_text('{"mean": ')
     with pytest.raises(RunError, match=r"domain_score\.json: not readable"):
         adapt(other, tmp_path / "run")

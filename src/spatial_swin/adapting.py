@@ -26,6 +26,7 @@ from spatial_swin.audio.programme import find_programmes
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.errors import AudioError, Problem, raise_problems
 from spatial_swin.evaluation.domain_score import DomainScore
+from spatial_swin.evaluation.steps import SECOND_STEP
 from spatial_swin.files import lies_in
 from spatial_swin.layouts import DEFAULT_LAYOUTS, find_layouts
 from spatial_swin.making import begin, require_space, show_test
@@ -79,6 +80,20 @@ class Adaptation:
         }
 
 
+@dataclass(frozen=True)
+class Heritage:
+    """What an adapted model takes over from the one it begins from: its domain score, the file of its second step."""
+
+    score: DomainScore | None = None
+    second_step: Path | None = None
+
+    def give(self, run: RunFolder) -> bool:
+        """Lay the second step beside the weights of `run`; return whether there is one."""
+        if self.second_step is not None:
+            files.write_bytes(run.model / SECOND_STEP, self.second_step.read_bytes())
+        return self.second_step is not None
+
+
 def _weights(model: Path) -> list[Path]:
     return [file for file in (model / "model.safetensors", model) if file.is_file()]
 
@@ -119,29 +134,30 @@ def adapt(wish: Adaptation, output: Path, workers: int | None = None, overwrite:
         Stopped: SIGTERM; the same call continues.
     """
     run = RunFolder(output)
-    _score_to_inherit(wish)  # a damaged one is said before the minutes of rendering
+    heritage = _heritage(wish)  # a damaged one is said before the minutes of rendering
     order, problems = _order(wish, output, workers)
     require_space(output, NEEDED_BYTES, "adapting")
     try:
         with RunFolder(output / DATA).lock():  # training takes the lock of the run folder itself
             if overwrite:
                 _clear(run)
-            _make(wish, run, lambda ready: fill(order, problems, ready))
+            _make(wish, heritage, run, lambda ready: fill(order, problems, ready))
     finally:
         with suppress(OSError):  # nothing was rendered: then nothing is left
             output.rmdir()
     return run
 
 
-def _make(wish: Adaptation, run: RunFolder, render: Callable[[Callable[[], None]], object]) -> None:
+def _make(
+    wish: Adaptation, heritage: Heritage, run: RunFolder, render: Callable[[Callable[[], None]], object]
+) -> None:
     """All steps; imports follow as they are needed, so that a mistyped file is not waited for."""
     began = time.monotonic()
 
     def ready() -> None:
         begin(run.path / NOTED, wish.made_of(), "this model")
 
-    score = _score_to_inherit(wish)
-    if _is_calibrated(run) and (score is None or _has_score(run)):
+    if _is_calibrated(run) and (heritage.score is None or _has_score(run)):
         ready()
         print(f"{run.path}: this model is adapted; --overwrite true starts again", flush=True)
     else:
@@ -152,7 +168,7 @@ def _make(wish: Adaptation, run: RunFolder, render: Callable[[Callable[[], None]
         print("\n3/3  calibrate and test", flush=True)
         from spatial_swin.evaluating import evaluate
 
-        evaluate(run, inherited=score)
+        evaluate(run, repredict=heritage.give(run), inherited=heritage.score)
         shutil.rmtree(run.path / TRUNK, ignore_errors=True)
     show_test(run)
     metrics = run.read_metrics()
@@ -186,8 +202,8 @@ def _is_calibrated(run: RunFolder) -> bool:
     return run.state() == "finished" and (run.model / TEMPERATURE).is_file() and run.metrics_file.is_file()
 
 
-def _score_to_inherit(wish: Adaptation) -> DomainScore | None:
-    """The domain score of the model to begin from, None where it has none or its pictures are drawn in another way.
+def _heritage(wish: Adaptation) -> Heritage:
+    """What there is to take over: nothing from a model that is not finished, or whose pictures are drawn otherwise.
 
     Raises RunError when it is damaged.
     """
@@ -195,11 +211,14 @@ def _score_to_inherit(wish: Adaptation) -> DomainScore | None:
 
     model = _recipe(wish)["Model"]
     folder = Path(locate_model(str(model["model_name_or_path"])))
-    if not any((place / DOMAIN_SCORE).is_file() for place in (folder, RunFolder(folder).model)):
-        return None
-    finished = open_finished(folder)
-    same = finished.tiles == tile_map(ARRANGEMENT, int(model["image_size"]), SAMPLE_RATE, SECONDS)
-    return finished.domain_score if same else None
+    places = (folder, RunFolder(folder).model)
+    if not any((place / name).is_file() for place in places for name in (DOMAIN_SCORE, SECOND_STEP)):
+        return Heritage()
+    finished, size = open_finished(folder), int(model["image_size"])
+    if finished.tiles != tile_map(ARRANGEMENT, size, SAMPLE_RATE, SECONDS) or finished.image_size != size:
+        return Heritage()
+    found = finished.load_second_step()  # so that a damaged one is said before anything is rendered
+    return Heritage(finished.domain_score, None if found is None else finished.folder / SECOND_STEP)
 
 
 def _has_score(run: RunFolder) -> bool:
