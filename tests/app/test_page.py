@@ -210,7 +210,7 @@ def test_a_picture_is_answered_while_a_long_recording_is_judged_and_leaving_ends
     gate.release()
     until(lambda: len(page.turns) == 0)
     assert len(judged) < 20
-    assert not stored.exists()
+    until(lambda: not stored.exists())
 
 
 def test_one_file_more_than_there_are_places_is_refused_with_how_many_there_are(
