@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from kornia.enhance import adjust_brightness_accumulative, adjust_hue, adjust_saturation_with_gray_subtraction
-from kornia.filters import gaussian_blur2d
 from torch.nn import functional
 
 from spatial_swin.errors import Problem
@@ -178,6 +176,9 @@ def warp(pixels: torch.Tensor, matrices: np.ndarray | None) -> torch.Tensor:
 
 def jitter_colours(pixels: torch.Tensor, uniforms: np.ndarray, strengths: Sequence[float]) -> torch.Tensor:
     """Brightness, contrast, saturation by a factor in 1 ± strength, hue by ± strength of a turn; in this order."""
+    # imported here, as in `blur`: whoever only judges a recording waits for nothing that this needs
+    from kornia.enhance import adjust_brightness_accumulative, adjust_hue, adjust_saturation_with_gray_subtraction
+
     brightness, contrast, saturation, hue = strengths
 
     def deviation(column: int, strength: float) -> torch.Tensor:
@@ -215,6 +216,8 @@ def blur(pixels: torch.Tensor, uniforms: np.ndarray, arguments: AugmentationArgu
     chosen = np.flatnonzero(uniforms[:, BLURRED] < arguments.blur_probability)
     if not len(chosen):
         return pixels
+    from kornia.filters import gaussian_blur2d
+
     pixels = pixels.clone()
     sigmas = between(uniforms[:, SIGMA], *arguments.blur_sigma)
     for index in chosen:
