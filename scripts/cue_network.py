@@ -9,6 +9,7 @@ are a set with a little context: mean, spread and maximum over time are what the
 import numpy as np
 import torch
 from cue_features import BANDS, cells_of
+from small_training import train
 from torch import Tensor, nn
 
 WIDTH = 96
@@ -74,20 +75,8 @@ def fit(bands: np.ndarray, labels: np.ndarray, epochs: int, seed: int, batch: in
     torch.manual_seed(seed)
     x, y = network_input(bands), torch.as_tensor(labels)
     network = SetNetwork(int(y.max()) + 1)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.05)
-    batch = min(batch, len(y))
-    steps = len(y) // batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=epochs * steps, pct_start=0.15)
-    network.train()
-    for _ in range(epochs):
-        order = torch.randperm(len(y))
-        for chosen in order[: steps * batch].split(batch):
-            loss = nn.functional.cross_entropy(network(as_other_heads(x[chosen])), y[chosen], label_smoothing=0.05)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return network.eval()
+    train(network, lambda chosen: as_other_heads(x[chosen]), y, epochs, 2e-3, batch)
+    return network
 
 
 @torch.no_grad()

@@ -15,13 +15,13 @@ programmes and listeners; writes results.json and the probabilities of every see
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from small_training import train
 from tqdm import tqdm
 
 from spatial_swin import files
@@ -39,7 +39,7 @@ from spatial_swin.prediction.predictor import load_predictor
 from spatial_swin.shipped import locate_model
 
 SEEN = SoundAugmentationArguments(sound_ear_swap=0.5, sound_colour_db=12.0, sound_ear_colour_db=2.5)
-BATCH, RATE, DECAY, SMOOTHING = 128, 1e-3, 0.05, 0.05
+BATCH, RATE = 128, 1e-3
 RESAMPLES = 2000
 CLASSES = list(DEFAULT_LAYOUTS)
 
@@ -90,33 +90,17 @@ def fit(learn: Pictures, layouts: list[str], epochs: int, seed: int) -> PooledNe
     labels = torch.tensor([layouts.index(CLASSES[label]) for label in learn.labels])
     some = features.flatten(0, 1)[torch.randperm(features[..., 0].numel())[:8000]].float()
     network = PooledNetwork(layouts, some.mean(0), some.std(0) + 1e-2)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
-    batch = min(BATCH, len(labels))
-    steps = len(labels) // batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * steps, pct_start=0.15)
-    network.train()
-    for _ in tqdm(range(epochs), desc=f"seed {seed}", disable=None):
-        for chosen in torch.randperm(len(labels))[: steps * batch].split(batch):
-            view = torch.randint(len(features), chosen.shape)
-            logits = network(features[view, chosen].float())
-            loss = nn.functional.cross_entropy(logits, labels[chosen], label_smoothing=SMOOTHING)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return network.eval()
 
+    def seen(chosen: torch.Tensor) -> torch.Tensor:
+        return features[torch.randint(len(features), chosen.shape), chosen].float()
 
-@torch.no_grad()
-def shares(network: PooledNetwork, pictures: Pictures) -> np.ndarray:
-    """float64 [N, layouts of the network], the mean over the views."""
-    views = [network(torch.from_numpy(view).float()).double().softmax(1) for view in pictures.features]
-    return torch.stack(views).mean(0).numpy()
+    train(network, seen, labels, epochs, RATE, BATCH)
+    return network
 
 
 def by_model(run: str, folders: list[Path]) -> np.ndarray:
-    """What a finished model says of all pictures of the folders, in the order of CLASSES: float64 [N, K]."""
-    predictor = load_predictor(locate_model(run))
+    """What the Swin of a finished model says of all pictures of the folders, by CLASSES: float64 [N, K]."""
+    predictor = replace(load_predictor(locate_model(run)), second_step=None)  # an earlier network has no say
     said = []
     for folder in folders:
         paths = [folder / PICTURES / row.path for row in read_rows(folder / PICTURES / MANIFEST)]
@@ -184,7 +168,7 @@ def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> d
     said = {}
     for seed in options.seeds:
         network = fit(learn, options.layouts, options.epochs, seed)
-        said[f"seed {seed}"] = shares(network, test)
+        said[f"seed {seed}"] = network.shares(torch.from_numpy(test.features))
         if options.save and seed == options.seeds[0]:
             network.save(Path(options.families) / "model" / SECOND_STEP)
     if len(said) > 1:

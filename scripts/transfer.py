@@ -130,7 +130,7 @@ def run_row(out: Path, variant: str, seed: int) -> dict[str, Any]:
 def boosted(out: Path, seed: int) -> float:
     """Accuracy of gradient boosting on the test part of (a)'s split, fitted on its training part."""
     from spatial_swin.data.pooled_tiles import pooled_tiles
-    from spatial_swin.evaluation.baseline import boosting
+    from spatial_swin.evaluation.baseline import fitted
 
     runs = [RunFolder(out / f"{variant}_{seed}") for variant in ("a", "b", "c", "plain", "picture")]
     run = next((run for run in runs if run.path.is_dir()), None)
@@ -140,7 +140,7 @@ def boosted(out: Path, seed: int) -> float:
     features = pooled_tiles(out / f"data_{seed}" / "pictures", [sample.path for sample in split])
     labels = np.array([sample.label for sample in split])
     part = np.array([sample.split for sample in split])
-    model = boosting(seed, int((part == "train").sum())).fit(features[part == "train"], labels[part == "train"])
+    model = fitted(features[part == "train"], labels[part == "train"], seed)
     return float(model.score(features[part == "test"], labels[part == "test"]))
 
 

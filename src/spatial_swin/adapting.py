@@ -3,8 +3,8 @@
 Whoever knows the impulse responses that a recording was rendered with need not ask a model of all heads. Programmes
 are rendered for these responses, stage 4 and the head are trained from the shipped trunk, the temperature is fitted on
 the programmes that chose the epoch, the domain score of the shipped model gets a threshold for these heads, and other
-programmes say what came out. Each step is continued when it is begun, and skipped
-when it is done. The shipped files stay as they are.
+programmes say what came out. Each step is continued when it is begun, and skipped when it is done. The shipped files
+stay as they are.
 """
 
 import os

@@ -46,8 +46,7 @@ def fit_and_predict(
     names = list(class_names)
     numbers = [names.index(sample.label) for sample in train]
     known = features([s.path for s in train])
-    with simple.one_thread():
-        model = simple.boosting(seed, len(train)).fit(known, numbers)
+    model = simple.fitted(known, numbers, seed)
     table = np.zeros((len(test), len(names)))
     table[:, model.classes_] = model.predict_proba(features([s.path for s in test]))
     labels = np.array([names.index(sample.label) for sample in test])

@@ -28,14 +28,12 @@ class SecondStep:
     class_names: Sequence[str]
     tiles: TileMap
 
-    @torch.no_grad()
     def decide(self, logits: np.ndarray, pixels: torch.Tensor) -> np.ndarray:
         """Logits float64 [B, K] of pictures uint8 [B, 3, S, S]: those of the Swin, with the network's opinion.
 
         The network's probabilities are the mean of both ways round.
         """
-        views = [self.network(view).double().softmax(1) for view in both_ways_round(pixels.cpu(), self.tiles)]
-        shares = torch.stack(views).mean(0).numpy()
+        shares = self.network.shares(both_ways_round(pixels.cpu(), self.tiles))
         return with_second_opinion(logits, shares, [self.class_names.index(name) for name in self.network.layouts])
 
 

@@ -24,7 +24,7 @@ from spatial_swin.data.folder import pictures_of, scan_folder
 from spatial_swin.data.pooled_tiles import pooled_tiles
 from spatial_swin.data.preflight import preflight, require_same_pictures
 from spatial_swin.errors import AudioError, RunError
-from spatial_swin.evaluation.baseline import boosting, one_thread
+from spatial_swin.evaluation.baseline import fitted
 from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.domain_words import in_words
 from spatial_swin.files import sha256_of
@@ -77,8 +77,7 @@ class Boosting:
     def model(self) -> Any:
         order = np.argsort(self.paths, kind="stable")
         features = pooled_tiles(self.root, [self.paths[k] for k in order])
-        with one_thread():
-            return boosting(self.seed, len(order)).fit(features, np.array([self.labels[k] for k in order]))
+        return fitted(features, np.array([self.labels[k] for k in order]), self.seed)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """float64 [K], the mean over windows [W, F]; equal for all classes when there is none."""

@@ -54,11 +54,8 @@ def _curve_of(tile: Tile, both: np.ndarray, ears: np.ndarray) -> np.ndarray | No
 
 def _hats(tile: Tile) -> np.ndarray:
     """How much each knot counts in each row, the highest frequency first: float64 [rows, KNOTS], rows sum to 1."""
-    low, high, bottom, top = (float(erb_rate(torch.tensor(f))) for f in _ends(tile))
+    ends = torch.tensor([LOWEST, HIGHEST, tile.vertical_low, tile.vertical_high])
+    low, high, bottom, top = erb_rate(ends).tolist()
     rates = top + (bottom - top) * (np.arange(tile.height) + 0.5) / tile.height
     at = np.clip((rates - low) / (high - low) * (KNOTS - 1), 0, KNOTS - 1)
     return np.clip(1 - np.abs(at[:, None] - np.arange(KNOTS)), 0, None)
-
-
-def _ends(tile: Tile) -> tuple[float, float, float, float]:
-    return LOWEST, HIGHEST, tile.vertical_low, tile.vertical_high

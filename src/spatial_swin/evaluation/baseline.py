@@ -41,7 +41,7 @@ def leaf_items(items: int) -> int:
 def boosting(seed: int, items: int = LEAF_ITEMS**2) -> "HistGradientBoostingClassifier":
     """The model: shallow trees, no early stopping, so that every fold has the same.
 
-    items: how many it will be fitted on. Fit it within `one_thread`.
+    items: how many it will be fitted on; `fitted` does it as it should be done.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -70,6 +70,12 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+def fitted(features: np.ndarray, labels: Sequence[int] | np.ndarray, seed: int) -> "HistGradientBoostingClassifier":
+    """The model, fitted on features [N, F] and N labels."""
+    with one_thread():
+        return boosting(seed, len(labels)).fit(features, labels)
+
+
 def cross_validate(
     features: np.ndarray,
     labels: np.ndarray,
@@ -92,8 +98,7 @@ def cross_validate(
     rows, lost = [], []
     for fold in range(int(fold_of.max()) + 1):
         train, test = fold_of != fold, fold_of == fold
-        with one_thread():
-            model = boosting(seed, int(train.sum())).fit(features[train], labels[train])
+        model = fitted(features[train], labels[train], seed)
         probabilities[np.ix_(test, model.classes_)] = model.predict_proba(features[test])
         predicted = probabilities[test].argmax(axis=1)
         row = {

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +37,12 @@ class PooledNetwork(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         logits: Tensor = self.layers((features - self.mean) / self.spread)
         return logits
+
+    @torch.no_grad()
+    def shares(self, views: Tensor) -> np.ndarray:
+        """Probabilities of the layouts, the mean over views of the same pictures: [V, B, F] -> float64 [B, K]."""
+        said = [self(view.float()).double().softmax(1) for view in views]
+        return torch.stack(said).mean(0).numpy()
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write it, as fp16, with what `read` needs to know."""
