@@ -9,8 +9,9 @@ are a set with a little context: mean, spread and maximum over time are what the
 import numpy as np
 import torch
 from cue_features import BANDS, cells_of
-from small_training import train
 from torch import Tensor, nn
+
+from spatial_swin.modeling.small_training import train
 
 WIDTH = 96
 COLOUR_DB, GAIN_DB = 1.5, 0.6  # SD of the ILD's smooth change, and of its constant one

@@ -1,17 +1,17 @@
-"""How far a small network on pooled cues gets on heads never heard, beside or together with a finished model.
+"""How far a small network on pooled cues gets on heads never heard, alone or beside a finished model.
 
     python scripts/pooled_network.py --learn clean spoilt --judge people elsewhere songs [--seeds 42 43 44] \\
-        [--families RUN] [--layouts 510 514] [--save] --output_dir runs/pooled
+        [--beside RUN] [--layouts 510 514] [--save] --output_dir runs/pooled
 
 --learn and --judge are folders that `spatial-swin render` wrote. Every row of every tile becomes its mean, its spread
 and three percentiles over time; two hidden layers follow. In training a picture is seen in --views views, with the
 ears exchanged or not and the colours of programme and ears changed, by the package's own augmentation; when judging,
-both ways round are averaged. With --families the finished model RUN says mono, stereo or surround, and the network
-which surround, alone or with an equal say; then it may learn these --layouts alone, and with --save the network of the
-first seed gets its say in RUN, which `spatial-swin evaluate RUN --repredict true` then calibrates.
+both ways round are averaged. With --beside the finished model RUN is judged too, and the network with a say of each of
+--says in the answer, 1 being all of it in its --layouts. With --save the network of the first seed becomes the second
+opinion of RUN, with the first of --says, and `spatial-swin evaluate RUN --repredict true` then calibrates both.
 
-Prints accuracy of all layouts, with 510 and 514 as one, and of 510 against 514, by laboratory, with intervals over
-programmes and listeners; writes results.json and the probabilities of every seed into the output folder.
+Prints accuracy of all layouts, with 510 and 514 as one, and of 510 against 514, by laboratory and by condition, with
+intervals over programmes and listeners; writes results.json and the probabilities of every seed to the output folder.
 """
 
 import argparse
@@ -21,24 +21,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from small_training import train
 from tqdm import tqdm
 
 from spatial_swin import files
 from spatial_swin.audio.manifest import MANIFEST, PICTURES, Row, read_rows
 from spatial_swin.audio.tiles import TileMap
-from spatial_swin.data.augment_sound import SoundAugmentationArguments, augment_sound
 from spatial_swin.data.pictures import read_pixels
-from spatial_swin.data.pooled_rows import both_ways_round, pooled_rows
+from spatial_swin.data.pooled_rows import both_ways_round, in_views
 from spatial_swin.evaluation.calibration import SMALLEST
 from spatial_swin.evaluation.factorial import QUESTIONS, Answers, figures
-from spatial_swin.evaluation.steps import SECOND_STEP, with_second_opinion
+from spatial_swin.evaluation.opinions import SECOND_OPINION, with_second_opinion
 from spatial_swin.layouts import DEFAULT_LAYOUTS
 from spatial_swin.modeling.pooled_network import PooledNetwork
+from spatial_swin.modeling.small_training import train
 from spatial_swin.prediction.predictor import load_predictor
 from spatial_swin.shipped import locate_model
 
-SEEN = SoundAugmentationArguments(sound_ear_swap=0.5, sound_colour_db=12.0, sound_ear_colour_db=2.5)
 BATCH, RATE = 128, 1e-3
 RESAMPLES = 2000
 CLASSES = list(DEFAULT_LAYOUTS)
@@ -74,10 +72,8 @@ def of_batch(folder: Path, rows: list[Row], start: int, tiles: TileMap, views: i
     size = tiles.size[0]
     pixels = torch.stack([read_pixels(folder / PICTURES / row.path, size)[:1] for row in rows])
     keys = range(start, start + len(rows))
-    if views is None:
-        return both_ways_round(pixels, tiles).half().numpy()
-    seen = [augment_sound(pixels, keys, view, 0, SEEN, tiles) for view in range(views)]
-    return np.stack([pooled_rows(one, tiles).half().numpy() for one in seen])
+    made = both_ways_round(pixels, tiles) if views is None else in_views(pixels, keys, tiles, views)
+    return made.half().numpy()
 
 
 def fit(learn: Pictures, layouts: list[str], epochs: int, seed: int) -> PooledNetwork:
@@ -100,7 +96,7 @@ def fit(learn: Pictures, layouts: list[str], epochs: int, seed: int) -> PooledNe
 
 def by_model(run: str, folders: list[Path]) -> np.ndarray:
     """What the Swin of a finished model says of all pictures of the folders, by CLASSES: float64 [N, K]."""
-    predictor = replace(load_predictor(locate_model(run)), second_step=None)  # an earlier network has no say
+    predictor = replace(load_predictor(locate_model(run)), second_opinion=None)  # an earlier network has no say
     said = []
     for folder in folders:
         paths = [folder / PICTURES / row.path for row in read_rows(folder / PICTURES / MANIFEST)]
@@ -111,15 +107,16 @@ def by_model(run: str, folders: list[Path]) -> np.ndarray:
 
 
 def parts_of(pictures: Pictures, judged: list[str]) -> dict[str, np.ndarray]:
-    """What figures are shown of, by name: each folder by laboratory, as masks [N]."""
+    """What figures are shown of, by name: each folder by laboratory and by condition, as masks [N]."""
     of = np.array(judged)
-    laboratories = np.array([row.laboratory for row in pictures.rows])
     parts: dict[str, np.ndarray] = {}
     for folder in dict.fromkeys(judged):
-        here = sorted(set(laboratories[of == folder]))
-        parts |= {f"{folder}, {name}": (of == folder) & (laboratories == name) for name in here}
-        if len(here) > 1:
-            parts[f"{folder}, all"] = of == folder
+        for factor in ("laboratory", "condition"):
+            values = np.array([getattr(row, factor) for row in pictures.rows])
+            here = sorted(set(values[of == folder]))
+            if factor == "laboratory" or len(here) > 1:
+                parts |= {f"{folder}, {name}": (of == folder) & (values == name) for name in here}
+        parts[f"{folder}, all"] = of == folder
     return parts
 
 
@@ -134,16 +131,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learn", nargs="+", type=Path, required=True, help="folders to learn from")
     parser.add_argument("--judge", nargs="+", type=Path, required=True, help="folders to be judged on")
-    parser.add_argument("--families", metavar="RUN", help="a finished model that says mono, stereo or surround")
+    parser.add_argument("--beside", metavar="RUN", help="a finished model beside which the network has a say")
     parser.add_argument("--layouts", nargs="+", choices=CLASSES, default=CLASSES, help="that the network learns")
-    parser.add_argument("--save", action="store_true", help="make the first seed the second step of RUN")
+    parser.add_argument("--says", nargs="+", type=float, default=[0.5, 1.0], help="shares of the network in an answer")
+    parser.add_argument("--save", action="store_true", help="make the first seed the second opinion of RUN")
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44])
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--views", type=int, default=4, help="views of every picture to learn from (4)")
     options = parser.parse_args()
-    if (options.layouts != CLASSES or options.save) and not options.families:
-        parser.error("a network of some layouts, or one that is saved, needs --families RUN, which says the rest")
+    if (options.layouts != CLASSES or options.save) and not options.beside:
+        parser.error("a network of some layouts, or one that is saved, needs --beside RUN, which says the rest")
     judged = [str(folder) for folder in options.judge for _ in read_rows(folder / PICTURES / MANIFEST)]
     learn, test = read(options.learn, options.layouts, options.views), read(options.judge, CLASSES, None)
     judges = judges_of(options, learn, test)
@@ -164,22 +162,23 @@ def main() -> None:
 
 def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> dict[str, np.ndarray]:
     """Name -> probabilities [N, K] of everything that judges: the finished model, then every seed and their mean."""
-    alone = by_model(options.families, options.judge) if options.families else None
+    alone = by_model(options.beside, options.judge) if options.beside else None
     said = {}
     for seed in options.seeds:
         network = fit(learn, options.layouts, options.epochs, seed)
         said[f"seed {seed}"] = network.shares(torch.from_numpy(test.features))
         if options.save and seed == options.seeds[0]:
-            network.save(Path(options.families) / "model" / SECOND_STEP)
+            network.say = options.says[0]
+            network.save(Path(options.beside) / "model" / SECOND_OPINION)
     if len(said) > 1:
         said["mean of the seeds"] = np.mean(list(said.values()), axis=0)
     if alone is None:
         return said
     at = [CLASSES.index(name) for name in options.layouts]
-    judges, logits = {options.families: alone}, np.log(np.maximum(alone, SMALLEST))
+    judges, logits = {options.beside: alone}, np.log(np.maximum(alone, SMALLEST))
     for name, one in said.items():
-        judges[f"{name}, in the second step"] = np.exp(with_second_opinion(logits, one, at, weight=1))
-        judges[f"{name}, with an equal say"] = np.exp(with_second_opinion(logits, one, at))
+        for say in options.says:
+            judges[f"{name}, with a say of {say:g}"] = np.exp(with_second_opinion(logits, one, at, say))
     return judges
 
 

@@ -20,7 +20,7 @@ from spatial_swin.data.pooled_rows import pooled_rows
 from spatial_swin.data.pooled_tiles import BANDS
 from spatial_swin.errors import AudioError, RunError
 from spatial_swin.evaluation.domain_score import DomainScore
-from spatial_swin.evaluation.steps import SECOND_STEP
+from spatial_swin.evaluation.opinions import SECOND_OPINION
 from spatial_swin.finished import open_finished
 from spatial_swin.modeling.pooled_network import PooledNetwork
 from spatial_swin.recipe_keys import read_recipe
@@ -39,7 +39,7 @@ def tiny_model(folder: Path, seconds: float = 3.0) -> Path:
     score = DomainScore(np.full(numbers, 128.0), np.full(numbers, 64.0), weights, 0.0, 9.0, 1.0, {"heads": 30})
     (folder / "domain_score.json").write_text(json.dumps(score.as_record()))
     count = pooled_rows(torch.zeros(1, 1, 32, 32, dtype=torch.uint8), tiles).shape[1]
-    PooledNetwork(["510", "514"], torch.zeros(count), torch.full((count,), 99.0)).save(folder / SECOND_STEP)
+    PooledNetwork(["510", "514"], torch.zeros(count), torch.full((count,), 99.0)).save(folder / SECOND_OPINION)
     return folder
 
 
@@ -74,7 +74,13 @@ def adapted(wish: Adaptation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def test_a_calibrated_run_of_all_kinds_comes_out_and_no_trunk_cache_stays(adapted: Path, capsys) -> None:
+def wish_model(wish: Adaptation) -> str:
+    return str(read_recipe(Path(wish.recipe))["Model"]["model_name_or_path"])
+
+
+def test_a_calibrated_run_of_all_kinds_comes_out_and_no_trunk_cache_stays(
+    wish: Adaptation, adapted: Path, capsys
+) -> None:
     finished = open_finished(adapted)
     assert finished.class_names == ["100", "200", "510", "514"]
     assert finished.temperature is not None
@@ -84,7 +90,12 @@ def test_a_calibrated_run_of_all_kinds_comes_out_and_no_trunk_cache_stays(adapte
     assert {sample.factors["kind"] for sample in split} == {"scene", "instruments", "speech", "stems", "upmix"}
     assert {sample.factors["listener"] for sample in split} == {"kemar"}
     assert not (adapted / "trunk_cache").exists()
-    assert finished.load_second_step() is not None  # taken over from the model it began from
+    opinion = finished.load_second_opinion()  # taken over from the model it began from, and taught these heads
+    given = open_finished(wish_model(wish)).load_second_opinion()
+    assert opinion is not None
+    assert given is not None
+    assert opinion.network.layouts == given.network.layouts
+    assert not all(torch.equal(t, given.network.state_dict()[n]) for n, t in opinion.network.state_dict().items())
 
 
 def test_predict_takes_the_result_as_any_model(adapted: Path, tmp_path: Path, capsys) -> None:

@@ -32,9 +32,9 @@ ROWS = """
     tracking      | runs config evaluation modeling
     background    | runs config
     learnt        | runs audio evaluation
-    second_step   | audio data evaluation modeling
-    finished      | runs audio data evaluation modeling learnt second_step
-    prediction    | runs audio data evaluation modeling second_step finished shipped hub
+    second_opinion | audio data evaluation modeling
+    finished      | runs audio data evaluation modeling learnt second_opinion
+    prediction    | runs audio data evaluation modeling second_opinion finished shipped hub
     bench         | runs audio data evaluation modeling reporting finished prediction
     preparing     | runs audio config data modeling trunk tracking hub
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing learnt finished
@@ -49,7 +49,7 @@ ROWS = """
     quantising    | runs data evaluation finished prediction exporting
     making        | runs
     demonstration | runs shipped reporting making
-    adapting      | runs audio shipped recipe_keys config evaluation training evaluating finished making
+    adapting      | runs audio shipped recipe_keys config evaluation second_opinion training evaluating finished making
     adapted       | runs audio shipped recipe_keys adapting __init__
     publishing    | runs audio evaluation reporting finished
     app           | audio data evaluation modeling reporting prediction finished hub

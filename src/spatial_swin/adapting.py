@@ -1,10 +1,10 @@
 """Adapt the shipped model to a renderer: its heads in, a finished and calibrated run folder out.
 
 Whoever knows the impulse responses that a recording was rendered with need not ask a model of all heads. Programmes
-are rendered for these responses, stage 4 and the head are trained from the shipped trunk, the temperature is fitted on
-the programmes that chose the epoch, the domain score of the shipped model gets a threshold for these heads, and other
-programmes say what came out. Each step is continued when it is begun, and skipped when it is done. The shipped files
-stay as they are.
+are rendered for these responses, stage 4 and the head are trained from the shipped trunk, the second opinion of the
+shipped model learns these heads too, and its domain score gets a threshold for them. The temperature is fitted on the
+programmes that chose the epoch, and other programmes say what came out. Each step is continued when it is begun, and
+skipped when it is done. The shipped files stay as they are.
 """
 
 import os
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spatial_swin import files
 from spatial_swin.audio import parametric
@@ -26,13 +27,16 @@ from spatial_swin.audio.programme import find_programmes
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.errors import AudioError, Problem, raise_problems
 from spatial_swin.evaluation.domain_score import DomainScore
-from spatial_swin.evaluation.steps import SECOND_STEP
+from spatial_swin.evaluation.opinions import SECOND_OPINION
 from spatial_swin.files import lies_in
 from spatial_swin.layouts import DEFAULT_LAYOUTS, find_layouts
 from spatial_swin.making import begin, require_space, show_test
 from spatial_swin.recipe_keys import Given, heading_of, read_recipe
 from spatial_swin.runs import RunFolder
 from spatial_swin.shipped import ASSETS, find_recipe, locate_model
+
+if TYPE_CHECKING:  # it brings torch, which a mistyped file need not wait for
+    from spatial_swin.second_opinion import SecondOpinion
 
 RECIPE = "swin-nano-192/adapt"
 PROGRAMMES = 280  # rendered; the recipe's shares say how many of them train, choose the epoch and calibrate, and test
@@ -77,21 +81,30 @@ class Adaptation:
             "seed": self.seed,
             "config": files.sha256_of(find_recipe(self.recipe))[:16],
             "model": next((files.sha256_of(file)[:16] for file in _weights(weights)), str(weights)),
+            "opinion": files.sha256_of(opinion)[:16] if (opinion := weights / SECOND_OPINION).is_file() else None,
         }
 
 
 @dataclass(frozen=True)
 class Heritage:
-    """What an adapted model takes over from the one it begins from: its domain score, the file of its second step."""
+    """What an adapted model takes over from the one it begins from: its domain score, and a second opinion."""
 
     score: DomainScore | None = None
-    second_step: Path | None = None
+    opinion: "SecondOpinion | None" = None
 
-    def give(self, run: RunFolder) -> bool:
-        """Lay the second step beside the weights of `run`; return whether there is one."""
-        if self.second_step is not None:
-            files.write_bytes(run.model / SECOND_STEP, self.second_step.read_bytes())
-        return self.second_step is not None
+    def give(self, run: RunFolder, seed: int) -> bool:
+        """Teach the second opinion the heads and lay it beside the weights of `run`; return whether there is one."""
+        if self.opinion is None:
+            return False
+        from spatial_swin.second_opinion import learn_more
+
+        learnt = [sample for sample in run.read_split() if sample.split == "train"]
+        paths = [run.path / DATA / "pictures" / sample.path for sample in learnt]
+        size = int(run.read_recipe()["Model"]["image_size"])
+        learn_more(self.opinion, paths, [sample.label for sample in learnt], size, seed).save(
+            run.model / SECOND_OPINION
+        )
+        return True
 
 
 def _weights(model: Path) -> list[Path]:
@@ -168,7 +181,7 @@ def _make(
         print("\n3/3  calibrate and test", flush=True)
         from spatial_swin.evaluating import evaluate
 
-        evaluate(run, repredict=heritage.give(run), inherited=heritage.score)
+        evaluate(run, repredict=heritage.give(run, wish.seed), inherited=heritage.score)
         shutil.rmtree(run.path / TRUNK, ignore_errors=True)
     show_test(run)
     metrics = run.read_metrics()
@@ -212,13 +225,12 @@ def _heritage(wish: Adaptation) -> Heritage:
     model = _recipe(wish)["Model"]
     folder = Path(locate_model(str(model["model_name_or_path"])))
     places = (folder, RunFolder(folder).model)
-    if not any((place / name).is_file() for place in places for name in (DOMAIN_SCORE, SECOND_STEP)):
+    if not any((place / name).is_file() for place in places for name in (DOMAIN_SCORE, SECOND_OPINION)):
         return Heritage()
     finished, size = open_finished(folder), int(model["image_size"])
     if finished.tiles != tile_map(ARRANGEMENT, size, SAMPLE_RATE, SECONDS) or finished.image_size != size:
         return Heritage()
-    found = finished.load_second_step()  # so that a damaged one is said before anything is rendered
-    return Heritage(finished.domain_score, None if found is None else finished.folder / SECOND_STEP)
+    return Heritage(finished.domain_score, finished.load_second_opinion())
 
 
 def _has_score(run: RunFolder) -> bool:

@@ -32,6 +32,7 @@ def sets_of(held: Predictions, samples: Sequence[Sample], temperature: float) ->
         programmes,
         factor_of(held, samples, "listener"),
         factor_of(held, samples, "laboratory"),
+        factor_of(held, samples, "condition"),
     )
     recordings = [CHUNK_NAME.sub("", path) for path in held.paths]
     return replace(sets, windows=choose_rule(held.labels, calibrated, recordings))

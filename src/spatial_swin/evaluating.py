@@ -122,7 +122,7 @@ def _predict(
     """Let the model predict `parts` into predictions/<part>.csv; the pictures must be those of the split."""
     if not parts:
         return
-    root, second_step = pictures_of(run, data_dir), finished.load_second_step()
+    root, second_opinion = pictures_of(run, data_dir), finished.load_second_opinion()
     samples = [sample for sample in run.read_split() if sample.split in parts]
     require_same_pictures(root, samples, advice="restore them, or say where they are with --data_dir")
     for part in sorted(parts):
@@ -132,7 +132,7 @@ def _predict(
             pixels = torch.stack(read)
             with torch.no_grad():
                 said = model(normalise(pixels.to(model.device), finished.mean, finished.std)).logits.cpu().numpy()
-            logits.append(said if second_step is None else second_step.decide(said, pixels))
+            logits.append(said if second_opinion is None else second_opinion.decide(said, pixels))
         run.write_predictions(part, Predictions.of_logits(np.concatenate(logits), members, finished.class_names))
 
 

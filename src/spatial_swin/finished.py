@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from spatial_swin.modeling.quick_swin import QuickSwin
     from spatial_swin.modeling.swin import Swin
-    from spatial_swin.second_step import SecondStep
+    from spatial_swin.second_opinion import SecondOpinion
 
 Model = TypeVar("Model", "QuickSwin", "Swin")
 T = TypeVar("T")
@@ -103,11 +103,11 @@ class FinishedModel:
         quick = QuickSwin.read(self.folder)
         return self.load(device) if quick is None else _put(quick, device)
 
-    def load_second_step(self) -> "SecondStep | None":
-        """The network with a say in the second step, None where the Swin answers alone. Raises RunError for damage."""
-        from spatial_swin.second_step import read_second_step
+    def load_second_opinion(self) -> "SecondOpinion | None":
+        """The network that has a say in the answers, None where the Swin is alone. Raises RunError for damage."""
+        from spatial_swin.second_opinion import read_second_opinion
 
-        return read_second_step(self.folder, self.class_names, self.tiles, self.image_size)
+        return read_second_opinion(self.folder, self.class_names, self.tiles, self.image_size)
 
 
 def open_finished(

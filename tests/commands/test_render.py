@@ -201,6 +201,22 @@ def test_half_is_heard_in_a_drawn_condition_and_the_rest_as_without(
     assert not (tmp_path / "long").exists()
 
 
+def test_the_share_heard_in_a_condition_can_be_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, options = tmp_path / "out", ("--sound", "false", "--conditions", "level:+6", "level:-12")
+    assert render(folder, *options, "--conditions_share", "1", synthetic=6) == 0
+    found = {row.condition for row in read_rows(folder / "pictures" / "manifest.csv")}
+    assert found == {"level +6", "level -12"}
+    assert render(folder, *options, synthetic=6) != 0
+    assert "conditions_share 1.0, now 0.5" in capsys.readouterr().err
+    settings = json.loads((folder / "render.json").read_text())
+    del settings["conditions_share"]  # as earlier versions wrote it: half
+    (folder / "render.json").write_text(json.dumps(settings))
+    assert render(folder, *options, "--conditions_share", "1", synthetic=6) != 0
+    assert "conditions_share 0.5, now 1.0" in capsys.readouterr().err
+    assert render(tmp_path / "none", "--conditions_share", "1") == 2
+    assert "--conditions_share is for --conditions" in capsys.readouterr().err
+
+
 def test_songs_need_a_soundfont_and_a_soundfont_songs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert render(tmp_path / "out", "--midi", str(tmp_path / "songs"), synthetic=None) == 2
     assert render(tmp_path / "out", "--soundfont", "font.sf2") == 2

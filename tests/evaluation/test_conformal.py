@@ -58,6 +58,21 @@ def test_the_worst_laboratory_decides() -> None:
     assert (parts["hard"].items, parts["easy"].items, parts["programmes"].groups) == (100, 300, 40)
 
 
+def test_rooms_of_every_length_are_one_condition_and_the_hardest_one_decides() -> None:
+    labels, probabilities, programmes = draw(np.random.default_rng(4), 40, 12, spread=0.2)
+    conditions = np.array(["clean", "room 0.15", "room 0.3", "noise 20"])[np.arange(480) % 4]
+    rooms = np.char.startswith(conditions, "room")
+    probabilities[rooms] = np.random.default_rng(5).dirichlet(np.ones(4), int(rooms.sum()))
+    sets = fit_sets(labels, probabilities, 1.0, programmes, conditions=list(conditions))
+    parts = {part.value: part for part in sets.parts}
+    assert list(parts) == ["programmes", "clean", "noise", "room"]
+    assert sets.least == pytest.approx(parts["room"].least)
+    assert parts["room"].coverage >= 0.9
+    assert parts["room"].items == 240
+    clean = fit_sets(labels, probabilities, 1.0, programmes, conditions=["clean"] * 480)
+    assert [part.value for part in clean.parts] == ["programmes"]
+
+
 def test_a_set_is_never_empty_and_begins_with_the_most_probable_label() -> None:
     sets = PredictionSets(0.9, 0.45, 1.0)
     table = np.array([[0.3, 0.3, 0.2, 0.2], [0.48, 0.5, 0.01, 0.01]])

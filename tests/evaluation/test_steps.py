@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from spatial_swin.evaluation.calibration import softmax
-from spatial_swin.evaluation.steps import families, in_words, steps_of, with_second_opinion
+from spatial_swin.evaluation.steps import families, in_words, steps_of
 
 FOUR = ["100", "200", "510", "514"]
 
@@ -42,22 +41,3 @@ def test_below_the_confidence_a_step_is_no_answer() -> None:
     assert (first.answer, second.answer) == ("surround", None)
     assert in_words([first, second]) == "surround 0.90, of it 5.1.4? 0.56"
     assert steps_of(np.array([0.3, 0.4, 0.2, 0.1]), FOUR, minimum_confidence=0.8)[0].answer is None
-
-
-def test_a_second_opinion_has_an_equal_say_in_how_layouts_share_what_they_have() -> None:
-    logits = np.random.default_rng(0).normal(0, 2, (5, 4))
-    shares = np.array([[0.25, 0.75]] * 5)
-    before, after = softmax(logits), softmax(with_second_opinion(logits, shares, [3, 2]))
-    assert after[:, :2] == pytest.approx(before[:, :2])
-    assert after[:, 2:].sum(1) == pytest.approx(before[:, 2:].sum(1))
-    assert after[:, 3] / after[:, 2] == pytest.approx(np.sqrt(before[:, 3] / before[:, 2] * 0.25 / 0.75))
-
-
-def test_a_second_opinion_may_have_all_the_say_or_none() -> None:
-    logits = np.random.default_rng(1).normal(0, 2, (5, 4))
-    shares = np.array([[0.25, 0.75]] * 5)
-    assert with_second_opinion(logits, shares, [2, 3], weight=0) == pytest.approx(logits)
-    after = softmax(with_second_opinion(logits, shares, [2, 3], weight=1))
-    assert after[:, 2] / after[:, 2:].sum(1) == pytest.approx(0.25)
-    certain = softmax(with_second_opinion(np.array([[0.0, 0.0, -900.0, -950.0]]), np.array([[1.0, 0.0]]), [2, 3]))
-    assert np.isfinite(certain).all()

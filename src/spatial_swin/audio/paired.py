@@ -39,8 +39,8 @@ PREROLL = 1.0  # s rendered before a chunk and dropped, so that what rings on fr
 class Settings:
     """What decides the bytes of sound and pictures, beside programme, layout and listener.
 
-    conditions: words of `conditions.of_one_length`; half of the pairs of programme and listener are heard in one of
-    them, drawn, the others as they are.
+    conditions: words of `conditions.of_one_length`; of the pairs of programme and listener the share
+    `conditions_share` is heard in one of them, drawn, the others as they are.
     """
 
     cut: Cut
@@ -49,12 +49,13 @@ class Settings:
     arrangement: str = "4x4"
     size: int = 384
     conditions: tuple[str, ...] = ()
+    conditions_share: float = 0.5
 
     def condition_of(self, programme: str, listener: str) -> Condition:
         """The condition in which a listener hears a programme, the same for all layouts so that it tells none."""
         found = conditions.of_one_length(self.conditions)
         draw = keyed_generator(self.seed, "condition", programme, listener)
-        if not found or draw.random() < 0.5:
+        if not found or draw.random() < 1 - self.conditions_share:
             return CLEAN
         factors = list(dict.fromkeys(one.factor for one in found))  # each as often as another, however many values
         factor = factors[draw.integers(len(factors))]
@@ -268,7 +269,7 @@ def begin(output: Path, settings: Settings, listeners: Iterable[str] = ()) -> No
             begun = dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             raise AudioError(f"{path}: is damaged; remove it to go on, with the options it was begun with") from None
-        begun.setdefault("conditions", [])  # begun before there were any
+        begun = {"conditions": [], "conditions_share": 0.5, **begun}  # begun before there were any, or another share
         if MODELLED in wanted and MODELLED not in begun:  # begun without such listeners, or before they had a version
             old = any((output / PICTURES).glob("*/*_parametric[0-9]*_chunk*.png"))
             begun[MODELLED] = 1 if old else parametric.VERSION

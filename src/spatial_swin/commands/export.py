@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"export needs {', '.join(missing)}, which {'are' if len(missing) > 1 else 'is'} not installed: "
             "pip install 'spatial-swin[export]'"
         )
-    from spatial_swin.evaluation.steps import ALONE
+    from spatial_swin.evaluation.opinions import ALONE
     from spatial_swin.exporting import data_of, export
     from spatial_swin.prediction.predictor import load_predictor
     from spatial_swin.quantising import pictures_for, quantise
@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     if target.suffix != ".onnx":
         raise UsageError(f"--onnx {target}: the file's name must end in .onnx")
     predictor = load_predictor(arguments.run, "cpu")
-    if predictor.second_step is not None:
-        predictor = replace(predictor, second_step=None)
+    if predictor.second_opinion is not None:
+        predictor = replace(predictor, second_opinion=None)
         print(f"note: {ALONE}", flush=True)
     data = data_of(RunFolder(arguments.run), arguments.data_dir)
     pictures = pictures_for(RunFolder(arguments.run), data) if arguments.int8 else None

@@ -82,6 +82,12 @@ def add_arguments(parser: values.Parser) -> None:
         "(noise:20), or all (default: none)",
     )
     parser.add_argument(
+        "--conditions_share",
+        type=values.number(0, 1),
+        metavar="SHARE",
+        help="with --conditions: of what is rendered, instead of half (default: 0.5)",
+    )
+    parser.add_argument(
         "--directions",
         choices=("nearest", "interpolated"),
         default="nearest",
@@ -116,6 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.kinds and not arguments.synthetic:
         raise UsageError("--kinds is for --synthetic; other programmes are of the kind they are")
+    if arguments.conditions_share is not None and not arguments.conditions:
+        raise UsageError("--conditions_share is for --conditions")
+    share = 0.5 if arguments.conditions_share is None else arguments.conditions_share
     order = Order(
         output=arguments.output_dir,
         settings=Settings(
@@ -125,6 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.arrangement,
             arguments.size,
             tuple(arguments.conditions),
+            share,
         ),
         layouts=arguments.layouts,
         listeners=[*arguments.listeners, *arguments.hrtf] or ["kemar"],

@@ -5,6 +5,8 @@ three percentiles over time; other tiles become CELLS x CELLS means. `pooled_til
 Nothing is learned here.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
@@ -15,6 +17,7 @@ from spatial_swin.data.augment_sound import SoundAugmentationArguments, augment_
 PERCENTILES = (0.1, 0.5, 0.9)  # of a row over time, relative to its mean
 CELLS = 16  # a side
 SWAPPED = SoundAugmentationArguments(sound_ear_swap=1.0)
+LEARNING = SoundAugmentationArguments(sound_ear_swap=0.5, sound_colour_db=12.0, sound_ear_colour_db=2.5)
 
 
 def pooled_rows(pixels: Tensor, tiles: TileMap) -> Tensor:
@@ -35,3 +38,9 @@ def both_ways_round(pixels: Tensor, tiles: TileMap) -> Tensor:
     """`pooled_rows` of the mosaics as they are and of those with the ears exchanged: float32 [2, B, F]."""
     exchanged = augment_sound(pixels, range(len(pixels)), 0, 0, SWAPPED, tiles)
     return torch.stack([pooled_rows(pixels, tiles), pooled_rows(exchanged, tiles)])
+
+
+def in_views(pixels: Tensor, keys: Sequence[int], tiles: TileMap, views: int) -> Tensor:
+    """`pooled_rows` of mosaics as a network learns them, in views drawn for their `keys`: float32 [views, B, F]."""
+    seen = [augment_sound(pixels, keys, view, 0, LEARNING, tiles) for view in range(views)]
+    return torch.stack([pooled_rows(one, tiles) for one in seen])

@@ -13,10 +13,11 @@ arXiv:2306.06342): with K groups, of which group k has the scores s_k1 .. s_kN, 
     sum over k of  1 / (K + 1) * (share of the scores of group k that are at most t)  >=  coverage,
 
 which no finite t fulfils with fewer than coverage / (1 - coverage) groups: 9 for 0.9. It is computed over programmes,
-over listeners, and over the programmes within each laboratory alone; the largest of them is taken (the worst group, as
-in equalised coverage: Romano, Barber, Sabatti and Candes 2020, HDSR 2(2)). What has too few groups is left out and
-named. It promises coverage on average over new groups of the same population, not for every one of them, and nothing
-for another population: `spatial-swin bench` measures that. Numpy is all it needs; nothing is read or written.
+over listeners, over the programmes within each laboratory alone, and within each condition alone (rooms, codecs,
+noise); the largest of them is taken (the worst group, as in equalised coverage: Romano, Barber, Sabatti and Candes
+2020, HDSR 2(2)). A recording does not say its condition, so one threshold is for all. What has too few groups is left
+out and named. It promises coverage on average over new groups of the same population, not for every one of them, and
+nothing for another population: `spatial-swin bench` measures that. Numpy is all it needs; nothing is read or written.
 """
 
 import math
@@ -112,11 +113,13 @@ def fit_sets(
     programmes: Sequence[str],
     listeners: Sequence[str] | None = None,
     laboratories: Sequence[str] | None = None,
+    conditions: Sequence[str] | None = None,
     coverage: float = COVERAGE,
 ) -> PredictionSets:
     """The sets of the validation part; give it probabilities after the temperature, and never the test part.
 
-    programmes, listeners, laboratories: a name each for every item; None where nothing tells.
+    programmes, listeners, laboratories, conditions: a name each for every item; None where nothing tells. The first
+    word of a condition is what it is of: all rooms are one, and clean alone is the whole.
     """
     played = np.asarray(programmes, dtype=str)
     scores = 1 - probabilities[np.arange(len(labels)), labels]
@@ -127,6 +130,9 @@ def fit_sets(
     if laboratories is not None:
         where = np.asarray(laboratories, dtype=str)
         asked += [("laboratory", str(name), where == name, played) for name in np.unique(where)]
+    heard = np.asarray([name.partition(" ")[0] for name in conditions or ()], dtype=str)
+    if len(kinds := np.unique(heard)) > 1:
+        asked += [("condition", str(name), heard == name, played) for name in kinds]
     thresholds = [group_threshold(scores[chosen], groups[chosen], coverage) for *_, chosen, groups in asked]
     finite = [threshold for threshold in thresholds if math.isfinite(threshold)]
     least = max(0.0, 1 - max(finite)) if finite else 0.0

@@ -11,12 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatial_swin.evaluation.calibration import SMALLEST
 from spatial_swin.layouts import LAYOUTS, Layout, title_of
 
-SECOND_STEP = "second_step.safetensors"  # a network beside the weights with a say in the second step
-ALONE = "the Swin alone; the network that has a say in the model's second step has no part in this"
-EQUAL = 0.5
 MONO, STEREO, SURROUND = "mono", "stereo", "surround"
 
 
@@ -76,28 +72,6 @@ def steps_of(probabilities: np.ndarray, class_names: Sequence[str], minimum_conf
     best = max(members, key=said.__getitem__)
     sure = first.answer is not None and said[best] >= minimum_confidence
     return [first, Step(shares, best if sure else None)]
-
-
-def with_second_opinion(
-    logits: np.ndarray, shares: np.ndarray, at: Sequence[int], weight: float = EQUAL
-) -> np.ndarray:
-    """Logits float64 [N, K] in which another model has a say in how the classes `at` share what they have together.
-
-    shares: of the other model, [N, len(at)], rows that sum to 1. weight: of it; the shares become the weighted
-    geometric mean of both, normalised. The probability of every other class stays, and so does the sum over `at`.
-    """
-    result = logits.astype(np.float64)
-    own = result[:, at]
-    both = (1 - weight) * own + weight * np.log(np.maximum(shares, SMALLEST))
-    result[:, at] = both + _log_sums(own) - _log_sums(both)
-    return result
-
-
-def _log_sums(logits: np.ndarray) -> np.ndarray:
-    """log of the sum of exp over each row: float64 [N, 1]."""
-    highest = logits.max(axis=1, keepdims=True)
-    total: np.ndarray = highest + np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
-    return total
 
 
 def in_words(steps: Sequence[Step]) -> str:

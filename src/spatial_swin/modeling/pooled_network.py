@@ -16,18 +16,20 @@ from torch import Tensor, nn
 from spatial_swin import files
 
 WIDTH, DROPOUT, DROPPED_INPUTS = 256, 0.5, 0.2
+EQUAL_SAY = 0.5
 FEATURES = 1  # version of `data.pooled_rows`: another one reads other numbers
 
 
 class PooledNetwork(nn.Module):
     """Features [B, F] to logits [B, K] of `layouts`.
 
-    mean, spread: of the features, [F], by which they are standardised.
+    mean, spread: of the features, [F], by which they are standardised. say: its share in an answer that it gives
+    together with a Swin.
     """
 
-    def __init__(self, layouts: Sequence[str], mean: Tensor, spread: Tensor) -> None:
+    def __init__(self, layouts: Sequence[str], mean: Tensor, spread: Tensor, say: float = EQUAL_SAY) -> None:
         super().__init__()
-        self.layouts = list(layouts)
+        self.layouts, self.say = list(layouts), say
         self.mean, self.spread = nn.Buffer(mean), nn.Buffer(spread)
         layers: list[nn.Module] = [nn.Dropout(DROPPED_INPUTS)]
         for inputs in (len(mean), WIDTH):
@@ -52,7 +54,7 @@ class PooledNetwork(nn.Module):
             name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
             for name, tensor in self.state_dict().items()
         }
-        about = {"format": "pt", "layouts": json.dumps(self.layouts), "features": str(FEATURES)}
+        about = {"format": "pt", "layouts": json.dumps(self.layouts), "say": repr(self.say), "features": str(FEATURES)}
         files.write_bytes(Path(file), save(tensors, about))
 
     @classmethod
@@ -71,7 +73,10 @@ class PooledNetwork(nn.Module):
         layouts = json.loads(about["layouts"])
         if not isinstance(layouts, list) or len(layouts) < 2:
             raise ValueError(f"its layouts are {layouts!r}")
-        network = cls(layouts, torch.zeros(len(tensors["mean"])), torch.ones(len(tensors["mean"])))
+        say = float(about["say"])
+        if not 0 <= say <= 1:
+            raise ValueError(f"its say is {say:g}, which is no share")
+        network = cls(layouts, torch.zeros(len(tensors["mean"])), torch.ones(len(tensors["mean"])), say)
         network.load_state_dict(tensors)
         if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
             raise ValueError("its weights are not finite")

@@ -28,7 +28,7 @@ from spatial_swin.evaluation.combining import MEAN, combined
 from spatial_swin.finished import FinishedModel, open_finished
 from spatial_swin.modeling.quick_swin import QuickSwin
 from spatial_swin.prediction.asking import NOT_KNOWN, Asked, Asking
-from spatial_swin.second_step import SecondStep
+from spatial_swin.second_opinion import SecondOpinion
 
 if TYPE_CHECKING:
     from spatial_swin.modeling.swin import Swin
@@ -89,12 +89,12 @@ def verdict_of(probabilities: np.ndarray, class_names: list[str], minimum_confid
 class Predictor(FinishedModel):
     """A finished model with its weights: it judges pictures and recordings.
 
-    Without a temperature the probabilities are the plain softmax; without `tiles` it judges pictures only. second_step
-    is None where the Swin answers alone.
+    Without a temperature the probabilities are the plain softmax; without `tiles` it judges pictures only.
+    second_opinion is None where the Swin answers alone.
     """
 
     model: "QuickSwin | Swin"
-    second_step: SecondStep | None = None
+    second_opinion: SecondOpinion | None = None
 
     @cached_property
     def swin(self) -> "Swin":
@@ -108,7 +108,7 @@ class Predictor(FinishedModel):
         assert pixels.shape[1:] == (3, self.image_size, self.image_size), pixels.shape
         logits = self.model(normalise(pixels.to(self.model.device), self.mean, self.std)).logits
         said = logits.double().cpu().numpy()
-        plain = softmax(said if self.second_step is None else self.second_step.decide(said, pixels))
+        plain = softmax(said if self.second_opinion is None else self.second_opinion.decide(said, pixels))
         return plain if self.temperature is None else apply_temperature(plain, self.temperature)
 
     def of_sound(
@@ -232,5 +232,5 @@ def load_predictor(
 ) -> Predictor:
     """The predictor of a run folder or a model folder, on `device`; arguments and errors are those of `finished`."""
     finished = open_finished(path, tiles)
-    second_step = finished.load_second_step()
-    return Predictor(**vars(finished), model=finished.load_quick(device), second_step=second_step)
+    second_opinion = finished.load_second_opinion()
+    return Predictor(**vars(finished), model=finished.load_quick(device), second_opinion=second_opinion)

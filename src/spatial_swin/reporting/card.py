@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from spatial_swin.audio.manifest import TILES
-from spatial_swin.evaluation.steps import SECOND_STEP
+from spatial_swin.evaluation.opinions import SECOND_OPINION
 from spatial_swin.finished import TEMPERATURE
 from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.metric_names import METRICS
@@ -66,10 +66,10 @@ CALIBRATED = (
     "{temperature:.3f}, the number in temperature.json (fitted on the validation part; it changes no answer, only how "
     "sure it is):"
 )
-TWO_STEPS = (
-    "That is the Swin alone. In which layout of a family it is (5.1 or 5.1.4), a small network on pooled cues has an "
-    "equal say: second_step.safetensors, which Spatial Swin asks as well. The results below are of both, and so is "
-    "the temperature."
+TWO_MODELS = (
+    "That is the Swin alone. A small network on pooled cues has a say in the answers: second_opinion.safetensors, "
+    "which Spatial Swin asks as well. The results below are of both, and so is the temperature. Either may have "
+    "learnt from a part of the pictures only."
 )
 SOUND = (
     "A recording is judged by Spatial Swin itself, which makes the pictures as they were made for training and "
@@ -200,8 +200,8 @@ def _use(evidence: Evidence, model_id: str, beside: Collection[str]) -> list[Blo
     if evidence.temperature and TEMPERATURE in beside:
         text = CALIBRATED.format(temperature=evidence.temperature.value)
         blocks += [Text(text), Code(USE_CALIBRATED.format(model_id=model_id))]
-    if SECOND_STEP in beside:
-        blocks.append(Text(TWO_STEPS))
+    if SECOND_OPINION in beside:
+        blocks.append(Text(TWO_MODELS))
     front_end = _front_end(evidence) if TILES in beside else {}
     if front_end:
         code = USE_SOUND.format(model_id=model_id, name=model_id.rpartition("/")[2])

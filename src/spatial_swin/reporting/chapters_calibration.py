@@ -64,7 +64,7 @@ def calibration_section(evidence: Evidence, findings: Findings) -> Section:
 
 
 def _set_blocks(evidence: Evidence, sets: PredictionSets) -> list[Block]:
-    """What the prediction sets of the validation part come to on the shown part, by laboratory where that is known."""
+    """What the prediction sets of the validation part come to on the shown part, by laboratory, condition and head."""
     shown = evidence.predictions
     assert shown is not None
     inside = sets.of(evidence.probabilities)
@@ -78,8 +78,9 @@ def _set_blocks(evidence: Evidence, sets: PredictionSets) -> list[Block]:
     if sets.caution:
         text += f" {sentence(sets.caution)}"
     where = {"all": np.full(len(shown), evidence.part)}
-    for factor in ("laboratory", "listener"):
-        if known := factor_of(shown, evidence.samples, factor):
+    for factor in ("laboratory", "condition", "listener"):
+        known = factor_of(shown, evidence.samples, factor)
+        if known and (factor != "condition" or len(set(known)) > 1):
             where[factor] = np.array(known)
     rows = []
     for factor, values in where.items():
@@ -88,7 +89,7 @@ def _set_blocks(evidence: Evidence, sets: PredictionSets) -> list[Block]:
             interval = share_right(covered[chosen], np.array(shown.groups)[chosen]).around(
                 float(covered[chosen].mean())
             )
-            name = f"the {value} part" if factor == "all" else f"{factor} {value}"
+            name = {"all": f"the {value} part", "condition": str(value)}.get(factor, f"{factor} {value}")
             rows.append((factor, [name, with_interval(interval), f"{sizes[chosen].mean():.2f}", str(chosen.sum())]))
     heads = [row for factor, row in rows if factor == "listener"]
     lines = [row for factor, row in rows if factor != "listener"] + (heads if len(heads) <= SHOWN_LISTENERS else [])

@@ -1,4 +1,4 @@
-"""How the small networks of the scripts beside this file are trained: what they see of a batch is their own affair."""
+"""How small networks on the CPU are trained, in seconds to minutes: what they see of a batch is their own affair."""
 
 from collections.abc import Callable
 
