@@ -8,7 +8,8 @@ and three percentiles over time; two hidden layers follow. In training a picture
 ears exchanged or not and the colours of programme and ears changed, by the package's own augmentation; when judging,
 both ways round are averaged. With --beside the finished model RUN is judged too, and the network with a say of each of
 --says in the answer, 1 being all of it in its --layouts. With --save the network of the first seed becomes the second
-opinion of RUN, with the first of --says, and `spatial-swin evaluate RUN --repredict true` then calibrates both.
+opinion of RUN, with the first of --says, the domain statement of RUN counts what it learnt from as well, and
+`spatial-swin evaluate RUN --repredict true` then calibrates both.
 
 Prints accuracy of all layouts, with 510 and 514 as one, and of 510 against 514, by laboratory and by condition, with
 intervals over programmes and listeners; writes results.json and the probabilities of every seed to the output folder.
@@ -26,15 +27,20 @@ from tqdm import tqdm
 from spatial_swin import files
 from spatial_swin.audio.manifest import MANIFEST, PICTURES, Row, read_rows
 from spatial_swin.audio.tiles import TileMap
+from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.pictures import read_pixels
 from spatial_swin.data.pooled_rows import both_ways_round, in_views
 from spatial_swin.evaluation.calibration import SMALLEST
+from spatial_swin.evaluation.domain import DOMAIN
 from spatial_swin.evaluation.factorial import QUESTIONS, Answers, figures
 from spatial_swin.evaluation.opinions import SECOND_OPINION, with_second_opinion
+from spatial_swin.finished import open_finished
 from spatial_swin.layouts import DEFAULT_LAYOUTS
+from spatial_swin.learnt import FACTS, learnt_from
 from spatial_swin.modeling.pooled_network import PooledNetwork
 from spatial_swin.modeling.small_training import train
 from spatial_swin.prediction.predictor import load_predictor
+from spatial_swin.runs import RunFolder, Sample
 from spatial_swin.shipped import locate_model
 
 BATCH, RATE = 128, 1e-3
@@ -169,7 +175,7 @@ def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> d
         said[f"seed {seed}"] = network.shares(torch.from_numpy(test.features))
         if options.save and seed == options.seeds[0]:
             network.say = options.says[0]
-            network.save(Path(options.beside) / "model" / SECOND_OPINION)
+            give(network, RunFolder(Path(options.beside)), learn.rows)
     if len(said) > 1:
         said["mean of the seeds"] = np.mean(list(said.values()), axis=0)
     if alone is None:
@@ -180,6 +186,20 @@ def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> d
         for say in options.says:
             judges[f"{name}, with a say of {say:g}"] = np.exp(with_second_opinion(logits, one, at, say))
     return judges
+
+
+def give(network: PooledNetwork, run: RunFolder, rows: list[Row]) -> None:
+    """Make it the second opinion of a run, whose domain statement then counts what either learnt from."""
+    network.save(run.model / SECOND_OPINION)
+    finished, samples = open_finished(run.path), run.read_split()
+    known = {sample.path for sample in samples}
+    samples += [
+        Sample(row.path, row.label, row.programme, "train", "", {name: str(getattr(row, name, "")) for name in FACTS})
+        for row in rows
+        if row.path not in known
+    ]
+    domain = learnt_from(samples, pictures_of(run), finished.tiles, finished.image_size)
+    files.write_json(run.model / DOMAIN, domain.as_json())
 
 
 if __name__ == "__main__":

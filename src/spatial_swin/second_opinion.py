@@ -19,10 +19,10 @@ from spatial_swin.data.pictures import read_pixels
 from spatial_swin.data.pooled_rows import both_ways_round, in_views, pooled_rows
 from spatial_swin.errors import RunError
 from spatial_swin.evaluation.opinions import SECOND_OPINION, with_second_opinion
-from spatial_swin.modeling.pooled_network import PooledNetwork
+from spatial_swin.modeling.pooled_network import EQUAL_SAY, PooledNetwork
 from spatial_swin.modeling.small_training import train
 
-VIEWS, EPOCHS, RATE, BATCH = 4, 30, 1e-3, 64  # of learning more: chosen by two people of CIPIC (docs/adapt.md)
+VIEWS, EPOCHS, RATE, BATCH = 4, 30, 1e-3, 64  # of learning more: chosen by CIPIC 009 (docs/adapt.md)
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,13 @@ def read_second_opinion(
 def learn_more(
     opinion: SecondOpinion, paths: Sequence[Path], labels: Sequence[str], image_size: int, seed: int
 ) -> PooledNetwork:
-    """The network when it has also learnt these pictures; `opinion` keeps its own.
+    """The network when it has learnt these pictures too, beside a Swin that has; `opinion` keeps its own.
 
-    Pictures with a label that it does not know are left out. The same seed gives the same network.
+    Its say is then an equal one. Pictures with a label that it does not know are left out. The same seed gives the
+    same network.
     """
     network = copy.deepcopy(opinion.network)
+    network.say = EQUAL_SAY
     known = [path for path, label in zip(paths, labels, strict=True) if label in network.layouts]
     answers = torch.tensor([network.layouts.index(label) for label in labels if label in network.layouts])
     if len(known) < 2:  # batch normalisation needs two
