@@ -53,7 +53,8 @@ def main() -> None:
         if name not in {row["head"] for row in rows}:
             rows.append({"head": name, **row_of(head, options.output / name, options)})
             files.write_csv(table, rows, COLUMNS)
-        print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+        row = next(row for row in rows if row["head"] == name)
+        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     print(summary(rows))
 
 
