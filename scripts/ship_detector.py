@@ -3,9 +3,9 @@
     python scripts/ship_detector.py runs/detector
 
 Takes what `spatial-swin push` would upload: the weights as fp16 (5 MB), config.json with float32 (so that it loads for
-any device), the second step, processor, tile map, temperature, prediction sets, statement and score of the domain, and
-the model card, to which it adds the sha256 of the weights and the commands of the recipe's header. The run must have
-been evaluated, with `--domain_score true`.
+any device), the second opinion, processor, tile map, temperature, prediction sets, statement and score of the domain,
+and the model card, to which it adds the sha256 of the weights and the commands of the recipe's header. The run must
+have been evaluated, with `--domain_score true`.
 """
 
 import hashlib
