@@ -12,7 +12,8 @@ opinion of RUN, with the first of --says, the domain statement of RUN counts wha
 `spatial-swin evaluate RUN --repredict true` then calibrates both.
 
 Prints accuracy of all layouts, with 510 and 514 as one, and of 510 against 514, by laboratory and by condition, with
-intervals over programmes and listeners; writes results.json and the probabilities of every seed to the output folder.
+intervals over programmes and listeners, and the log loss, by which to choose a say; writes results.json and the
+probabilities of every seed to the output folder.
 """
 
 import argparse
@@ -117,11 +118,11 @@ def parts_of(pictures: Pictures, judged: list[str]) -> dict[str, np.ndarray]:
     of = np.array(judged)
     parts: dict[str, np.ndarray] = {}
     for folder in dict.fromkeys(judged):
-        for factor in ("laboratory", "condition"):
-            values = np.array([getattr(row, factor) for row in pictures.rows])
+        laboratories = [row.laboratory for row in pictures.rows]
+        conditions = [row.condition.partition(" ")[0] for row in pictures.rows]  # all rooms are one
+        for values in map(np.array, (laboratories, conditions)):
             here = sorted(set(values[of == folder]))
-            if factor == "laboratory" or len(here) > 1:
-                parts |= {f"{folder}, {name}": (of == folder) & (values == name) for name in here}
+            parts |= {f"{folder}, {name}": (of == folder) & (values == name) for name in here}
         parts[f"{folder}, all"] = of == folder
     return parts
 
@@ -157,13 +158,21 @@ def main() -> None:
         print(f"{part} ({chosen.sum()} recordings)")
         for name in judges:
             asked = [(QUESTIONS[question], results[part][name][question]) for question in QUESTIONS]
-            print(
-                f"  {name}: " + "; ".join(f"{q} {f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" for q, f in asked)
-            )
+            loss = -np.log(np.maximum(judges[name][chosen, test.labels[chosen]], SMALLEST)).mean()
+            answers = "; ".join(f"{question} {in_words(figure)}" for question, figure in asked)
+            print(f"  {name}: {answers}; log loss {loss:.3f}")
     options.output_dir.mkdir(parents=True, exist_ok=True)
     files.write_json(options.output_dir / "results.json", {"learnt_from": len(learn.labels), "parts": results})
     tables: dict[str, Any] = {"labels": test.labels, "folders": judged, **judges}
     np.savez_compressed(options.output_dir / "probabilities.npz", **tables)
+
+
+def in_words(figure: dict[str, Any]) -> str:
+    """ "0.824 [0.801, 0.850]"; without limits, as of one programme, the value alone; a dash where there is none."""
+    if figure["value"] is None:
+        return "-"
+    limits = "" if figure["low"] is None else f" [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{figure['value']:.3f}{limits}"
 
 
 def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> dict[str, np.ndarray]:
