@@ -39,6 +39,6 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     network().save(file)
     tensors = load_file(file)
     tensors["mean"][0] = torch.nan
-    save_file(tensors, file, {"layouts": '["510", "514"]', "features": "1"})
+    save_file(tensors, file, {"layouts": '["510", "514"]', "say": "0.5", "features": "1"})
     with pytest.raises(ValueError, match="not finite"):
         PooledNetwork.read(file)

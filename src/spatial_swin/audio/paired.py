@@ -269,7 +269,8 @@ def begin(output: Path, settings: Settings, listeners: Iterable[str] = ()) -> No
             begun = dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError):
             raise AudioError(f"{path}: is damaged; remove it to go on, with the options it was begun with") from None
-        begun = {"conditions": [], "conditions_share": 0.5, **begun}  # begun before there were any, or another share
+        begun.setdefault("conditions", [])  # begun before there were any
+        begun.setdefault("conditions_share", 0.5)  # begun when it was always half
         if MODELLED in wanted and MODELLED not in begun:  # begun without such listeners, or before they had a version
             old = any((output / PICTURES).glob("*/*_parametric[0-9]*_chunk*.png"))
             begun[MODELLED] = 1 if old else parametric.VERSION
