@@ -21,6 +21,8 @@ from spatial_swin.audio.midi import DRUMS, Event, Part, Song
 from spatial_swin.audio.sounds import Draw
 from spatial_swin.keyed_random import keyed_generator
 
+Notes = list[tuple[float, float, list[int]]]  # (beat, beats, pitches)
+
 DIVISION = 480  # ticks of a beat
 SECONDS = 62.0
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
@@ -83,9 +85,6 @@ def compose(seed: int, number: int, path: Path) -> Song:
         first = [] if what == "drums" else [Event(0, bytes((0xC0 | channel, program)))]
         parts.append(Part(track, channel, max(program, 0), (*first, *events(draw, notes, channel))))
     return Song(path, DIVISION, ((0, round(6e7 / tempo)),), tuple(parts))
-
-
-Notes = list[tuple[float, float, list[int]]]  # (beat, beats, pitches)
 
 
 def drummed(draw: Draw, beats: int) -> Notes:

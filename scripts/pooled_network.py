@@ -31,7 +31,7 @@ from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.pictures import read_pixels
 from spatial_swin.data.pooled_rows import both_ways_round, in_views
-from spatial_swin.evaluation.calibration import SMALLEST
+from spatial_swin.evaluation.calibration import SMALLEST, item_nll
 from spatial_swin.evaluation.domain import DOMAIN
 from spatial_swin.evaluation.factorial import QUESTIONS, Answers, figures
 from spatial_swin.evaluation.opinions import SECOND_OPINION, with_second_opinion
@@ -41,6 +41,7 @@ from spatial_swin.learnt import FACTS, learnt_from
 from spatial_swin.modeling.pooled_network import PooledNetwork
 from spatial_swin.modeling.small_training import train
 from spatial_swin.prediction.predictor import load_predictor
+from spatial_swin.reporting.tables import with_interval
 from spatial_swin.runs import RunFolder, Sample
 from spatial_swin.shipped import locate_model
 
@@ -77,7 +78,7 @@ def read(folders: list[Path], layouts: list[str], views: int | None) -> Pictures
 def of_batch(folder: Path, rows: list[Row], start: int, tiles: TileMap, views: int | None) -> np.ndarray:
     """Features float16 [views, B, F] of some pictures; `start` is the number of the first one in its folder."""
     size = tiles.size[0]
-    pixels = torch.stack([read_pixels(folder / PICTURES / row.path, size)[:1] for row in rows])
+    pixels = torch.stack([read_pixels(folder / PICTURES / row.path, size) for row in rows])
     keys = range(start, start + len(rows))
     made = both_ways_round(pixels, tiles) if views is None else in_views(pixels, keys, tiles, views)
     return made.half().numpy()
@@ -158,21 +159,13 @@ def main() -> None:
         print(f"{part} ({chosen.sum()} recordings)")
         for name in judges:
             asked = [(QUESTIONS[question], results[part][name][question]) for question in QUESTIONS]
-            loss = -np.log(np.maximum(judges[name][chosen, test.labels[chosen]], SMALLEST)).mean()
-            answers = "; ".join(f"{question} {in_words(figure)}" for question, figure in asked)
+            loss = item_nll(test.labels[chosen], judges[name][chosen]).mean()
+            answers = "; ".join(f"{question} {with_interval(figure)}" for question, figure in asked)
             print(f"  {name}: {answers}; log loss {loss:.3f}")
     options.output_dir.mkdir(parents=True, exist_ok=True)
     files.write_json(options.output_dir / "results.json", {"learnt_from": len(learn.labels), "parts": results})
     tables: dict[str, Any] = {"labels": test.labels, "folders": judged, **judges}
     np.savez_compressed(options.output_dir / "probabilities.npz", **tables)
-
-
-def in_words(figure: dict[str, Any]) -> str:
-    """ "0.824 [0.801, 0.850]"; without limits, as of one programme, the value alone; a dash where there is none."""
-    if figure["value"] is None:
-        return "-"
-    limits = "" if figure["low"] is None else f" [{figure['low']:.3f}, {figure['high']:.3f}]"
-    return f"{figure['value']:.3f}{limits}"
 
 
 def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> dict[str, np.ndarray]:

@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--kinds is for --synthetic; other programmes are of the kind they are")
     if arguments.conditions_share is not None and not arguments.conditions:
         raise UsageError("--conditions_share is for --conditions")
-    share = 0.5 if arguments.conditions_share is None else arguments.conditions_share
+    share = Settings.conditions_share if arguments.conditions_share is None else arguments.conditions_share
     order = Order(
         output=arguments.output_dir,
         settings=Settings(

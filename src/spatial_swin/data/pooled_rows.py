@@ -36,11 +36,12 @@ def pooled_rows(pixels: Tensor, tiles: TileMap) -> Tensor:
 
 def both_ways_round(pixels: Tensor, tiles: TileMap) -> Tensor:
     """`pooled_rows` of the mosaics as they are and of those with the ears exchanged: float32 [2, B, F]."""
-    exchanged = augment_sound(pixels, range(len(pixels)), 0, 0, SWAPPED, tiles)
-    return torch.stack([pooled_rows(pixels, tiles), pooled_rows(exchanged, tiles)])
+    grey = pixels[:, :1]  # all that is read: the other channels need not be changed
+    exchanged = augment_sound(grey, range(len(grey)), 0, 0, SWAPPED, tiles)
+    return torch.stack([pooled_rows(grey, tiles), pooled_rows(exchanged, tiles)])
 
 
 def in_views(pixels: Tensor, keys: Sequence[int], tiles: TileMap, views: int) -> Tensor:
     """`pooled_rows` of mosaics as a network learns them, in views drawn for their `keys`: float32 [views, B, F]."""
-    seen = [augment_sound(pixels, keys, view, 0, LEARNING, tiles) for view in range(views)]
+    seen = [augment_sound(pixels[:, :1], keys, view, 0, LEARNING, tiles) for view in range(views)]
     return torch.stack([pooled_rows(one, tiles) for one in seen])
