@@ -116,6 +116,31 @@ def test_a_measured_room_of_another_rate_is_resampled_and_has_a_listener_of_its_
     assert all(len(item.windows) == 1 for item in heard)
 
 
+def test_long_clips_are_heard_by_fewer_listeners_of_all_laboratories_so_that_they_cost_what_clean_ones_do():
+    kemar = load_listener("kemar", RATE)
+    heads = tuple(replace(kemar, name=f"{lab}{k}", laboratory=lab) for lab in ("A", "B") for k in range(20))
+    words = ["seconds:1", "seconds:10", "seconds:30", "ears"]
+    settings = Settings(Cut(3.0, 3.0, 3.0), size=192)
+    plan = replace(make_plan(Order(["kemar"], words, synthetic=20), settings, LABELS), listeners=heads)
+    heard = {condition.name: plan.listeners_in(condition) for condition in plan.conditions}
+    assert {name: len(asked) for name, asked in heard.items()} == {
+        "clean": 40,
+        "seconds 1": 40,
+        "seconds 10": 13,  # three windows each
+        "seconds 30": 4,
+        "ears exchanged": 40,
+    }
+    assert plan.fewer == {"seconds 10": 13, "seconds 30": 4}
+    for asked in (heard["seconds 10"], heard["seconds 30"]):
+        names = [listener.name for listener in asked]
+        assert names == [head.name for head in heads if head.name in names]
+        assert abs(sum(listener.laboratory == "A" for listener in asked) - len(asked) / 2) <= 0.5
+    again = replace(plan, seed=plan.seed + 1)
+    assert again.listeners_in(plan.conditions[3]) != heard["seconds 30"]
+    few = replace(plan, listeners=heads[:3], programmes=plan.programmes[:5])
+    assert few.fewer == {}
+
+
 def test_synthetic_programmes_are_of_all_kinds_in_turn():
     plan = make_plan(Order(["kemar"], synthetic=6), SETTINGS, LABELS)
     assert [programme.kind for programme in plan.programmes] == [*KINDS, next(iter(KINDS))]

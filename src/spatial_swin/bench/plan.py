@@ -22,9 +22,13 @@ from spatial_swin.audio.kinds import KINDS, require_kinds
 from spatial_swin.audio.paired import Synthetic
 from spatial_swin.audio.programme import Programme, find_programmes, judge
 from spatial_swin.errors import AudioError, Problem, raise_problems
+from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import LAYOUTS, Layout, find_layouts
 
 SEED = 15_777_215  # of the programmes; far from the small seeds that people train with
+WINDOWS = (
+    3_200  # that a condition may have, if the clean one does not have more: 40 listeners, 20 programmes, 4 layouts
+)
 SAME_HEAD = 0.98  # correlation of responses: another file of the same measurement has more, another head far less
 
 
@@ -74,8 +78,29 @@ class Plan:
     problems: tuple[Problem, ...] = ()
 
     def listeners_in(self, condition: Condition) -> tuple[Listener, ...]:
-        """Who is asked: all, or one where the room was measured with a head of its own."""
-        return self.listeners[:1] if condition.has_own_listener else self.listeners
+        """Who is asked: all; one where the room was measured with a head of its own; fewer where clips are long.
+
+        A clip of 30 s is ten windows of 3 s. Where all listeners would make more than WINDOWS of them, as many are
+        drawn as keep within, at least two, from all laboratories alike and in the order of the plan.
+        """
+        if condition.has_own_listener:
+            return self.listeners[:1]
+        clean = len(self.programmes) * len(self.layouts)  # windows of a listener
+        length = table.seconds(condition) or self.settings.cut.seconds
+        windows = clean * max(1, int(length / self.settings.cut.seconds))
+        count = max(2, max(WINDOWS, clean * len(self.listeners)) // windows)
+        return self.listeners if count >= len(self.listeners) else self._drawn(count, condition)
+
+    def _drawn(self, count: int, condition: Condition) -> tuple[Listener, ...]:
+        order = keyed_generator(self.seed, condition.name, "listeners").permutation(len(self.listeners))
+        by_laboratory = sorted(order, key=lambda k: self.listeners[k].laboratory)
+        chosen = {by_laboratory[int((k + 0.5) * len(order) / count)] for k in range(count)}
+        return tuple(listener for k, listener in enumerate(self.listeners) if k in chosen)
+
+    @property
+    def fewer(self) -> dict[str, int]:
+        """Conditions for which listeners were drawn, and how many."""
+        return {c.name: n for c in self.conditions if 1 < (n := len(self.listeners_in(c))) < len(self.listeners)}
 
     def tasks(self) -> list[Task]:
         """All tasks, condition by condition: a listener in a room is made once, and the clean figures come first."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spatial_swin.audio import codecs
 from spatial_swin.audio.conditions import CLEAN
 from spatial_swin.audio.virtual_heads import measured_name
 from spatial_swin.bench.items import Row, probabilities, settings_of
@@ -55,12 +56,19 @@ def results_of(rows: Sequence[Row], plan: Plan, judges: Judges, resamples: int, 
         "resamples": resamples,
         "settings": settings_of(plan, judges),
         "skipped": plan.skipped,
+        "fewer_listeners": plan.fewer,
+        "encoders": {c: codecs.encoder(c) for c in codecs_of(plan)},
         "left_out": [str(problem) for problem in plan.problems],
         "seen": _seen(plan, judges),
         "basis": counting.basis_name,
         "confusion": counting.confusions(),
         "figures": counting.table(plan),
     }
+
+
+def codecs_of(plan: Plan) -> list[str]:
+    """The codecs among a plan's conditions, each once."""
+    return list(dict.fromkeys(c.value.partition("-")[0] for c in plan.conditions if c.factor == "codec"))
 
 
 def _seen(plan: Plan, judges: Judges) -> dict[str, Any]:

@@ -99,6 +99,9 @@ def warnings(results: dict[str, Any]) -> list[str]:
     if results["skipped"]:
         named = [f"{name} ({why})" for name, why in results["skipped"].items()]
         lines.append(f"Not judged, because this machine cannot make it: {listed(named)}.")
+    if fewer := results.get("fewer_listeners"):  # benchmarks from before 2026-11-26 asked all
+        named = [f"{name} ({count})" for name, count in fewer.items()]
+        lines.append(f"Long clips are many windows, so that they were heard by fewer listeners: {listed(named)}.")
     if results["left_out"]:
         lines.append(f"Left out: {listed(results['left_out'])}.")
     return lines
