@@ -25,8 +25,7 @@ HERE = Path(__file__).parent
 PARTS = {  # title and limit in seconds on one GPU; `--minutes` limits their sum, so the longest come last
     "machine": ("The machine", 30),
     "steps": ("Training steps, eager", 60),
-    "memory": ("Largest batch that fits", 70),
-    "overhead": ("Our step against the bare loop", 40),
+    "overhead": ("Our step against the bare loop", 100),
     "loader": ("Loader", 40),
     "cache": ("The trunk cache", 70),
     "folds": ("All folds at once", 30),
@@ -36,8 +35,9 @@ PARTS = {  # title and limit in seconds on one GPU; `--minutes` limits their sum
     "onnx": ("ONNX", 40),
     "kernels": ("Channels, attention kernels, optimizer", 40),
     "compiled": ("Training steps, compiled", 110),
-    "tests": ("Tests marked gpu", 110),
+    "memory": ("Largest batch that fits", 150),
     "memory_compiled": ("Largest batch that fits, compiled", 110),
+    "tests": ("Tests marked gpu", 240),
 }
 UNFINISHED = ("failed", "no time")
 
