@@ -12,12 +12,15 @@ opinion of RUN, with the first of --says, the domain statement of RUN counts wha
 `spatial-swin evaluate RUN --repredict true` then calibrates both.
 
 Prints accuracy of all layouts, with 510 and 514 as one, and of 510 against 514, by laboratory and by condition, with
-intervals over programmes and listeners, and the log loss, by which to choose a say; writes results.json and the
-probabilities of every seed to the output folder.
+intervals over programmes and listeners; and the log loss, at the temperature that suits all that is judged best, as a
+finished model is calibrated too: by its mean over folders one chooses a say. Writes results.json and the probabilities
+of every seed to the output folder.
 """
 
 import argparse
+import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +31,11 @@ from tqdm import tqdm
 from spatial_swin import files
 from spatial_swin.audio.manifest import MANIFEST, PICTURES, Row, read_rows
 from spatial_swin.audio.tiles import TileMap
+from spatial_swin.audio.workers import in_processes
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.pictures import read_pixels
 from spatial_swin.data.pooled_rows import both_ways_round, in_views
-from spatial_swin.evaluation.calibration import SMALLEST, item_nll
+from spatial_swin.evaluation.calibration import SMALLEST, apply_temperature, fit_temperature, item_nll
 from spatial_swin.evaluation.domain import DOMAIN
 from spatial_swin.evaluation.factorial import QUESTIONS, Answers, figures
 from spatial_swin.evaluation.opinions import SECOND_OPINION, with_second_opinion
@@ -59,29 +63,38 @@ class Pictures:
     features: np.ndarray
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Some pictures of a folder; start: the number of the first one in it."""
+
+    folder: Path
+    rows: list[Row]
+    start: int
+    tiles: TileMap
+
+    def features(self, views: int | None) -> np.ndarray:
+        """float16 [views, B, F]; for None as they are and with ears exchanged."""
+        size = self.tiles.size[0]
+        pixels = torch.stack([read_pixels(self.folder / PICTURES / row.path, size) for row in self.rows])
+        keys = range(self.start, self.start + len(self.rows))
+        made = both_ways_round(pixels, self.tiles) if views is None else in_views(pixels, keys, self.tiles, views)
+        return made.half().numpy()
+
+
 def read(folders: list[Path], layouts: list[str], views: int | None) -> Pictures:
-    """The pictures of these layouts in `views` views of training; for None as they are and with ears exchanged."""
-    rows, features = [], []
+    """The pictures of these layouts in `views` views of training; for None as they are and with ears exchanged.
+
+    One process a core makes the features.
+    """
+    batches = []
     for folder in folders:
         tiles = TileMap.read(folder / PICTURES)
         here = [row for row in read_rows(folder / PICTURES / MANIFEST) if row.label in layouts]
-        made = [
-            of_batch(folder, here[start : start + BATCH], start, tiles, views)
-            for start in tqdm(range(0, len(here), BATCH), desc=str(folder), disable=None)
-        ]
-        rows += here
-        features.append(np.concatenate(made, 1))
-    labels = np.array([CLASSES.index(row.label) for row in rows])
-    return Pictures(rows, labels, np.concatenate(features, 1))
-
-
-def of_batch(folder: Path, rows: list[Row], start: int, tiles: TileMap, views: int | None) -> np.ndarray:
-    """Features float16 [views, B, F] of some pictures; `start` is the number of the first one in its folder."""
-    size = tiles.size[0]
-    pixels = torch.stack([read_pixels(folder / PICTURES / row.path, size) for row in rows])
-    keys = range(start, start + len(rows))
-    made = both_ways_round(pixels, tiles) if views is None else in_views(pixels, keys, tiles, views)
-    return made.half().numpy()
+        batches += [Batch(folder, here[k : k + BATCH], k, tiles) for k in range(0, len(here), BATCH)]
+    made = in_processes(partial(Batch.features, views=views), batches, len(os.sched_getaffinity(0)))
+    features = np.concatenate(list(tqdm(made, total=len(batches), desc="features", unit="batch", disable=None)), 1)
+    rows = [row for batch in batches for row in batch.rows]
+    return Pictures(rows, np.array([CLASSES.index(row.label) for row in rows]), features)
 
 
 def fit(learn: Pictures, layouts: list[str], epochs: int, seed: int) -> PooledNetwork:
@@ -153,15 +166,21 @@ def main() -> None:
     judged = [str(folder) for folder in options.judge for _ in read_rows(folder / PICTURES / MANIFEST)]
     learn, test = read(options.learn, options.layouts, options.views), read(options.judge, CLASSES, None)
     judges = judges_of(options, learn, test)
+    programmes = [row.programme for row in test.rows]
+    heat = {name: fit_temperature(test.labels, one, programmes, RESAMPLES).value for name, one in judges.items()}
+    losses = {name: item_nll(test.labels, apply_temperature(one, heat[name])) for name, one in judges.items()}
     results = {}
     for part, chosen in parts_of(test, judged).items():
         results[part] = judge(test, chosen, judges)
         print(f"{part} ({chosen.sum()} recordings)")
         for name in judges:
             asked = [(QUESTIONS[question], results[part][name][question]) for question in QUESTIONS]
-            loss = item_nll(test.labels[chosen], judges[name][chosen]).mean()
             answers = "; ".join(f"{question} {with_interval(figure)}" for question, figure in asked)
-            print(f"  {name}: {answers}; log loss {loss:.3f}")
+            print(f"  {name}: {answers}; log loss {losses[name][chosen].mean():.3f}")
+    folders = [np.array(judged) == folder for folder in dict.fromkeys(judged)]
+    print("log loss, mean over folders (temperature)")
+    for name, loss in losses.items():
+        print(f"  {name}: {np.mean([loss[here].mean() for here in folders]):.4f} ({heat[name]:.2f})")
     options.output_dir.mkdir(parents=True, exist_ok=True)
     files.write_json(options.output_dir / "results.json", {"learnt_from": len(learn.labels), "parts": results})
     tables: dict[str, Any] = {"labels": test.labels, "folders": judged, **judges}

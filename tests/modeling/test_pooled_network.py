@@ -10,13 +10,16 @@ from spatial_swin.modeling import pooled_network
 from spatial_swin.modeling.pooled_network import PooledNetwork
 
 
-def network(features: int = 12) -> PooledNetwork:
+def network(features: int = 12, **more: int) -> PooledNetwork:
     torch.manual_seed(0)
-    return PooledNetwork(["510", "514"], torch.linspace(0, 99, features), torch.linspace(1, 9, features)).eval()
+    return PooledNetwork(
+        ["510", "514"], torch.linspace(0, 99, features), torch.linspace(1, 9, features), **more
+    ).eval()
 
 
-def test_it_answers_as_before_it_was_saved(tmp_path: Path) -> None:
-    made, features = network(), torch.rand(5, 12, generator=torch.Generator().manual_seed(1)) * 100
+@pytest.mark.parametrize("width", [pooled_network.WIDTH, 7])  # a file is of its own width
+def test_it_answers_as_before_it_was_saved(width: int, tmp_path: Path) -> None:
+    made, features = network(width=width), torch.rand(5, 12, generator=torch.Generator().manual_seed(1)) * 100
     made.save(tmp_path / "n.safetensors")
     read = PooledNetwork.read(tmp_path / "n.safetensors")
     assert read.layouts == ["510", "514"]

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from spatial_swin import files
 
-WIDTH, DROPOUT, DROPPED_INPUTS = 256, 0.5, 0.2
+WIDTH, DROPOUT, DROPPED_INPUTS = 512, 0.5, 0.2
 EQUAL_SAY = 0.5
+LAST = "layers.9"  # of the tensors of the last layer, which tell the width
 FEATURES = 1  # version of `data.pooled_rows`: another one reads other numbers
 
 
@@ -24,17 +25,19 @@ class PooledNetwork(nn.Module):
     """Features [B, F] to logits [B, K] of `layouts`.
 
     mean, spread: of the features, [F], by which they are standardised. say: its share in an answer that it gives
-    together with a Swin.
+    together with a Swin. width: of both hidden layers.
     """
 
-    def __init__(self, layouts: Sequence[str], mean: Tensor, spread: Tensor, say: float = EQUAL_SAY) -> None:
+    def __init__(
+        self, layouts: Sequence[str], mean: Tensor, spread: Tensor, say: float = EQUAL_SAY, width: int = WIDTH
+    ) -> None:
         super().__init__()
         self.layouts, self.say = list(layouts), say
         self.mean, self.spread = nn.Buffer(mean), nn.Buffer(spread)
         layers: list[nn.Module] = [nn.Dropout(DROPPED_INPUTS)]
-        for inputs in (len(mean), WIDTH):
-            layers += [nn.Linear(inputs, WIDTH), nn.BatchNorm1d(WIDTH), nn.GELU(), nn.Dropout(DROPOUT)]
-        self.layers = nn.Sequential(*layers, nn.Linear(WIDTH, len(self.layouts)))
+        for inputs in (len(mean), width):
+            layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.GELU(), nn.Dropout(DROPOUT)]
+        self.layers = nn.Sequential(*layers, nn.Linear(width, len(self.layouts)))
 
     def forward(self, features: Tensor) -> Tensor:
         logits: Tensor = self.layers((features - self.mean) / self.spread)
@@ -76,7 +79,8 @@ class PooledNetwork(nn.Module):
         say = float(about["say"])
         if not 0 <= say <= 1:
             raise ValueError(f"its say is {say:g}, which is no share")
-        network = cls(layouts, torch.zeros(len(tensors["mean"])), torch.ones(len(tensors["mean"])), say)
+        features, width = len(tensors["mean"]), len(tensors[f"{LAST}.weight"][0])
+        network = cls(layouts, torch.zeros(features), torch.ones(features), say, width)
         network.load_state_dict(tensors)
         if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
             raise ValueError("its weights are not finite")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,9 @@ from spatial_swin.prediction.asking import Asked
 from spatial_swin.prediction.judging import Judgement
 from spatial_swin.prediction.outside import in_lines
 from spatial_swin.prediction.predictor import Timeline, verdict_of
-from spatial_swin.prediction.quality import Quality, as_lines
-from spatial_swin.prediction.quality import as_json as quality_as_json
+
+if TYPE_CHECKING:  # it brings the renderer, and few ask for it
+    from spatial_swin.prediction.quality import Quality
 
 ABSTAINED = "unsure"
 SILENT = "silent"
@@ -49,7 +50,7 @@ class Outcome:
     expect: str | None = None
     passed_by: int = 0
     caution: str = ""  # why not to trust the temperature
-    quality: dict[Path, Quality] = field(default_factory=dict)
+    quality: dict[Path, "Quality"] = field(default_factory=dict)
     sets: PredictionSets | None = None
     has_domain_score: bool = False
     domain: Domain | None = None
@@ -127,6 +128,8 @@ def as_table(outcome: Outcome, top_k: int, timeline: bool) -> str:
         if judgement is not None and judgement.asked.sentence:
             lines.append(f"    NOTE: {printable(judgement.asked.sentence)}")
         if judgement is not None and judgement.path in outcome.quality:
+            from spatial_swin.prediction.quality import as_lines
+
             lines += [f"    {line}" for line in as_lines(outcome.quality[judgement.path])]
     return "\n".join(lines) + "\n"
 
@@ -268,6 +271,8 @@ def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: boo
     if outcome.expect is not None:
         row["agrees"] = judgement.verdict == outcome.expect
     if judgement.path in outcome.quality:
+        from spatial_swin.prediction.quality import as_json as quality_as_json
+
         row["quality"] = quality_as_json(outcome.quality[judgement.path])
     if sound is not None:
         row |= {"windows": judgement.windows, "window_seconds": sound.seconds}

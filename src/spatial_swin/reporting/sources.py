@@ -46,9 +46,9 @@ _TRUNKS = {
         "none of them one of 100, 200, 510 and 514; recipes/swin-nano-192/pretrain.yaml made it"
     ),
     "detector": (
-        "the detector that ships with Spatial Swin, trained on 11,487 programmes in the same four layouts, "
+        "the detector that ships with Spatial Swin, trained on 14,487 programmes in the same four layouts, "
         "heard by 30 people of CIPIC, virtual heads of them and parametric listeners, half of them in rooms, through "
-        "codecs or in noise (its Swin: 7,475, a fifth in rooms); recipes/detector/first.yaml and detector.yaml made it"
+        "codecs or in noise (its Swin: 6,474, a fifth in rooms); recipes/detector/detector.yaml made it"
     ),
     "microsoft/swin-base-patch4-window12-384": (
         "Swin-B (Liu et al. 2021), pretrained by its authors on the photographs of ImageNet-22K and fine-tuned by "
