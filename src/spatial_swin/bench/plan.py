@@ -6,6 +6,7 @@ cannot make is skipped by name. Nothing is rendered here.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ class Plan:
         """Who is asked: all; one where the room was measured with a head of its own; fewer where clips are long.
 
         A clip of 30 s is ten windows of 3 s. Where all listeners would make more than WINDOWS of them, as many are
-        drawn as keep within, at least two, from all laboratories alike and in the order of the plan.
+        drawn as keep within, at least two, of all laboratories in turn.
         """
         if condition.has_own_listener:
             return self.listeners[:1]
@@ -92,10 +93,15 @@ class Plan:
         return self.listeners if count >= len(self.listeners) else self._drawn(count, condition)
 
     def _drawn(self, count: int, condition: Condition) -> tuple[Listener, ...]:
+        """One of each laboratory in turn, until there are `count`: small ones are heard too."""
         order = keyed_generator(self.seed, condition.name, "listeners").permutation(len(self.listeners))
-        by_laboratory = sorted(order, key=lambda k: self.listeners[k].laboratory)
-        chosen = {by_laboratory[int((k + 0.5) * len(order) / count)] for k in range(count)}
-        return tuple(listener for k, listener in enumerate(self.listeners) if k in chosen)
+        turns, taken = Counter[str](), {}
+        for k in map(int, order):
+            laboratory = self.listeners[k].laboratory
+            taken[k] = (turns[laboratory], laboratory)
+            turns[laboratory] += 1
+        chosen = sorted(taken, key=taken.__getitem__)[:count]
+        return tuple(self.listeners[k] for k in sorted(chosen))
 
     @property
     def fewer(self) -> dict[str, int]:
