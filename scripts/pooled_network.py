@@ -167,8 +167,8 @@ def main() -> None:
     learn, test = read(options.learn, options.layouts, options.views), read(options.judge, CLASSES, None)
     judges = judges_of(options, learn, test)
     programmes = [row.programme for row in test.rows]
-    heat = {name: fit_temperature(test.labels, one, programmes, RESAMPLES).value for name, one in judges.items()}
-    losses = {name: item_nll(test.labels, apply_temperature(one, heat[name])) for name, one in judges.items()}
+    fitted = {name: fit_temperature(test.labels, one, programmes, RESAMPLES).value for name, one in judges.items()}
+    losses = {name: item_nll(test.labels, apply_temperature(one, fitted[name])) for name, one in judges.items()}
     results = {}
     for part, chosen in parts_of(test, judged).items():
         results[part] = judge(test, chosen, judges)
@@ -180,7 +180,7 @@ def main() -> None:
     folders = [np.array(judged) == folder for folder in dict.fromkeys(judged)]
     print("log loss, mean over folders (temperature)")
     for name, loss in losses.items():
-        print(f"  {name}: {np.mean([loss[here].mean() for here in folders]):.4f} ({heat[name]:.2f})")
+        print(f"  {name}: {np.mean([loss[here].mean() for here in folders]):.4f} ({fitted[name]:.2f})")
     options.output_dir.mkdir(parents=True, exist_ok=True)
     files.write_json(options.output_dir / "results.json", {"learnt_from": len(learn.labels), "parts": results})
     tables: dict[str, Any] = {"labels": test.labels, "folders": judged, **judges}

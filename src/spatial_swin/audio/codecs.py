@@ -109,7 +109,7 @@ def library_of(codec: str) -> ModuleType:
 
 
 def encoder(codec: str) -> str:
-    """What encodes and decodes a codec here, for people: `ffmpeg`, `libsndfile 1.2.2 of soundfile's wheel`."""
+    """What encodes and decodes a codec here, for people: `ffmpeg`, `libsndfile 1.2.0 of this machine`."""
     if codec == AAC:
         return "ffmpeg"
     library = library_of(codec)

@@ -27,9 +27,7 @@ from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import LAYOUTS, Layout, find_layouts
 
 SEED = 15_777_215  # of the programmes; far from the small seeds that people train with
-WINDOWS = (
-    3_200  # that a condition may have, if the clean one does not have more: 40 listeners, 20 programmes, 4 layouts
-)
+WINDOWS = 3_200  # of a condition, where the clean one has not more: 40 listeners, 20 programmes, 4 layouts
 SAME_HEAD = 0.98  # correlation of responses: another file of the same measurement has more, another head far less
 
 
