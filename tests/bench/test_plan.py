@@ -13,6 +13,7 @@ from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.drawing import Settings
 from spatial_swin.audio.hrtf import load_listener
 from spatial_swin.audio.kinds import KINDS
+from spatial_swin.bench import results
 from spatial_swin.bench.plan import Order, is_same_head, make_plan
 from spatial_swin.bench.rendering import items_of
 from spatial_swin.errors import AudioError
@@ -103,6 +104,7 @@ def test_a_condition_that_this_machine_cannot_make_is_skipped_by_name(monkeypatc
     monkeypatch.setattr(conditions, "unavailable", lambda c: "no encoder" if c.value == "aac-64" else None)
     plan = make_plan(Order(["kemar"], ["codec:aac-64", "codec:mp3-64"], synthetic=1), SETTINGS, LABELS)
     assert plan.skipped == {"codec aac-64": "no encoder"}
+    assert results.codecs_of(plan) == ["mp3"]
     assert [condition.name for condition in plan.conditions] == ["clean", "codec mp3-64"]
 
 
@@ -138,6 +140,7 @@ def test_long_clips_are_heard_by_fewer_listeners_of_all_laboratories_so_that_the
         assert sum(listener.laboratory == "B" for listener in asked) == min(3, len(asked) // 2)
     again = replace(plan, seed=plan.seed + 1)
     assert again.listeners_in(plan.conditions[3]) != heard["seconds 30"]
+    assert results.codecs_of(plan) == []
     few = replace(plan, listeners=heads[:3], programmes=plan.programmes[:5])
     assert few.fewer == {}
 

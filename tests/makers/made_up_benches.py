@@ -67,6 +67,7 @@ def make_bench(judges: int = 2, conditions: int = 3, **changes: Any) -> dict[str
             "programmes": [f"p{k}" for k in range(5)],
         },
         "skipped": {"codec aac-64": "ffmpeg is not installed"},
+        "fewer_listeners": {"seconds 30": 2},
         "left_out": [],
         "seen": {
             "origin": "split.csv of the run",

@@ -62,6 +62,7 @@ def test_what_training_met_is_a_table_and_a_warning() -> None:
     assert "The model learnt from 1 programme heard by 1 listener." in text[text.index("## What training had") :]
     assert "| kind | 1: scene | 2: scene, speech | 1 |" in text
     assert "Not judged, because this machine cannot make it: codec aac-64 (ffmpeg is not installed)." in text
+    assert "Long clips are many windows, so that they were heard by fewer listeners: seconds 30 (2)." in text
     unknown = {"origin": "nothing", "counts": dict.fromkeys(("listener", "kind")), "listeners": None, "programmes": []}
     assert "Nothing tells which listeners training had" in page(seen=unknown)
 
