@@ -47,8 +47,8 @@ _TRUNKS = {
     ),
     "detector": (
         "the detector that ships with Spatial Swin, trained on 14,487 programmes in the same four layouts, "
-        "heard by 30 people of CIPIC, virtual heads of them and parametric listeners, half of them in rooms, through "
-        "codecs or in noise (its Swin: 6,474, a fifth in rooms); recipes/detector/detector.yaml made it"
+        "heard by 30 people of CIPIC, virtual heads of them and parametric listeners, two thirds of them in rooms, "
+        "through codecs or in noise (its Swin: 6,474, a fifth in rooms); recipes/detector/detector.yaml made it"
     ),
     "microsoft/swin-base-patch4-window12-384": (
         "Swin-B (Liu et al. 2021), pretrained by its authors on the photographs of ImageNet-22K and fine-tuned by "
