@@ -52,6 +52,30 @@ class Quality:
     def verdict(self) -> str:
         return "failed" if self.failed else "passed"
 
+    def as_lines(self) -> list[str]:
+        """What a person wants to know: one line of numbers, then one for everything that fails."""
+        parts = [f"binaural {_levels(self.levels)}"]
+        if (master := self.master) is not None:
+            objects = f" and {master.objects} object{'s' * (master.objects != 1)}" if master.objects else ""
+            bed = f"bed {master.bed_title}" if master.bed else "no bed"
+            parts.append(f"master ({bed}{objects}) {_levels(master.levels)}")
+        if (found := self.comparison) is not None:
+            how = "differs from" if found.differs_in else "consistent with"
+            parts.append(f"{how} {found.listener} (coherence {found.mean_coherence:.2f}, {found.lag * 1e3:+.1f} ms)")
+        return [printable(f"quality {self.verdict}: {'; '.join(parts)}"), *(printable(f"- {x}") for x in self.failed)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, rounded; null where there is no number, as for the loudness of silence."""
+        limits = Levels(self.limits.loudness, self.limits.true_peak)
+        return {
+            "passed": not self.failed,
+            "failed": self.failed,
+            "limits": _json_levels(limits),
+            "binaural": _json_levels(self.levels),
+            "master": None if self.master is None else _json_master(self.master),
+            "comparison": None if self.comparison is None else _json_comparison(self.comparison),
+        }
+
 
 @dataclass
 class QualityControl:
@@ -98,37 +122,8 @@ class QualityControl:
         return found, problems
 
 
-def as_lines(quality: Quality) -> list[str]:
-    """What a person wants to know: one line of numbers, then one for everything that fails."""
-    parts = [f"binaural {_levels(quality.levels)}"]
-    if (master := quality.master) is not None:
-        objects = f" and {master.objects} object{'s' * (master.objects != 1)}" if master.objects else ""
-        bed = f"bed {master.bed_title}" if master.bed else "no bed"
-        parts.append(f"master ({bed}{objects}) {_levels(master.levels)}")
-    if (found := quality.comparison) is not None:
-        how = "differs from" if found.differs_in else "consistent with"
-        parts.append(f"{how} {found.listener} (coherence {found.mean_coherence:.2f}, {found.lag * 1e3:+.1f} ms)")
-    return [
-        printable(f"quality {quality.verdict}: {'; '.join(parts)}"),
-        *(printable(f"- {x}") for x in quality.failed),
-    ]
-
-
 def _levels(levels: Levels) -> str:
     return f"{levels.loudness:.1f} LKFS, {levels.true_peak:.1f} dBTP"
-
-
-def as_json(quality: Quality) -> dict[str, Any]:
-    """Everything, rounded; null where there is no number, as for the loudness of silence."""
-    limits = Levels(quality.limits.loudness, quality.limits.true_peak)
-    return {
-        "passed": not quality.failed,
-        "failed": quality.failed,
-        "limits": _json_levels(limits),
-        "binaural": _json_levels(quality.levels),
-        "master": None if quality.master is None else _json_master(quality.master),
-        "comparison": None if quality.comparison is None else _json_comparison(quality.comparison),
-    }
 
 
 def _json_levels(levels: Levels) -> dict[str, Any]:

@@ -128,9 +128,7 @@ def as_table(outcome: Outcome, top_k: int, timeline: bool) -> str:
         if judgement is not None and judgement.asked.sentence:
             lines.append(f"    NOTE: {printable(judgement.asked.sentence)}")
         if judgement is not None and judgement.path in outcome.quality:
-            from spatial_swin.prediction.quality import as_lines
-
-            lines += [f"    {line}" for line in as_lines(outcome.quality[judgement.path])]
+            lines += [f"    {line}" for line in outcome.quality[judgement.path].as_lines()]
     return "\n".join(lines) + "\n"
 
 
@@ -271,9 +269,7 @@ def _json_file(judgement: Judgement, outcome: Outcome, top_k: int, timeline: boo
     if outcome.expect is not None:
         row["agrees"] = judgement.verdict == outcome.expect
     if judgement.path in outcome.quality:
-        from spatial_swin.prediction.quality import as_json as quality_as_json
-
-        row["quality"] = quality_as_json(outcome.quality[judgement.path])
+        row["quality"] = outcome.quality[judgement.path].as_json()
     if sound is not None:
         row |= {"windows": judgement.windows, "window_seconds": sound.seconds}
         row |= {"silent_windows": int((~sound.heard).sum())}
