@@ -136,7 +136,16 @@ def of_one_length(words: Sequence[str]) -> tuple[Condition, ...]:
 
 def unavailable(condition: Condition) -> str | None:
     """Why this machine cannot make a condition, for people; None when it can."""
-    return codecs.missing(condition.value.partition("-")[0]) if condition.factor == "codec" else None
+    found = codec_of(condition)
+    return None if found is None else codecs.missing(found[0])
+
+
+def codec_of(condition: Condition) -> tuple[str, int] | None:
+    """The codec of a condition and its kbit/s, None where there is none."""
+    if condition.factor != "codec":
+        return None
+    codec, _, bit_rate = condition.value.partition("-")
+    return codec, int(bit_rate)
 
 
 def seconds(condition: Condition) -> float | None:
@@ -192,9 +201,8 @@ def spoil_each(
 
     Quicker than one after the other where a codec takes several at once. Sounds are taken as results are asked for.
     """
-    if condition.factor == "codec":
-        codec, _, bit_rate = condition.value.partition("-")
-        yield from codecs.each_through_codec((ears for ears, _ in sounds), sample_rate, codec, int(bit_rate))
+    if (codec := codec_of(condition)) is not None:
+        yield from codecs.each_through_codec((ears for ears, _ in sounds), sample_rate, *codec)
         return
     change = _CHANGES.get(condition.factor)
     for ears, key in sounds:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spatial_swin.audio import codecs
-from spatial_swin.audio.conditions import CLEAN
+from spatial_swin.audio.conditions import CLEAN, codec_of
 from spatial_swin.audio.virtual_heads import measured_name
 from spatial_swin.bench.items import Row, probabilities, settings_of
 from spatial_swin.bench.judges import MODEL, Judges
@@ -68,7 +68,7 @@ def results_of(rows: Sequence[Row], plan: Plan, judges: Judges, resamples: int, 
 
 def codecs_of(plan: Plan) -> list[str]:
     """The codecs among a plan's conditions, each once."""
-    return list(dict.fromkeys(c.value.partition("-")[0] for c in plan.conditions if c.factor == "codec"))
+    return list(dict.fromkeys(codec[0] for c in plan.conditions if (codec := codec_of(c)) is not None))
 
 
 def _seen(plan: Plan, judges: Judges) -> dict[str, Any]:
