@@ -3,6 +3,7 @@
 A test marked gpu needs a CUDA device; where the same lines mean something on a CPU, they run there too.
 """
 
+import gc
 import os
 import subprocess
 import sys
@@ -107,6 +108,8 @@ def test_the_trunk_cache_filled_on_a_gpu_trains_as_without_it(write_recipe: Writ
 
 @pytest.mark.gpu
 def test_a_gpu_that_runs_out_of_memory_says_what_to_use_instead(write_recipe: Write) -> None:
+    gc.collect()
+    torch.cuda.empty_cache()  # what earlier tests left would be room enough
     held = torch.cuda.memory_reserved() / torch.cuda.get_device_properties(0).total_memory
     recipe = load_recipe(write_recipe(use_cpu=False, fp16=False, per_device_train_batch_size=28))
     torch.cuda.set_per_process_memory_fraction(held + 5e-5)
