@@ -14,6 +14,7 @@ import soundfile
 import yaml
 from PIL import Image
 
+from spatial_swin.audio import hrtf
 from spatial_swin.audio.clips import Cut, Recording, clips, judge
 from spatial_swin.audio.hrtf import load_listener
 from spatial_swin.config import load_recipe
@@ -165,7 +166,7 @@ def test_sofa_files(tmp_path: Path) -> None:
     whole = (tmp_path / "made.sofa").read_bytes()
 
     def use(path: Path) -> None:
-        load_listener.cache_clear()
+        hrtf._measured.cache_clear()
         load_listener(str(path), RATE)
 
     used_or_refused("sofa", {"made.sofa": whole}, tmp_path, use)

@@ -111,7 +111,6 @@ def _delayed(responses: np.ndarray, samples: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectrum * phase, 2 * taps)[..., :taps]
 
 
-@lru_cache(maxsize=64)
 def load_listener(name: str, sample_rate: int) -> Listener:
     """The listener `kemar`, `parametric:SEED` or a path to a SOFA file, at `sample_rate` Hz; `NAME~2` is its second
     virtual head.
@@ -120,9 +119,15 @@ def load_listener(name: str, sample_rate: int) -> Listener:
     silent responses, ears that are swapped, or a sample rate nobody uses.
     """
     check_rate(sample_rate, "the sample rate asked for")
-    if name == KEMAR:
-        with resources.as_file(resources.files("spatial_swin") / "assets" / KEMAR_ASSET) as path:
-            return _listener_of(read_here(path), path, sample_rate, KEMAR)
+    measured, _, number = name.rpartition("~")
+    if is_parametric(name) or (measured and number.isdigit() and not Path(name).is_file()):
+        return _made(name, sample_rate)
+    return _measured(name, sample_rate)
+
+
+@lru_cache(maxsize=1024)  # a tenth of a MB each, in the directions of the layouts alone
+def _made(name: str, sample_rate: int) -> Listener:
+    """A modelled listener or a virtual head."""
     if is_parametric(name):
         seed = name.partition(":")[2]
         if not seed.isdigit():
@@ -130,12 +135,19 @@ def load_listener(name: str, sample_rate: int) -> Listener:
         azimuths, elevations = np.array(all_directions()).T
         responses = parametric.impulse_responses(int(seed), azimuths, elevations, sample_rate)
         return Listener(f"parametric{int(seed):04d}", sample_rate, azimuths, elevations, responses, name, "parametric")
-    path = Path(name)
-    measured, _, number = name.rpartition("~")
-    if measured and number.isdigit() and not path.is_file():
-        from spatial_swin.audio.virtual_heads import virtual_head  # it is made of what this module reads
+    from spatial_swin.audio.virtual_heads import virtual_head  # it is made of what this module reads
 
-        return virtual_head(load_listener(measured, sample_rate), int(number))
+    measured, _, number = name.rpartition("~")
+    return virtual_head(load_listener(measured, sample_rate), int(number))
+
+
+@lru_cache(maxsize=64)  # MB each: they are measured all around
+def _measured(name: str, sample_rate: int) -> Listener:
+    """`kemar` or what a SOFA file holds."""
+    if name == KEMAR:
+        with resources.as_file(resources.files("spatial_swin") / "assets" / KEMAR_ASSET) as path:
+            return _listener_of(read_here(path), path, sample_rate, KEMAR)
+    path = Path(name)
     if not path.is_file():
         raise AudioError(f"there is no listener {name!r}; say kemar, parametric:SEED, or the path of a SOFA file")
     return _listener_of(read_measured(path), path, sample_rate, re.sub(r"[^A-Za-z0-9-]+", "-", path.stem).strip("-"))

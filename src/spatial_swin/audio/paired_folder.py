@@ -15,12 +15,13 @@ from tqdm import tqdm
 
 from spatial_swin import files
 from spatial_swin.audio import conditions, manifest, paired
-from spatial_swin.audio.hrtf import Listener, expand_listeners, usable_listeners, with_virtual_heads
+from spatial_swin.audio.hrtf import expand_listeners, usable_listeners, with_virtual_heads
 from spatial_swin.audio.kinds import SCENE, require_kinds
 from spatial_swin.audio.paired import Job, Settings, Synthetic
 from spatial_swin.audio.programme import Programme, find_programmes, judge, programme_at
 from spatial_swin.audio.songs import Songbook, find_songs, make_stems
 from spatial_swin.audio.tiles import tile_map
+from spatial_swin.audio.virtual_heads import virtual_name
 from spatial_swin.errors import AudioError, Problem, raise_problems
 from spatial_swin.layouts import Layout, find_layouts
 
@@ -34,7 +35,8 @@ class Order:
     layouts: codes. listeners: names, files or folders, as `expand_listeners` takes them; virtual_heads: how many are
     made from every measured one; listeners_each: how many of all these are drawn for each programme, all when None.
     programmes: a folder of them, or None for `songs`, or where these are None too, for the numbers in `synthetic`,
-    dealt to `kinds` in turn. workers: processes, one per core when None. shard: do the i-th of n parts.
+    dealt to `kinds` in turn. beside: programmes that are rendered after these. workers: processes, one per core when
+    None. shard: do the i-th of n parts.
     """
 
     output: Path
@@ -47,6 +49,7 @@ class Order:
     songs: Songbook | None = None
     synthetic: range = range(0)
     kinds: Sequence[str] = (SCENE,)
+    beside: Sequence[Programme] = ()
     sound: bool = True
     skip_bad: bool = False
     workers: int | None = None
@@ -88,7 +91,7 @@ def fill(order: Order, known: Sequence[Problem] = (), ready: Callable[[], object
     impossible = _impossible(order.settings)
     usable, problems = _listeners(order, layouts)
     problems = [*known, *problems, *impossible]
-    listeners = [(spec, listener.name) for spec, listener in usable.items()]
+    listeners = list(usable.items())
     programmes = _programmes(order, layouts, list(usable), problems)
     _refuse(order, problems, bool(listeners and programmes))
     ready()
@@ -100,14 +103,24 @@ def fill(order: Order, known: Sequence[Problem] = (), ready: Callable[[], object
     return done
 
 
-def _listeners(order: Order, layouts: tuple[Layout, ...]) -> tuple[dict[str, Listener], list[Problem]]:
-    """The listeners of an order, virtual heads after the one they are made from; a problem for each that cannot be."""
+def _listeners(order: Order, layouts: tuple[Layout, ...]) -> tuple[dict[str, str], list[Problem]]:
+    """Name to load -> name in file names of an order's listeners, and a problem for each that cannot be one.
+
+    Virtual heads come after the one they are made from. They serve what it serves, so that they are made where they
+    are heard and not here.
+    """
     usable, problems = usable_listeners(expand_listeners(order.listeners), order.settings.cut.sample_rate, layouts)
-    if order.virtual_heads:
-        names = with_virtual_heads(usable, order.virtual_heads)
-        usable, wrong = usable_listeners(names, order.settings.cut.sample_rate, layouts)
-        problems += wrong
-    return usable, problems
+    names = {spec: listener.name for spec, listener in usable.items()}
+    found: dict[str, str] = {}
+    for spec in with_virtual_heads(names, order.virtual_heads):
+        measured, _, number = spec.rpartition("~")
+        name = names.get(spec) or virtual_name(names[measured], int(number))
+        if twin := next((other for other, taken in found.items() if taken == name), None):
+            what = f"would be called {name} in the names of pictures, as {twin} is"
+            problems.append(Problem(f"listener {spec}", what, "rename one of the two files"))
+            continue
+        found[spec] = name
+    return found, problems
 
 
 def _impossible(settings: Settings) -> list[Problem]:
@@ -124,8 +137,9 @@ def _refuse(order: Order, problems: list[Problem], something: bool) -> None:
 
 def _programmes(
     order: Order, layouts: tuple[Layout, ...], listeners: list[str], problems: list[Problem]
-) -> list[Programme] | list[Synthetic]:
+) -> list[Programme | Synthetic]:
     """The programmes that can be rendered; why others cannot is added to `problems`."""
+    made: list[Programme | Synthetic] = []
     if order.songs is not None:
         found = _played(order, order.songs, listeners, problems)
     elif order.programmes is not None:
@@ -136,15 +150,15 @@ def _programmes(
             found, wrong = [], [Problem(str(order.programmes), what, do)]
         problems += wrong
     else:
-        kinds = order.kinds
-        return [Synthetic(number, order.settings.seed, kinds[number % len(kinds)]) for number in order.synthetic]
-    good = []
-    for programme in tqdm(found, desc="checking", unit="programme", disable=None):
+        kinds, found = order.kinds, []
+        made += [Synthetic(number, order.settings.seed, kinds[number % len(kinds)]) for number in order.synthetic]
+    judged = [*found, *order.beside]
+    for programme in tqdm(judged, desc="checking", unit="programme", disable=None if judged else True):
         wrong = list(judge(programme, layouts, order.settings.cut))
         problems += wrong
         if not wrong:
-            good.append(programme)
-    return good
+            made.append(programme)
+    return made
 
 
 def _played(order: Order, book: Songbook, listeners: list[str], problems: list[Problem]) -> list[Programme]:

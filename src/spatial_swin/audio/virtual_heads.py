@@ -22,7 +22,7 @@ from spatial_swin.errors import AudioError
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import all_directions
 
-MADE = re.compile(r"-v\d+$")  # what `virtual_head` puts after a name
+MADE = re.compile(r"-v\d+$")  # what `virtual_name` puts after a name
 RINGING = 128  # samples that the filters may ring on
 TURN_SD, TURN_MOST = np.array([3.0, 5.0, 2.0]), 8.0  # degrees of yaw, pitch and roll
 SIZE_SD, SIZE_RANGE = 0.06, (0.86, 1.16)  # of the logarithm of the size; the range of adults
@@ -71,12 +71,17 @@ def draw_change(name: str, number: int) -> Change:
 
 
 def virtual_head(listener: Listener, number: int) -> Listener:
-    """The `number`-th virtual head made from `listener`, called `NAME-vNUMBER`.
+    """The `number`-th virtual head made from `listener`, called as `virtual_name` says.
 
     Raises AudioError for a listener that has no direction of any layout.
     """
     changed = changed_head(listener, draw_change(listener.name, number))
-    return replace(changed, name=f"{listener.name}-v{number}", source=f"{listener.source}~{number}")
+    return replace(changed, name=virtual_name(listener.name, number), source=f"{listener.source}~{number}")
+
+
+def virtual_name(name: str, number: int) -> str:
+    """`NAME-vNUMBER`: what the `number`-th virtual head of the listener called `name` is called."""
+    return f"{name}-v{number}"
 
 
 def measured_name(name: str) -> str:
