@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from spatial_swin.audio.tiles import ARRANGEMENTS, TileMap, tile_map
+from spatial_swin.data.pooled_relations import relations
 from spatial_swin.data.pooled_rows import CELLS, PERCENTILES, both_ways_round, pooled_rows
 
 SIZE = 192
@@ -26,7 +27,8 @@ def test_every_row_has_its_mean_spread_and_percentiles() -> None:
     pooled = pooled_rows(pixels, tiles)
     timeless = sum(tile.horizontal != "time" for tile in tiles)
     rows = first.height * (len(tiles.tiles) - timeless)
-    assert pooled.shape == (3, rows * (2 + len(PERCENTILES)) + timeless * CELLS**2)
+    more = sum(part.shape[1] for part in relations(pixels[:, 0].float(), list(tiles)))
+    assert pooled.shape == (3, rows * (2 + len(PERCENTILES)) + timeless * CELLS**2 + more)
     box = pixels[:, 0, first.rows, first.columns].float()
     assert torch.allclose(pooled[:, : first.height], box.mean(2))
     assert torch.allclose(pooled[:, first.height : 2 * first.height], box.std(2))

@@ -32,8 +32,8 @@ def test_it_answers_as_before_it_was_saved(width: int, tmp_path: Path) -> None:
 
 def test_features_of_another_version_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network().save(tmp_path / "n.safetensors")
-    monkeypatch.setattr(pooled_network, "FEATURES", 2)
-    with pytest.raises(ValueError, match="version 1, this program makes 2"):
+    monkeypatch.setattr(pooled_network, "FEATURES", 3)
+    with pytest.raises(ValueError, match="version 2, this program makes 3"):
         PooledNetwork.read(tmp_path / "n.safetensors")
 
 
@@ -42,6 +42,6 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     network().save(file)
     tensors = load_file(file)
     tensors["mean"][0] = torch.nan
-    save_file(tensors, file, {"layouts": '["510", "514"]', "say": "0.5", "features": "1"})
+    save_file(tensors, file, {"layouts": '["510", "514"]', "say": "0.5", "features": "2"})
     with pytest.raises(ValueError, match="not finite"):
         PooledNetwork.read(file)

@@ -1,8 +1,8 @@
 """Mosaics pooled row by row: what a small network needs to know of the cues, whatever the moment.
 
 In go pictures and where their tiles are, out come, for every row of a tile with a time axis, its mean, its spread and
-three percentiles over time; other tiles become CELLS x CELLS means. `pooled_tiles` is the coarser way, for trees.
-Nothing is learned here.
+three percentiles over time; other tiles become CELLS x CELLS means; then the `pooled_relations` between tiles.
+`pooled_tiles` is the coarser way, for trees. Nothing is learned here.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.augment_sound import SoundAugmentationArguments, augment_sound, scaled_tiles
+from spatial_swin.data.pooled_relations import relations
 
 PERCENTILES = (0.1, 0.5, 0.9)  # of a row over time, relative to its mean
 CELLS = 16  # a side
@@ -22,16 +23,16 @@ LEARNING = SoundAugmentationArguments(sound_ear_swap=0.5, sound_colour_db=12.0, 
 
 def pooled_rows(pixels: Tensor, tiles: TileMap) -> Tensor:
     """Mosaics uint8 [B, C, S, S], of which the first channel is read: float32 [B, F], on the scale of grey levels."""
-    found = []
-    for tile in scaled_tiles(tiles, pixels.shape[-1]):
-        box = pixels[:, 0, tile.rows, tile.columns].float()
+    found, grey, scaled = [], pixels[:, 0].float(), scaled_tiles(tiles, pixels.shape[-1])
+    for tile in scaled:
+        box = grey[:, tile.rows, tile.columns]
         if tile.horizontal != "time":
             found.append(adaptive_avg_pool2d(box, CELLS))
             continue
         mean = box.mean(2)
         at = [int(share * (tile.width - 1)) for share in PERCENTILES]
         found += [mean, box.std(2), box.sort(2).values[:, :, at] - mean[:, :, None]]
-    return torch.cat([part.flatten(1) for part in found], 1)
+    return torch.cat([part.flatten(1) for part in (*found, *relations(grey, scaled))], 1)
 
 
 def both_ways_round(pixels: Tensor, tiles: TileMap) -> Tensor:

@@ -18,7 +18,7 @@ from spatial_swin import files
 WIDTH, DROPOUT, DROPPED_INPUTS = 512, 0.5, 0.2
 EQUAL_SAY = 0.5
 LAST = "layers.9"  # of the tensors of the last layer, which tell the width
-FEATURES = 1  # version of `data.pooled_rows`: another one reads other numbers
+FEATURES = 2  # version of `data.pooled_rows`: another one reads other numbers
 
 
 class PooledNetwork(nn.Module):
