@@ -84,7 +84,7 @@ def rendered(head: str, folder: Path, programmes: Path | None, options: argparse
             layouts=DEFAULT_LAYOUTS,
             listeners=[head],
             programmes=programmes,
-            synthetic=range(options.programmes),
+            synthetic=range(options.programmes if programmes is None else 0),
             kinds=KINDS,
             sound=False,
             workers=options.workers,

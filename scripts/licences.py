@@ -20,8 +20,9 @@ UNSPECIFIC = {"License :: OSI Approved", "License :: DFSG approved"}
 HEAD = """# Licences of the dependencies
 
 Spatial Swin is MIT. The packages that it and its extras import are listed here with the licence that the metadata of
-each gives; `scripts/licences.py` writes this page. The KEMAR responses in the package have their own terms, in
-`src/spatial_swin/assets/kemar_layouts.md`. FFmpeg and FluidSynth, where they are installed, are programs that are
+each gives; `scripts/licences.py` writes this page. The KEMAR responses, the people of CIPIC and the composed songs in
+the package have their own terms, in `src/spatial_swin/assets`: `kemar_layouts.md`, `people/NOTICE.md` and
+`songs/NOTICE.md`. FFmpeg and FluidSynth, where they are installed, are programs that are
 called, not libraries that are linked.
 
 | package | needed for | licence |

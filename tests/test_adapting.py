@@ -12,6 +12,7 @@ from certain_models import write_certain_model
 
 from spatial_swin import adapting
 from spatial_swin.adapting import Adaptation, adapt, identity
+from spatial_swin.audio.composed import COUNT
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
 from spatial_swin.commands import adapt as adapt_command
@@ -64,7 +65,7 @@ def parser_of_adapt() -> Parser:
 
 @pytest.fixture(scope="module")
 def wish(tmp_path_factory: pytest.TempPathFactory) -> Adaptation:
-    return Adaptation(("kemar",), count=8, recipe=tiny_recipe(tmp_path_factory.mktemp("recipe")))
+    return Adaptation(("kemar",), count=8, songs=4, recipe=tiny_recipe(tmp_path_factory.mktemp("recipe")))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,8 @@ def test_a_calibrated_run_of_all_kinds_comes_out_and_no_trunk_cache_stays(
     assert finished.tiles is not None
     assert finished.tiles.seconds == 3.0
     split = RunFolder(adapted).read_split()
-    assert {sample.factors["kind"] for sample in split} == {"scene", "instruments", "speech", "stems", "upmix"}
+    assert {sample.factors["kind"] for sample in split} == {"scene", "instruments", "speech", "stems", "upmix", "midi"}
+    assert sum(sample.factors["kind"] == "midi" for sample in split) == 4 * 4  # four songs in four layouts
     assert {sample.factors["listener"] for sample in split} == {"kemar"}
     assert not (adapted / "trunk_cache").exists()
     opinion = finished.load_second_opinion()  # taken over from the model it began from, and taught these heads
@@ -112,7 +114,7 @@ def test_what_is_not_binaural_is_flagged_by_the_inherited_score_at_the_threshold
     """Independent noise in both ears; the threshold that was inherited would have let everything pass."""
     score = open_finished(adapted).domain_score
     assert score is not None
-    assert (score.about["genuine"], score.about["heads"], score.about["regression_of_heads"]) == (24, 1, 30)
+    assert (score.about["genuine"], score.about["heads"], score.about["regression_of_heads"]) == (36, 1, 30)
     assert score.threshold < 1.0
     assert RunFolder(adapted).read_metrics()["domain_score"] == score.about
     sound = 0.1 * np.random.default_rng(0).standard_normal((3 * 48_000, 2))
@@ -146,7 +148,7 @@ def test_the_same_call_shows_what_is_done_and_another_one_is_refused(
     adapt(wish, adapted)
     shown = capsys.readouterr().out
     assert "this model is adapted" in shown
-    assert "clips of 2 programmes never heard" in shown
+    assert "clips of 3 programmes never heard" in shown
     assert (adapted / "metrics.json").read_bytes() == before
     (adapted / "model" / "domain_score.json").unlink()  # as when it was killed in the middle of the last step
     adapt(wish, adapted)
@@ -165,7 +167,7 @@ def test_what_was_stopped_before_the_end_is_continued_and_not_rendered_again(
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    half = Adaptation(wish.listeners, count=4, recipe=wish.recipe)
+    half = Adaptation(wish.listeners, count=4, songs=0, recipe=wish.recipe)
     order, _ = adapting._order(half, tmp_path / "run", 1)
     adapting.fill(order)
     pictures = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
@@ -214,6 +216,20 @@ def test_a_folder_of_programmes_that_is_none_is_said_with_the_heads(wish: Adapta
     assert f"{tmp_path / 'none'}: not a folder; give the one that holds the programmes" in str(caught.value)
     assert "gone.sofa: there is no listener" in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_songs_of_the_package_go_with_synthetic_programmes_alone(tmp_path: Path, capsys) -> None:
+    wish = Adaptation(("kemar",))
+    assert len(wish.beside()) == COUNT
+    assert {song.kind for song in wish.beside()} == {"midi"}
+    assert {song.length(48_000) for song in wish.beside()} == {3 * 48_000}  # one clip each
+    assert len(Adaptation(("kemar",), songs=3).beside()) == 3
+    assert Adaptation(("kemar",), programmes=tmp_path).beside() == []
+    for name in ("songs", "synthetic"):
+        assert Adaptation(("kemar",)).made_of()[name] != Adaptation(("kemar",), songs=3, count=3).made_of()[name]
+    words = ["adapt", "--hrtf", "kemar", "--output_dir", str(tmp_path / "run"), "--programmes", str(tmp_path)]
+    assert main([*words, "--songs", "3"]) == 2
+    assert "--songs goes with synthetic programmes; --programmes takes their place" in capsys.readouterr().err
 
 
 def test_programmes_of_ones_own_are_spread_over_as_many_clips(wish: Adaptation, tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """Adapt the shipped model to a renderer: its heads in, a finished and calibrated run folder out.
 
 Whoever knows the impulse responses that a recording was rendered with need not ask a model of all heads. Programmes
-are rendered for these responses, stage 4 and the head are trained from the shipped trunk, the second opinion of the
-shipped model learns these heads too, and its domain score gets a threshold for them. The temperature is fitted on the
-programmes that chose the epoch, and other programmes say what came out. Each step is continued when it is begun, and
-skipped when it is done. The shipped files stay as they are.
+and composed songs are rendered for these responses, stage 4 and the head are trained from the shipped trunk, the
+second opinion of the shipped model learns these heads too, and its domain score gets a threshold for them. The
+temperature is fitted on the programmes that chose the epoch, and other programmes say what came out. Each step is
+continued when it is begun, and skipped when it is done. The shipped files stay as they are.
 """
 
 import os
@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 from spatial_swin import files
 from spatial_swin.audio import parametric
 from spatial_swin.audio.clips import Cut
+from spatial_swin.audio.composed import COUNT, composed_songs
 from spatial_swin.audio.hrtf import KEMAR, KEMAR_ASSET, expand_listeners, is_parametric, usable_listeners
 from spatial_swin.audio.kinds import KINDS
 from spatial_swin.audio.paired import Settings
 from spatial_swin.audio.paired_folder import Order, fill
-from spatial_swin.audio.programme import find_programmes
+from spatial_swin.audio.programme import Programme, find_programmes
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.errors import AudioError, Problem, raise_problems
 from spatial_swin.evaluation.domain_score import DomainScore
@@ -39,7 +40,7 @@ if TYPE_CHECKING:  # it brings torch, which a mistyped file need not wait for
     from spatial_swin.second_opinion import SecondOpinion
 
 RECIPE = "swin-nano-192/adapt"
-PROGRAMMES = 280  # rendered; the recipe's shares say how many of them train, choose the epoch and calibrate, and test
+PROGRAMMES = 256  # rendered; the recipe's shares say how many of them train, choose the epoch and calibrate, and test
 FEWEST = 8  # programmes of one's own: fewer cannot be divided into three parts that say something
 SECONDS, SAMPLE_RATE = 3.0, 48_000  # of a clip, as the shipped model has learnt from
 ARRANGEMENT = "4x4"  # of the tiles
@@ -53,15 +54,23 @@ class Adaptation:
     """To what a model is adapted, and with what.
 
     listeners: SOFA files or folders of them, `kemar`, `parametric:SEED`. programmes: a folder of channel masters, ADM
-    masters and stems, or None for synthetic programmes of all kinds. count: clips to render of either. recipe: a file
-    or a name.
+    masters and stems, or None for synthetic programmes of all kinds and composed songs. count: clips to render of the
+    folder, or of synthetic programmes. songs: how many of those that ship. recipe: a file or a name.
     """
 
     listeners: Sequence[str]
     programmes: Path | None = None
     count: int = PROGRAMMES
+    songs: int = COUNT
     seed: int = SEED
     recipe: str = RECIPE
+
+    def beside(self) -> list[Programme]:
+        """The songs to render; none beside programmes of one's own. Without songs a model that learns a head forgets
+        music (docs/adapt.md)."""
+        if self.programmes is not None or not self.songs:
+            return []
+        return composed_songs(self.songs)
 
     def heads(self) -> list[str]:
         """What tells each head from all others. Raises AudioError for one that is no file."""
@@ -78,6 +87,7 @@ class Adaptation:
             "hrtf": self.heads(),
             "programmes": None if self.programmes is None else str(self.programmes.resolve()),
             "synthetic": self.count,
+            "songs": [files.sha256_of(song.tracks[0].path)[:16] for song in self.beside()],
             "seed": self.seed,
             "config": files.sha256_of(find_recipe(self.recipe))[:16],
             "model": next((files.sha256_of(file)[:16] for file in _weights(weights)), str(weights)),
@@ -283,6 +293,7 @@ def _order(wish: Adaptation, output: Path, workers: int | None) -> tuple[Order, 
         programmes=wish.programmes,
         synthetic=range(wish.count),
         kinds=tuple(KINDS),
+        beside=wish.beside(),
         sound=False,
         workers=workers,
     )

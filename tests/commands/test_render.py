@@ -18,6 +18,7 @@ from PIL import Image
 from tiny_songs import notes, song, write_soundfont
 
 from spatial_swin.audio import paired
+from spatial_swin.audio.hrtf import KEMAR_ASSET
 from spatial_swin.audio.kinds import KINDS
 from spatial_swin.audio.manifest import pictures_folder, read_rows
 from spatial_swin.audio.tiles import TileMap
@@ -25,9 +26,11 @@ from spatial_swin.cli import main
 from spatial_swin.data.factors import find_factors
 from spatial_swin.data.folder import scan_folder
 from spatial_swin.errors import Problem
+from spatial_swin.shipped import ASSETS
 
 RATE = 32_000  # the lowest there is: fast
 FAST = ["--seconds", "0.5", "--sample_rate", str(RATE), "--size", "192"]
+KEMAR_FILE = ASSETS / KEMAR_ASSET
 
 
 def render(output: Path, *options: str, synthetic: int | None = 2, workers: int = 1) -> int:
@@ -299,6 +302,16 @@ def test_measured_listeners_are_joined_by_virtual_heads_and_modelled_ones_are_no
     assert {row.listener: row.laboratory for row in rows} == virtual
     pictures = {(pictures_folder(tmp_path) / row.path).read_bytes() for row in rows}
     assert len(pictures) == 4
+
+
+def test_a_file_that_is_called_as_a_virtual_head_is_named_and_nothing_is_rendered(tmp_path: Path, capsys) -> None:
+    twin = tmp_path / "kemar-v1.sofa"
+    shutil.copy(KEMAR_FILE, twin)
+    options = ["--listeners", "kemar", "--hrtf", str(twin), "--virtual_heads", "1", "--layouts", "510"]
+    assert render(tmp_path / "data", *options) == 1
+    said = capsys.readouterr().err
+    assert f"listener {twin}: would be called kemar-v1 in the names of pictures, as kemar~1 is; rename" in said
+    assert not (tmp_path / "data").exists()
 
 
 def masters(folder: Path) -> Path:
