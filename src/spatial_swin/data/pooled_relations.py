@@ -7,7 +7,7 @@ coherence weighs, relative to the plain one; and for some pairs of cues every ro
 What needs a tile that an arrangement does not have is left out. Nothing is learned here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -30,16 +30,33 @@ SCALE = 40.0  # of a correlation of 1, so that it is of the size of grey levels
 
 def relations(grey: Tensor, tiles: Sequence[Tile]) -> list[Tensor]:
     """Of mosaics float32 [B, S, S]: tensors [B, rows of a tile], on the scale of grey levels."""
-    boxes = {tile.name: grey[:, tile.rows, tile.columns] for tile in tiles if tile.horizontal == "time"}
-    by_name = {tile.name: tile for tile in tiles}
-    found = []
+    timed = {tile.name: tile for tile in tiles if tile.horizontal == "time"}
+    boxes = {name: grey[:, tile.rows, tile.columns] for name, tile in timed.items()}
+    found, moments = [], _moments(timed, boxes)
     for name, box in boxes.items():
-        for weights in (_of_onsets(by_name[name], boxes, by_name), _of_coherence(by_name[name], boxes, by_name)):
-            if weights is not None:
-                found.append((box * weights).sum(2) - box.mean(2))
+        mean = box.mean(2)
+        found += [(box * weights).sum(2) - mean for concerns, weights in moments if concerns(timed[name])]
     if set(LEVEL) <= boxes.keys():
         boxes["level"] = boxes[LEVEL[0]] + boxes[LEVEL[1]]
     return found + [correlation(boxes[one], boxes[other]) for one, other in PAIRS if {one, other} <= boxes.keys()]
+
+
+def _moments(timed: dict[str, Tile], boxes: dict[str, Tensor]) -> list[tuple[Callable[[Tile], bool], Tensor]]:
+    """Weights [B, rows or 1, time] that sum to 1 over time, and which tiles they concern.
+
+    Onsets weigh row by row where a tile has the rows of theirs, and all rows alike where it has others.
+    """
+    weights: list[tuple[Callable[[Tile], bool], Tensor]] = []
+    if ONSETS in boxes:
+        onsets = boxes[ONSETS]
+        all_rows = onsets.mean(1, keepdim=True)
+        all_rows = all_rows - all_rows.amin(2, keepdim=True) + 1e-3
+        weights.append((lambda tile: tile.name != ONSETS and same_rows(tile, timed[ONSETS]), _shares(onsets + 1)))
+        weights.append((lambda tile: not same_rows(tile, timed[ONSETS]), _shares(all_rows)))
+    if COHERENCE in boxes:
+        coherent = (boxes[COHERENCE] / 255) ** 2 + 1e-3
+        weights.append((lambda tile: same_rows(tile, timed[COHERENCE]), _shares(coherent)))
+    return weights
 
 
 def correlation(one: Tensor, other: Tensor) -> Tensor:
@@ -47,24 +64,6 @@ def correlation(one: Tensor, other: Tensor) -> Tensor:
     one, other = one - one.mean(2, keepdim=True), other - other.mean(2, keepdim=True)
     powers = (one * one).mean(2) * (other * other).mean(2)
     return SCALE * (one * other).mean(2) / (powers + STILL).sqrt()
-
-
-def _of_onsets(tile: Tile, boxes: dict[str, Tensor], by_name: dict[str, Tile]) -> Tensor | None:
-    """Weights over time that sum to 1: of the same rows where the tiles have them in common, else of all rows."""
-    if ONSETS not in boxes or tile.name == ONSETS:
-        return None
-    onsets = boxes[ONSETS]
-    if same_rows(tile, by_name[ONSETS]):
-        return _shares(onsets + 1)
-    moments = onsets.mean(1, keepdim=True)
-    return _shares(moments - moments.amin(2, keepdim=True) + 1e-3)
-
-
-def _of_coherence(tile: Tile, boxes: dict[str, Tensor], by_name: dict[str, Tile]) -> Tensor | None:
-    """Weights over time that sum to 1, of tiles with the same rows only."""
-    if COHERENCE not in boxes or not same_rows(tile, by_name[COHERENCE]):
-        return None
-    return _shares((boxes[COHERENCE] / 255) ** 2 + 1e-3)
 
 
 def same_rows(one: Tile, other: Tile) -> bool:
