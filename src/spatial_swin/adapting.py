@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # it brings torch, which a mistyped file need not wait for
     from spatial_swin.second_opinion import SecondOpinion
 
 RECIPE = "swin-nano-192/adapt"
-PROGRAMMES = 256  # rendered; the recipe's shares say how many of them train, choose the epoch and calibrate, and test
+PROGRAMMES = 240  # rendered; the recipe's shares say how many of them train, choose the epoch and calibrate, and test
 FEWEST = 8  # programmes of one's own: fewer cannot be divided into three parts that say something
 SECONDS, SAMPLE_RATE = 3.0, 48_000  # of a clip, as the shipped model has learnt from
 ARRANGEMENT = "4x4"  # of the tiles

@@ -36,7 +36,7 @@ def add_arguments(parser: values.Parser) -> None:
         help="folder of channel masters, ADM masters and folders of stems (default: synthetic programmes and songs)",
     )
     parser.add_argument(
-        "--synthetic", type=values.count, metavar="N", help="clips of 3 s to render in each layout (default: 256)"
+        "--synthetic", type=values.count, metavar="N", help="clips of 3 s to render in each layout (default: 240)"
     )
     parser.add_argument(
         "--songs",
