@@ -14,7 +14,7 @@ def train(
 
     inputs_of: what the network sees of the items with these numbers, int64 [B]; it may draw. labels: int64 [N].
     """
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.05, fused=True)
     batch = min(batch, len(labels))
     steps = len(labels) // batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps, pct_start=0.15)
