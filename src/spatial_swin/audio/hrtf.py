@@ -216,11 +216,16 @@ def usable_listeners(
             continue
         twin = next((other for other, taken in usable.items() if taken.name == listener.name), None)
         if twin is not None:
-            what = f"would be called {listener.name} in the names of pictures, as {twin} is"
-            problems.append(Problem(f"listener {name}", what, "rename one of the two files"))
+            problems.append(same_listener_name(name, listener.name, twin))
             continue
         usable[name] = listener
     return usable, problems
+
+
+def same_listener_name(spec: str, name: str, twin: str) -> Problem:
+    """What is wrong with the listener `spec`, which would get the name that `twin` has."""
+    what = f"would be called {name} in the names of pictures, as {twin} is"
+    return Problem(f"listener {spec}", what, "rename one of the two files")
 
 
 def check_rate(rate: float, where: str) -> None:

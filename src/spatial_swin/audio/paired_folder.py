@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from spatial_swin import files
 from spatial_swin.audio import conditions, manifest, paired
-from spatial_swin.audio.hrtf import expand_listeners, usable_listeners, with_virtual_heads
+from spatial_swin.audio.hrtf import expand_listeners, same_listener_name, usable_listeners, with_virtual_heads
 from spatial_swin.audio.kinds import SCENE, require_kinds
 from spatial_swin.audio.paired import Job, Settings, Synthetic
 from spatial_swin.audio.programme import Programme, find_programmes, judge, programme_at
@@ -116,8 +116,7 @@ def _listeners(order: Order, layouts: tuple[Layout, ...]) -> tuple[dict[str, str
         measured, _, number = spec.rpartition("~")
         name = names.get(spec) or virtual_name(names[measured], int(number))
         if twin := next((other for other, taken in found.items() if taken == name), None):
-            what = f"would be called {name} in the names of pictures, as {twin} is"
-            problems.append(Problem(f"listener {spec}", what, "rename one of the two files"))
+            problems.append(same_listener_name(spec, name, twin))
             continue
         found[spec] = name
     return found, problems
