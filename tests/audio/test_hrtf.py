@@ -192,7 +192,7 @@ def test_a_file_without_the_needed_directions_names_the_loudspeakers(write: Call
         listener.responses(LAYOUTS["514"])
 
 
-@pytest.mark.parametrize("name", ["nobody", "parametric:", "parametric:x", "parametric:-1"])
+@pytest.mark.parametrize("name", ["nobody", "parametric:", "parametric:x", "parametric:-1", "parametric:²"])
 def test_a_listener_that_does_not_exist_is_refused(name: str) -> None:
     with pytest.raises(AudioError, match=name):
         load_listener(name, RATE)

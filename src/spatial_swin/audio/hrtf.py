@@ -119,26 +119,32 @@ def load_listener(name: str, sample_rate: int) -> Listener:
     silent responses, ears that are swapped, or a sample rate nobody uses.
     """
     check_rate(sample_rate, "the sample rate asked for")
+    if is_parametric(name):
+        seed = name.partition(":")[2]
+        if not seed.isdecimal():
+            raise AudioError(f"listener {name!r}: a parametric listener needs a number, as in parametric:7")
+        return _modelled(int(seed), sample_rate)
     measured, _, number = name.rpartition("~")
-    if is_parametric(name) or (measured and number.isdigit() and not Path(name).is_file()):
-        return _made(name, sample_rate)
+    if measured and number.isdecimal() and not Path(name).is_file():
+        return _virtual(measured, int(number), sample_rate)
     return _measured(name, sample_rate)
 
 
-@lru_cache(maxsize=1024)  # a tenth of a MB each, in the directions of the layouts alone
-def _made(name: str, sample_rate: int) -> Listener:
-    """A modelled listener or a virtual head."""
-    if is_parametric(name):
-        seed = name.partition(":")[2]
-        if not seed.isdigit():
-            raise AudioError(f"listener {name!r}: a parametric listener needs a number, as in parametric:7")
-        azimuths, elevations = np.array(all_directions()).T
-        responses = parametric.impulse_responses(int(seed), azimuths, elevations, sample_rate)
-        return Listener(f"parametric{int(seed):04d}", sample_rate, azimuths, elevations, responses, name, "parametric")
+@lru_cache(maxsize=1024)  # a tenth of a MB each, in the directions of the layouts alone, as virtual heads are
+def _modelled(seed: int, sample_rate: int) -> Listener:
+    """The parametric listener of a seed."""
+    azimuths, elevations = np.array(all_directions()).T
+    responses = parametric.impulse_responses(seed, azimuths, elevations, sample_rate)
+    source = f"parametric:{seed}"
+    return Listener(f"parametric{seed:04d}", sample_rate, azimuths, elevations, responses, source, "parametric")
+
+
+@lru_cache(maxsize=1024)
+def _virtual(measured: str, number: int, sample_rate: int) -> Listener:
+    """The `number`-th virtual head of a measured listener."""
     from spatial_swin.audio.virtual_heads import virtual_head  # it is made of what this module reads
 
-    measured, _, number = name.rpartition("~")
-    return virtual_head(load_listener(measured, sample_rate), int(number))
+    return virtual_head(load_listener(measured, sample_rate), number)
 
 
 @lru_cache(maxsize=64)  # MB each: they are measured all around
