@@ -10,7 +10,7 @@ import soundfile
 from model_folders import make_model_folder
 
 HEAVY = ("transformers", "accelerate", "datasets", "evaluate", "kornia", "matplotlib", "pandas", "sklearn", "gradio")
-SLOW_PARTS = ("torch._dynamo", "torch._inductor", "torch.distributed.tensor", "sympy")
+SLOW_PARTS = ("torch._dynamo", "torch._inductor", "torch.distributed.tensor", "sympy", "spatial_swin.audio.render")
 JUDGE = """
 import sys
 from spatial_swin.cli import main

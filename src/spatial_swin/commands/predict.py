@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING
 from spatial_swin.commands import values
 
 if TYPE_CHECKING:
-    from spatial_swin.prediction.quality import QualityControl
+    from spatial_swin.prediction.quality import Quality, QualityControl
 
 DIFFERS = 4
 UNREADABLE = 1
@@ -113,18 +113,22 @@ def add_arguments(parser: values.Parser) -> None:
 
 def quality_control(arguments: argparse.Namespace, names: list[str]) -> "QualityControl | None":
     """What the options ask for, None when they ask for nothing; `names` are the labels of the model."""
+    from spatial_swin.errors import AudioError, UsageError
+
+    master, wanted = arguments.master, {"loudness": arguments.loudness, "true_peak": arguments.true_peak}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if master is None and arguments.listener:
+        raise UsageError("--listener is who hears the master; give --master too")
+    if master is None and not given:
+        return None  # before the renderer is imported
     from spatial_swin.audio.delivery import Limits
     from spatial_swin.audio.programme import programme_at
-    from spatial_swin.errors import AudioError, UsageError
     from spatial_swin.layouts import LAYOUTS
     from spatial_swin.prediction.quality import QualityControl
 
-    master, given = arguments.master, {"loudness": arguments.loudness, "true_peak": arguments.true_peak}
-    limits = Limits(**{name: value for name, value in given.items() if value is not None})
+    limits = Limits(**given)
     if master is None:
-        if arguments.listener:
-            raise UsageError("--listener is who hears the master; give --master too")
-        return QualityControl(limits) if given != dict.fromkeys(given) else None
+        return QualityControl(limits)
     if arguments.expect not in LAYOUTS:
         known = ", ".join(name for name in names if name in LAYOUTS)
         raise UsageError(f"--master is checked against a declared layout; give --expect one of {known}")
@@ -143,7 +147,6 @@ def run(arguments: argparse.Namespace) -> int:
     from spatial_swin import files
     from spatial_swin.errors import Problem, UsageError
     from spatial_swin.prediction.judging import Judge
-    from spatial_swin.prediction.quality import Quality
     from spatial_swin.prediction.sources import find_files, is_sound, split_words
     from spatial_swin.prediction.tables import Outcome, as_text, summary, warnings
     from spatial_swin.shipped import THE_DETECTOR, detector
