@@ -146,10 +146,12 @@ def midi_file(song: Song) -> bytes:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--songs", type=int, required=True)
+    parser.add_argument("--first_song", type=int, default=0, help="number of the first one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output_dir", type=Path, required=True)
     options = parser.parse_args()
-    for number in tqdm(range(options.songs), desc="composing", unit="song", disable=None):
+    numbers = range(options.first_song, options.first_song + options.songs)
+    for number in tqdm(numbers, desc="composing", unit="song", disable=None):
         path = options.output_dir / f"composed{options.seed}-{number:04d}.mid"
         files.write_bytes(path, midi_file(compose(options.seed, number, path)))
 
