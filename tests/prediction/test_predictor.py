@@ -61,7 +61,7 @@ def test_mosaics_are_those_of_the_mosaic_verb_to_the_byte(predictor, tmp_path, r
         with Image.open(path) as picture:
             assert np.array_equal(np.array(picture), drawn[number].picture)
         of_picture = predictor.of_pixels(read_pixels(path, 32)[None])[0]
-        np.testing.assert_allclose(timeline.windows[number], of_picture, atol=1e-6)
+        np.testing.assert_allclose(timeline.windows[number], of_picture, atol=1e-5)  # a batch of 3 rounds otherwise
     assert timeline.starts.tolist() == [0.0, 0.5, 1.0]
     assert "clipped" in timeline.flags[1]
     assert timeline.flags[2].endswith("short") == (rate == RATE)  # 1.4 s; as 44.1 kHz the same samples last 1.5 s
