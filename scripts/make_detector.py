@@ -22,13 +22,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from spatial_swin import files
-from spatial_swin.audio import conditions
+from spatial_swin.audio import conditions, fluidsynth
+from spatial_swin.audio.hrtf import expand_listeners
 from spatial_swin.audio.kinds import KINDS
-from spatial_swin.errors import Problem, SpatialSwinError, raise_problems
+from spatial_swin.errors import AudioError, Problem, SpatialSwinError, raise_problems
 
 SCRIPTS = Path(__file__).parent
 STEPS = "steps.json"  # in the output folder: {name: {"command", "seconds"}}, in the order in which they were done
@@ -136,18 +138,26 @@ def problems_of(options: argparse.Namespace) -> Iterator[Problem]:
     """What would stop a later step, before the first begins."""
     places: dict[str, Path] = {}
     for folder in (options.learn, options.choose, options.test):
-        heads = sorted(folder.glob("*.sofa"))
+        heads = heads_of(folder)
         if not heads:
             yield Problem(str(folder), "holds no SOFA file", "give a folder of measured heads")
         for head in heads:
             if (twin := places.setdefault(files.sha256_of(head), head)) is not head:
                 yield Problem(str(head), f"is the same head as {twin}", "leave it in one of the folders")
-    if not options.soundfont.is_file():
-        yield Problem(str(options.soundfont), "no such file", "give a soundfont (.sf2 or .sf3)")
+    yield from fluidsynth.missing(options.soundfont)
     words = sorted({word for folder in SYNTHETIC for word in folder.heard})
     missing = {why for one in conditions.of_one_length(words) if (why := conditions.unavailable(one))}
     for why in sorted(missing):
         yield Problem("codecs", why, "install what is missing")
+
+
+def heads_of(folder: Path) -> list[Path]:
+    """The SOFA files that `render --hrtf` takes from a folder; none of one that is not there."""
+    if not folder.is_dir():
+        return []
+    with suppress(AudioError):  # there is none
+        return [Path(name) for name in expand_listeners([str(folder)])]
+    return []
 
 
 def steps_of(options: argparse.Namespace) -> Iterator[Step]:

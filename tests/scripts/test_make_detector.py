@@ -119,6 +119,7 @@ def test_a_failed_step_is_where_the_same_command_line_goes_on(
     again = "import pathlib, sys; sys.exit(0 if pathlib.Path('repaired').exists() else 7)"
     monkeypatch.setattr(script, "steps_of", lambda options: [step("first", once), step("second", again)])
     monkeypatch.setattr(script.conditions, "unavailable", lambda one: None)
+    monkeypatch.setattr(script.fluidsynth, "missing", lambda soundfont: ())
     assert call(script, monkeypatch, given) == 7
     assert "second ended with exit code 7; the same command line goes on from here" in capfd.readouterr().err
     made = tmp_path / "made"
@@ -146,7 +147,8 @@ def test_what_would_stop_a_later_step_is_said_at_once_before_the_first(
     script: Any, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "choose" / "one.sofa").unlink()
-    (tmp_path / "test" / "same.sofa").write_text("learn")
+    (tmp_path / "test" / "deeper").mkdir()
+    (tmp_path / "test" / "deeper" / "same.sofa").write_text("learn")
     (tmp_path / "font.sf2").unlink()
     monkeypatch.setattr(script.conditions, "unavailable", lambda one: "ffmpeg is not there")
     assert call(script, monkeypatch, given) == 1
