@@ -56,7 +56,7 @@ CLASSES = list(DEFAULT_LAYOUTS)
 
 @dataclass(frozen=True)
 class Pictures:
-    """N pictures: rows of their manifest, labels int [N], and features float16 [views, N, F]."""
+    """N pictures: rows of their manifest, labels int [N], and features [views, N, ...] as a `Batch` makes them."""
 
     rows: list[Row]
     labels: np.ndarray
@@ -81,19 +81,24 @@ class Batch:
         return made.half().numpy()
 
 
-def read(folders: list[Path], layouts: list[str], views: int | None) -> Pictures:
+def read(folders: list[Path], layouts: list[str], views: int | None, kind: type[Batch] = Batch) -> Pictures:
     """The pictures of these layouts in `views` views of training; for None as they are and with ears exchanged.
 
-    One process a core makes the features.
+    One process a core makes the features, as `kind` has them.
     """
     batches = []
     for folder in folders:
         tiles = TileMap.read(folder / PICTURES)
         here = [row for row in read_rows(folder / PICTURES / MANIFEST) if row.label in layouts]
-        batches += [Batch(folder, here[k : k + BATCH], k, tiles) for k in range(0, len(here), BATCH)]
-    made = in_processes(partial(Batch.features, views=views), batches, len(os.sched_getaffinity(0)))
-    features = np.concatenate(list(tqdm(made, total=len(batches), desc="features", unit="batch", disable=None)), 1)
+        batches += [kind(folder, here[k : k + BATCH], k, tiles) for k in range(0, len(here), BATCH)]
     rows = [row for batch in batches for row in batch.rows]
+    made = in_processes(partial(kind.features, views=views), batches, len(os.sched_getaffinity(0)))
+    features, at = np.empty(0), 0
+    for part in tqdm(made, total=len(batches), desc="features", unit="batch", disable=None):
+        if at == 0:
+            features = np.empty((len(part), len(rows), *part.shape[2:]), part.dtype)
+        features[:, at : at + part.shape[1]] = part
+        at += part.shape[1]
     return Pictures(rows, np.array([CLASSES.index(row.label) for row in rows]), features)
 
 
@@ -166,6 +171,18 @@ def main() -> None:
     judged = [str(folder) for folder in options.judge for _ in read_rows(folder / PICTURES / MANIFEST)]
     learn, test = read(options.learn, options.layouts, options.views), read(options.judge, CLASSES, None)
     judges = judges_of(options, learn, test)
+    results = show(test, judged, judges)
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    files.write_json(options.output_dir / "results.json", {"learnt_from": len(learn.labels), "parts": results})
+    tables: dict[str, Any] = {"labels": test.labels, "folders": judged, **judges}
+    np.savez_compressed(options.output_dir / "probabilities.npz", **tables)
+
+
+def show(test: Pictures, judged: list[str], judges: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Print what the judges got right, by parts, and their log losses; return the figures by part.
+
+    judged: the folder of every picture. judges: name -> probabilities [N, K].
+    """
     programmes = [row.programme for row in test.rows]
     fitted = {name: fit_temperature(test.labels, one, programmes, RESAMPLES).value for name, one in judges.items()}
     losses = {name: item_nll(test.labels, apply_temperature(one, fitted[name])) for name, one in judges.items()}
@@ -181,10 +198,7 @@ def main() -> None:
     print("log loss, mean over folders (temperature)")
     for name, loss in losses.items():
         print(f"  {name}: {np.mean([loss[here].mean() for here in folders]):.4f} ({fitted[name]:.2f})")
-    options.output_dir.mkdir(parents=True, exist_ok=True)
-    files.write_json(options.output_dir / "results.json", {"learnt_from": len(learn.labels), "parts": results})
-    tables: dict[str, Any] = {"labels": test.labels, "folders": judged, **judges}
-    np.savez_compressed(options.output_dir / "probabilities.npz", **tables)
+    return results
 
 
 def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> dict[str, np.ndarray]:
