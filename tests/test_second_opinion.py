@@ -15,7 +15,7 @@ from spatial_swin.errors import RunError
 from spatial_swin.evaluation.calibration import softmax
 from spatial_swin.evaluation.opinions import SECOND_OPINION
 from spatial_swin.modeling.pooled_network import PooledNetwork
-from spatial_swin.second_opinion import SecondOpinion, learn_more, read_second_opinion
+from spatial_swin.second_opinion import LEARNT, SAY, SecondOpinion, learn_more, read_second_opinion
 
 FOUR = ["100", "200", "510", "514"]
 TILES = tile_map("4x4", 192, 48_000, 3.0)
@@ -77,11 +77,24 @@ def test_it_learns_more_of_what_it_knows_and_the_first_one_stays(tmp_path: Path)
     assert all(torch.equal(before[name], tensor) for name, tensor in opinion.network.state_dict().items())
     again = learn_more(opinion, paths, labels, 192, seed=1)
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in learnt.state_dict().items())
-    assert (learnt.layouts, learnt.say, opinion.network.say) == (opinion.network.layouts, 0.5, 0.8)
+    assert (learnt.layouts, learnt.say, opinion.network.say) == (opinion.network.layouts, SAY, 0.8)
     pixels = torch.stack([read_pixels(path, 192) for path in paths])
     known = [number for number, label in enumerate(labels) if label in learnt.layouts]
     said = learnt.shares(both_ways_round(pixels[known], TILES)).argmax(1)
     assert [learnt.layouts[k] for k in said] == [labels[number] for number in known]
+
+
+def test_what_it_was_before_keeps_a_part_of_the_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opinion = SecondOpinion(network(), FOUR, TILES)
+    paths, labels = write_pictures(tmp_path, 12)
+    both = learn_more(opinion, paths, labels, 192, seed=1)
+    monkeypatch.setattr("spatial_swin.second_opinion.LEARNT", 1.0)
+    alone = learn_more(opinion, paths, labels, 192, seed=1)
+    features = pooled_rows(pictures(), TILES)
+    with torch.no_grad():
+        wanted = LEARNT * alone(features) + (1 - LEARNT) * opinion.network(features)
+        assert torch.allclose(both(features), wanted, atol=1e-4)
+        assert not torch.allclose(both(features), alone(features), atol=1e-2)
 
 
 def test_nothing_is_learnt_of_layouts_that_it_does_not_know(tmp_path: Path) -> None:

@@ -45,3 +45,20 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     save_file(tensors, file, {"layouts": '["510", "514"]', "say": "0.5", "features": "2"})
     with pytest.raises(ValueError, match="not finite"):
         PooledNetwork.read(file)
+
+
+def test_a_blend_answers_as_both_and_is_kept_as_one(tmp_path: Path) -> None:
+    one, features = network(width=7), torch.rand(5, 12, generator=torch.Generator().manual_seed(1)) * 100
+    torch.manual_seed(9)
+    other = PooledNetwork(one.layouts, one.mean.clone(), one.spread.clone(), width=5)
+    for _ in range(3):
+        other(features)  # statistics of its own
+    other.eval()
+    one.say = 0.7
+    both = one.blended(other, 0.6)
+    assert torch.allclose(both(features), 0.6 * one(features) + 0.4 * other(features), atol=1e-5)
+    assert (both.say, both.layouts, both.training) == (0.7, one.layouts, False)
+    both.save(tmp_path / "n.safetensors")
+    assert torch.allclose(PooledNetwork.read(tmp_path / "n.safetensors")(features), both(features), atol=2e-2)
+    with pytest.raises(AssertionError, match="different things"):
+        one.blended(PooledNetwork(["514", "510"], one.mean, one.spread), 0.5)

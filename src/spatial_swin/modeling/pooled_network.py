@@ -17,7 +17,10 @@ from spatial_swin import files
 
 WIDTH, DROPOUT, DROPPED_INPUTS = 512, 0.5, 0.2
 EQUAL_SAY = 0.5
-LAST = "layers.9"  # of the tensors of the last layer, which tell the width
+HIDDEN, LAST = (
+    "layers.5",
+    "layers.9",
+)  # of the tensors of the second hidden layer, and of the last, which tell the width
 FEATURES = 2  # version of `data.pooled_rows`: another one reads other numbers
 
 
@@ -48,6 +51,27 @@ class PooledNetwork(nn.Module):
         """Probabilities of the layouts, the mean over views of the same pictures: [V, B, F] -> float64 [B, K]."""
         said = [self(view.float()).double().softmax(1) for view in views]
         return torch.stack(said).mean(0).numpy()
+
+    def blended(self, other: "PooledNetwork", share: float) -> "PooledNetwork":
+        """One network that answers as both: its logits are `share` of these and the rest of those of `other`.
+
+        It is as wide as both together, its hidden layers side by side. `other` must read the same features, by the
+        same mean and spread, and know the same layouts; the say is that of this one.
+        """
+        mine, others = self.state_dict(), other.state_dict()
+        same = self.layouts == other.layouts and all(torch.equal(mine[n], others[n]) for n in ("mean", "spread"))
+        assert same, "networks that read and say different things are not blended"
+        joined = {
+            f"{HIDDEN}.weight": torch.block_diag(mine[f"{HIDDEN}.weight"], others[f"{HIDDEN}.weight"]),
+            f"{LAST}.weight": torch.cat([share * mine[f"{LAST}.weight"], (1 - share) * others[f"{LAST}.weight"]], 1),
+            f"{LAST}.bias": share * mine[f"{LAST}.bias"] + (1 - share) * others[f"{LAST}.bias"],
+        }
+        for name in mine.keys() - joined.keys():  # of the first layer and of both normalisations
+            stays = mine[name].ndim == 0 or name in ("mean", "spread")
+            joined[name] = mine[name] if stays else torch.cat([mine[name], others[name]])
+        both = PooledNetwork(self.layouts, self.mean, self.spread, self.say, len(joined[f"{HIDDEN}.bias"]))
+        both.load_state_dict(joined)
+        return both.eval()
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write it, as fp16, with what `read` needs to know."""
