@@ -24,10 +24,8 @@ from spatial_swin.modeling.small_training import train
 
 # Of learning more, chosen by CIPIC 009 and 044 (docs/adapt.md).
 VIEWS, EPOCHS, RATE, BATCH = 4, 30, 1e-3, 64
-SAY, LEARNT = (
-    0.7,
-    0.7,
-)  # beside a Swin that has learnt the heads; of the say, what has learnt them: the rest is as before
+SAY = 0.7  # of the second opinion that has learnt heads, beside a Swin that has
+LEARNT = 0.7  # of that say: of what has learnt them; the rest is of what it was before
 
 
 @dataclass(frozen=True)
