@@ -73,6 +73,8 @@ def keeper(tmp_path: Path) -> Any:
         words = [KEEPER, str(kept or run.path)]
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *words])
         children.append(child)
+        while not psutil.Process(child.pid).cmdline():  # in the moment of exec it has none
+            time.sleep(0.01)
         files.write_text(run.pid_file, f"{child.pid}\n")
         return child.pid
 
