@@ -19,7 +19,6 @@ import numpy as np
 import pooled_network
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from spatial_swin import files
 from spatial_swin.audio.manifest import MANIFEST, PICTURES, read_rows
@@ -108,17 +107,6 @@ def shares(network: MomentNetwork, views: np.ndarray) -> np.ndarray:
     return torch.cat([torch.stack([network(v).double().softmax(1) for v in part]).mean(0) for part in parts]).numpy()
 
 
-def by_model(run: str, folders: list[Path]) -> np.ndarray:
-    """What a finished model says of all pictures of the folders, by CLASSES: float64 [N, K]."""
-    predictor, said = load_predictor(locate_model(run)), []
-    for folder in folders:
-        paths = [folder / PICTURES / row.path for row in read_rows(folder / PICTURES / MANIFEST)]
-        for start in tqdm(range(0, len(paths), 64), desc=f"{run} on {folder}", disable=None):
-            pixels = [read_pixels(path, predictor.image_size) for path in paths[start : start + 64]]
-            said.append(predictor.of_pixels(torch.stack(pixels)))
-    return np.concatenate(said)[:, [predictor.class_names.index(name) for name in pooled_network.CLASSES]]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learn", nargs="+", type=Path, required=True, help="folders to learn from")
@@ -131,7 +119,7 @@ def main() -> None:
     parser.add_argument("--output_dir", type=Path, required=True)
     options = parser.parse_args()
     judged = [str(folder) for folder in options.judge for _ in read_rows(folder / PICTURES / MANIFEST)]
-    alone = by_model(options.beside, options.judge)
+    alone = pooled_network.by_model(load_predictor(locate_model(options.beside)), options.judge)
     learn = pooled_network.read(options.learn, pooled_network.CLASSES, options.views, Batch)
     test = pooled_network.read(options.judge, pooled_network.CLASSES, None, Batch)
     own = shares(fit(learn, options.epochs, options.seed), test.features)

@@ -44,7 +44,7 @@ from spatial_swin.layouts import DEFAULT_LAYOUTS
 from spatial_swin.learnt import FACTS, learnt_from
 from spatial_swin.modeling.pooled_network import PooledNetwork
 from spatial_swin.modeling.small_training import train
-from spatial_swin.prediction.predictor import load_predictor
+from spatial_swin.prediction.predictor import Predictor, load_predictor
 from spatial_swin.reporting.tables import with_interval
 from spatial_swin.runs import RunFolder, Sample
 from spatial_swin.shipped import locate_model
@@ -120,13 +120,12 @@ def fit(learn: Pictures, layouts: list[str], epochs: int, seed: int) -> PooledNe
     return network
 
 
-def by_model(run: str, folders: list[Path]) -> np.ndarray:
-    """What the Swin of a finished model says of all pictures of the folders, by CLASSES: float64 [N, K]."""
-    predictor = replace(load_predictor(locate_model(run)), second_opinion=None)  # an earlier network has no say
+def by_model(predictor: Predictor, folders: list[Path]) -> np.ndarray:
+    """What a finished model says of all pictures of the folders, by CLASSES: float64 [N, K]."""
     said = []
     for folder in folders:
         paths = [folder / PICTURES / row.path for row in read_rows(folder / PICTURES / MANIFEST)]
-        for start in tqdm(range(0, len(paths), 64), desc=f"{run} on {folder}", disable=None):
+        for start in tqdm(range(0, len(paths), 64), desc=f"model on {folder}", disable=None):
             pixels = [read_pixels(path, predictor.image_size) for path in paths[start : start + 64]]
             said.append(predictor.of_pixels(torch.stack(pixels)))
     return np.concatenate(said)[:, [predictor.class_names.index(name) for name in CLASSES]]
@@ -203,7 +202,10 @@ def show(test: Pictures, judged: list[str], judges: dict[str, np.ndarray]) -> di
 
 def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> dict[str, np.ndarray]:
     """Name -> probabilities [N, K] of everything that judges: the finished model, then every seed and their mean."""
-    alone = by_model(options.beside, options.judge) if options.beside else None
+    alone = None
+    if options.beside:  # its Swin: an earlier network has no say
+        swin = replace(load_predictor(locate_model(options.beside)), second_opinion=None)
+        alone = by_model(swin, options.judge)
     said = {}
     for seed in options.seeds:
         network = fit(learn, options.layouts, options.epochs, seed)

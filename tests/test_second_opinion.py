@@ -15,7 +15,7 @@ from spatial_swin.errors import RunError
 from spatial_swin.evaluation.calibration import softmax
 from spatial_swin.evaluation.opinions import SECOND_OPINION
 from spatial_swin.modeling.pooled_network import PooledNetwork
-from spatial_swin.second_opinion import LEARNT, SAY, SecondOpinion, learn_more, read_second_opinion
+from spatial_swin.second_opinion import LEARNT, SecondOpinion, learn_more, read_second_opinion
 
 FOUR = ["100", "200", "510", "514"]
 TILES = tile_map("4x4", 192, 48_000, 3.0)
@@ -77,7 +77,7 @@ def test_it_learns_more_of_what_it_knows_and_the_first_one_stays(tmp_path: Path)
     assert all(torch.equal(before[name], tensor) for name, tensor in opinion.network.state_dict().items())
     again = learn_more(opinion, paths, labels, 192, seed=1)
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in learnt.state_dict().items())
-    assert (learnt.layouts, learnt.say, opinion.network.say) == (opinion.network.layouts, SAY, 0.8)
+    assert (learnt.layouts, learnt.say, opinion.network.say) == (opinion.network.layouts, 0.7, 0.8)
     pixels = torch.stack([read_pixels(path, 192) for path in paths])
     known = [number for number, label in enumerate(labels) if label in learnt.layouts]
     said = learnt.shares(both_ways_round(pixels[known], TILES)).argmax(1)

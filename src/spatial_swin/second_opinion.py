@@ -96,4 +96,4 @@ def learn_more(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         train(network, lambda chosen: seen[torch.randint(VIEWS, chosen.shape), chosen], answers, EPOCHS, RATE, BATCH)
-        return network.blended(opinion.network, LEARNT)
+        return network.blended(opinion.network, LEARNT)  # making a network draws, too

@@ -17,10 +17,8 @@ from spatial_swin import files
 
 WIDTH, DROPOUT, DROPPED_INPUTS = 512, 0.5, 0.2
 EQUAL_SAY = 0.5
-HIDDEN, LAST = (
-    "layers.5",
-    "layers.9",
-)  # of the tensors of the second hidden layer, and of the last, which tell the width
+HIDDEN = "layers.5"  # of the tensors of the second hidden layer
+LAST = "layers.9"  # of those of the last layer, which tell the width
 FEATURES = 2  # version of `data.pooled_rows`: another one reads other numbers
 
 
