@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from spatial_swin.errors import AudioError
@@ -26,16 +27,33 @@ def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: in
     if workers == 1 or len(jobs) <= 1:
         yield from map(work, jobs)
         return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when a spawned process loads its libraries
     context = multiprocessing.get_context("spawn")
     count = min(workers, len(jobs))
     with ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker, initargs=(work,)) as pool:
         try:
-            yield from pool.map(_call, jobs)
+            with _one_thread_each():
+                results = pool.map(_call, jobs)  # all jobs are handed in here, so all processes are begun here
+            yield from results
         except BrokenProcessPool:
             raise AudioError("a process that rendered was ended, likely for memory; use fewer --workers") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes begun within have one OpenMP thread, unless the user said otherwise; this one keeps its own.
+
+    The variable is read when a process loads its libraries, which this one may have yet to do: training after
+    rendering in one process would have one thread too.
+    """
+    given = os.environ.get("OMP_NUM_THREADS")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["OMP_NUM_THREADS"]
 
 
 _WORK: list[Callable[[Any], Any]] = []  # of this process, which `_begin_worker` was given
