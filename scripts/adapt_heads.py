@@ -23,6 +23,7 @@ from scipy import stats
 
 from spatial_swin import files
 from spatial_swin.adapting import SAMPLE_RATE, SECONDS
+from spatial_swin.audio.arrivals import read_arrivals
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.hrtf import load_listener
 from spatial_swin.audio.kinds import KINDS
@@ -87,6 +88,7 @@ def rendered(head: str, folder: Path, programmes: Path | None, options: argparse
             synthetic=range(options.programmes if programmes is None else 0),
             kinds=KINDS,
             sound=False,
+            arrivals=True,
             workers=options.workers,
         )
     )
@@ -99,7 +101,8 @@ def judged(predictor: Predictor, pictures: Path) -> np.ndarray:
     for start in range(0, len(rows), BATCH):
         some = rows[start : start + BATCH]
         pixels = [read_picture(pictures / row.path, predictor.image_size)[0] for row in some]
-        said = predictor.of_pixels(torch.stack(pixels)).argmax(axis=1)
+        heard = None if predictor.known_head is None else read_arrivals(pictures, [row.path for row in some])
+        said = predictor.of_pixels(torch.stack(pixels), heard).argmax(axis=1)
         right += [predictor.class_names[k] == row.label for k, row in zip(said, some, strict=True)]
     return np.array(right)
 

@@ -33,8 +33,9 @@ ROWS = """
     background    | runs config
     learnt        | runs audio evaluation
     second_opinion | audio data evaluation modeling
-    finished      | runs audio data evaluation modeling learnt second_opinion
-    prediction    | runs audio data evaluation modeling second_opinion finished shipped hub
+    known_head    | audio evaluation
+    finished      | runs audio data evaluation modeling learnt second_opinion known_head
+    prediction    | runs audio data evaluation modeling second_opinion known_head finished shipped hub
     bench         | runs audio data evaluation modeling reporting finished prediction
     preparing     | runs audio config data modeling trunk tracking hub
     training      | runs audio config data evaluation modeling trunk tracking reporting preparing learnt finished
@@ -42,14 +43,15 @@ ROWS = """
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training boosting
     sweep         | runs config recipe_keys data modeling reporting preparing training folds
     domain_scoring | runs audio data evaluation
-    evaluating    | runs data evaluation modeling calibrating domain_scoring reporting finished
+    evaluating    | runs audio data evaluation modeling calibrating domain_scoring reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished
     exporting     | runs data modeling finished prediction
     quantising    | runs data evaluation finished prediction exporting
     making        | runs
     demonstration | runs shipped reporting making
-    adapting      | runs audio shipped recipe_keys config evaluation second_opinion training evaluating finished making
+    adapting      | runs audio shipped recipe_keys config evaluation second_opinion known_head training evaluating \
+                    finished making
     adapted       | runs audio shipped recipe_keys adapting __init__
     publishing    | runs audio evaluation reporting finished
     app           | audio data evaluation modeling reporting prediction finished hub

@@ -2,7 +2,8 @@
 
 Whoever knows the impulse responses that a recording was rendered with need not ask a model of all heads. Programmes
 and composed songs are rendered for these responses, stage 4 and the head are trained from the shipped trunk, the
-second opinion of the shipped model learns these heads too, and its domain score gets a threshold for them. The
+second opinion of the shipped model learns these heads too, and its domain score gets a threshold for them. Of one
+head alone it is noted, too, from which loudspeakers it hears every sound, and what that says of layouts. The
 temperature is fitted on the programmes that chose the epoch, and other programmes say what came out. Each step is
 continued when it is begun, and skipped when it is done. The shipped files stay as they are.
 """
@@ -12,23 +13,34 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from spatial_swin import files
 from spatial_swin.audio import parametric
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.composed import COUNT, composed_songs
-from spatial_swin.audio.hrtf import KEMAR, KEMAR_ASSET, expand_listeners, is_parametric, usable_listeners
+from spatial_swin.audio.hrtf import (
+    KEMAR,
+    KEMAR_ASSET,
+    Listener,
+    expand_listeners,
+    is_parametric,
+    load_listener,
+    usable_listeners,
+)
 from spatial_swin.audio.kinds import KINDS
+from spatial_swin.audio.manifest import MANIFEST, read_rows
 from spatial_swin.audio.paired import Settings
 from spatial_swin.audio.paired_folder import Order, fill
 from spatial_swin.audio.programme import Programme, find_programmes
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.errors import AudioError, Problem, raise_problems
 from spatial_swin.evaluation.domain_score import DomainScore
-from spatial_swin.evaluation.opinions import SECOND_OPINION
+from spatial_swin.evaluation.opinions import KNOWN_HEAD, SECOND_OPINION
 from spatial_swin.files import lies_in
 from spatial_swin.layouts import DEFAULT_LAYOUTS, find_layouts
 from spatial_swin.making import begin, require_space, show_test
@@ -47,6 +59,8 @@ ARRANGEMENT = "4x4"  # of the tiles
 SEED = 77  # of programmes, split and training; neither the demo's, nor the pretraining's, nor the benchmark's
 NEEDED_BYTES = 500_000_000  # pictures, what the trunk made of them, and checkpoints
 NOTED, DATA, TRUNK = "adapt.json", "data", "trunk_cache"  # in the run folder
+IN_ROOMS = "in_rooms"  # in its data: what teaches the known head what a room does
+ROOM_SHARE = 6  # one programme in rooms for so many others
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,16 @@ class Adaptation:
         """What tells each head from all others. Raises AudioError for one that is no file."""
         return [identity(name) for name in expand_listeners(self.listeners)]
 
+    @property
+    def knows_the_head(self) -> bool:
+        """Whether there is one head, so that it is known which one has heard a sound."""
+        return len(expand_listeners(self.listeners)) == 1
+
+    @property
+    def in_rooms(self) -> int:
+        """How many programmes more the known head hears in rooms, lest it takes a room for loudspeakers above."""
+        return -(-self.count // ROOM_SHARE) if self.knows_the_head else 0
+
     def made_of(self) -> dict[str, object]:
         """What decides the result, by option: contents of files by their SHA-256, not by their names.
 
@@ -92,6 +116,7 @@ class Adaptation:
             "config": files.sha256_of(find_recipe(self.recipe))[:16],
             "model": next((files.sha256_of(file)[:16] for file in _weights(weights)), str(weights)),
             "opinion": files.sha256_of(opinion)[:16] if (opinion := weights / SECOND_OPINION).is_file() else None,
+            "in_rooms": self.in_rooms,
         }
 
 
@@ -164,7 +189,13 @@ def adapt(wish: Adaptation, output: Path, workers: int | None = None, overwrite:
         with RunFolder(output / DATA).lock():  # training takes the lock of the run folder itself
             if overwrite:
                 _clear(run)
-            _make(wish, heritage, run, lambda ready: fill(order, problems, ready))
+
+            def render(ready: Callable[[], None]) -> None:
+                fill(order, problems, ready)
+                if in_rooms := _order_in_rooms(wish, order):
+                    fill(in_rooms)
+
+            _make(wish, heritage, run, render)
     finally:
         with suppress(OSError):  # nothing was rendered: then nothing is left
             output.rmdir()
@@ -191,7 +222,8 @@ def _make(
         print("\n3/3  calibrate and test", flush=True)
         from spatial_swin.evaluating import evaluate
 
-        evaluate(run, repredict=heritage.give(run, wish.seed), inherited=heritage.score)
+        taught, known = heritage.give(run, wish.seed), _know_head(wish, run)
+        evaluate(run, repredict=taught or known, inherited=heritage.score)
         shutil.rmtree(run.path / TRUNK, ignore_errors=True)
     show_test(run)
     metrics = run.read_metrics()
@@ -213,6 +245,45 @@ def _train(wish: Adaptation, run: RunFolder) -> None:
     for key, value in keys.items():
         given[heading_of(key)][key] = value if key == "seed" else str(value)
     fine_tune(resolve(given, "adapt"))
+
+
+def _know_head(wish: Adaptation, run: RunFolder) -> bool:
+    """Lay what is known of the one head beside the weights of `run`; return whether that was of use.
+
+    It is learnt from the train part, and left out when it makes the validation part less likely, as may be in a room
+    whose responses are longer than its windows.
+    """
+    (run.model / KNOWN_HEAD).unlink(missing_ok=True)  # of a run that was stopped
+    if not wish.knows_the_head:
+        return False
+    from spatial_swin.audio.arrivals import ear_patterns, read_arrivals
+    from spatial_swin.evaluating import of_pictures
+    from spatial_swin.evaluation.calibration import item_nll, softmax
+    from spatial_swin.finished import open_finished
+    from spatial_swin.known_head import learn_head
+
+    pictures, samples = run.path / DATA / "pictures", run.read_split()
+    learnt, held = ([s for s in samples if s.split == part] for part in ("train", "validation"))
+    heard, labels = read_arrivals(pictures, [s.path for s in learnt]), [s.label for s in learnt]
+    rooms = run.path / DATA / IN_ROOMS / "pictures"
+    if (rooms / MANIFEST).is_file():
+        rows = read_rows(rooms / MANIFEST)
+        heard = np.concatenate([heard, read_arrivals(rooms, [row.path for row in rows])])
+        labels += [row.label for row in rows]
+    head = learn_head(ear_patterns(_the_head(wish)), heard, labels, SAMPLE_RATE)
+    finished = open_finished(run.path, refit=True)
+    before = of_pictures(finished, finished.load(), [pictures / s.path for s in held])
+    after = head.decide(before, read_arrivals(pictures, [s.path for s in held]), finished.class_names)
+    answers = np.array([finished.class_names.index(s.label) for s in held])
+    if item_nll(answers, softmax(after)).mean() >= item_nll(answers, softmax(before)).mean():
+        return False
+    head.save(run.model)
+    return True
+
+
+def _the_head(wish: Adaptation) -> Listener:
+    (name,) = expand_listeners(wish.listeners)
+    return load_listener(name, SAMPLE_RATE)
 
 
 def _recipe(wish: Adaptation) -> Given:
@@ -295,6 +366,24 @@ def _order(wish: Adaptation, output: Path, workers: int | None) -> tuple[Order, 
         kinds=tuple(KINDS),
         beside=wish.beside(),
         sound=False,
+        arrivals=wish.knows_the_head,
         workers=workers,
     )
     return order, problems
+
+
+def _order_in_rooms(wish: Adaptation, order: Order) -> Order | None:
+    """Other programmes, heard by the one head in rooms; None where its responses have a room of their own."""
+    from spatial_swin.audio.arrivals import WINDOW
+
+    if not wish.knows_the_head or _the_head(wish).impulse_responses.shape[-1] > WINDOW // 2:
+        return None
+    cut = Cut.of(SECONDS, SECONDS, None, SAMPLE_RATE)
+    return replace(
+        order,
+        output=order.output / IN_ROOMS,
+        settings=replace(order.settings, cut=cut, conditions=("room",), conditions_share=1.0),
+        programmes=None,
+        synthetic=range(wish.count, wish.count + wish.in_rooms),
+        beside=(),
+    )

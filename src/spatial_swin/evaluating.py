@@ -4,7 +4,7 @@ The test part stays closed where its predictions were kept; where the model has 
 the opening. The temperature and the prediction sets are fitted on the validation part alone. Nothing here trains.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from spatial_swin import files
+from spatial_swin.audio.arrivals import read_arrivals
 from spatial_swin.calibrating import sets_of
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.pictures import normalise, read_pixels
@@ -27,6 +28,7 @@ from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.evaluation.metrics import summarise
 from spatial_swin.finished import DOMAIN_SCORE, SETS, TEMPERATURE, FinishedModel, open_finished, temperature_record
 from spatial_swin.metric_names import Shown, names
+from spatial_swin.modeling.quick_swin import QuickSwin
 from spatial_swin.modeling.swin import Swin
 from spatial_swin.reporting.card import model_card
 from spatial_swin.runs import SPLITS, Predictions, RunFolder
@@ -122,18 +124,31 @@ def _predict(
     """Let the model predict `parts` into predictions/<part>.csv; the pictures must be those of the split."""
     if not parts:
         return
-    root, second_opinion = pictures_of(run, data_dir), finished.load_second_opinion()
+    root = pictures_of(run, data_dir)
     samples = [sample for sample in run.read_split() if sample.split in parts]
     require_same_pictures(root, samples, advice="restore them, or say where they are with --data_dir")
+    head = finished.load_known_head()
     for part in sorted(parts):
-        members, logits = [sample for sample in samples if sample.split == part], []
-        for start in tqdm(range(0, len(members), BATCH), desc=f"predicting {part}", disable=None, leave=False):
-            read = [read_pixels(root / s.path, finished.image_size) for s in members[start : start + BATCH]]
-            pixels = torch.stack(read)
-            with torch.no_grad():
-                said = model(normalise(pixels.to(model.device), finished.mean, finished.std)).logits.cpu().numpy()
-            logits.append(said if second_opinion is None else second_opinion.decide(said, pixels))
-        run.write_predictions(part, Predictions.of_logits(np.concatenate(logits), members, finished.class_names))
+        members = [sample for sample in samples if sample.split == part]
+        paths = [sample.path for sample in members]
+        heard = None if head is None else read_arrivals(root, paths)  # what is missing is said before the minutes
+        logits = of_pictures(finished, model, [root / path for path in paths], f"predicting {part}")
+        if head is not None and heard is not None:
+            logits = head.decide(logits, heard, finished.class_names)
+        run.write_predictions(part, Predictions.of_logits(logits, members, finished.class_names))
+
+
+def of_pictures(
+    finished: FinishedModel, model: Swin | QuickSwin, paths: Sequence[Path], doing: str = "predicting"
+) -> np.ndarray:
+    """What a model and its second opinion say of pictures: logits [N, K]. doing: for the progress bar."""
+    second_opinion, logits = finished.load_second_opinion(), []
+    for start in tqdm(range(0, len(paths), BATCH), desc=doing, disable=None, leave=False):
+        pixels = torch.stack([read_pixels(path, finished.image_size) for path in paths[start : start + BATCH]])
+        with torch.no_grad():
+            said = model(normalise(pixels.to(model.device), finished.mean, finished.std)).logits.cpu().numpy()
+        logits.append(said if second_opinion is None else second_opinion.decide(said, pixels))
+    return np.concatenate(logits)
 
 
 def table(evaluation: Evaluation) -> str:

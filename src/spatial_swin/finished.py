@@ -24,12 +24,14 @@ from spatial_swin.evaluation.conformal import PredictionSets
 from spatial_swin.evaluation.domain import DOMAIN, Domain
 from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.evaluation.explanation import Region, grid_regions, scaled
+from spatial_swin.evaluation.opinions import KNOWN_HEAD
 from spatial_swin.learnt import learnt_from
 from spatial_swin.runs import RunFolder
 
 if TYPE_CHECKING:
     import torch
 
+    from spatial_swin.known_head import KnownHead
     from spatial_swin.modeling.quick_swin import QuickSwin
     from spatial_swin.modeling.swin import Swin
     from spatial_swin.second_opinion import SecondOpinion
@@ -108,6 +110,14 @@ class FinishedModel:
         from spatial_swin.second_opinion import read_second_opinion
 
         return read_second_opinion(self.folder, self.class_names, self.tiles, self.image_size)
+
+    def load_known_head(self) -> "KnownHead | None":
+        """What an adapted model knows of its head, None for a model of many. Raises RunError for damage."""
+        if not (self.folder / KNOWN_HEAD).is_file():
+            return None
+        from spatial_swin.known_head import read_known_head
+
+        return read_known_head(self.folder, self.class_names)
 
 
 def open_finished(

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.errors import HubError, Problem, RunError, UsageError, raise_problems
 from spatial_swin.evaluation.domain import DOMAIN
-from spatial_swin.evaluation.opinions import SECOND_OPINION
+from spatial_swin.evaluation.opinions import KNOWN_HEAD, SECOND_OPINION
 from spatial_swin.finished import CONFIG, DOMAIN_SCORE, PROCESSOR, SETS, TEMPERATURE, open_finished, temperature_record
 from spatial_swin.runs import RunFolder
 
@@ -121,7 +121,7 @@ def collect(run: RunFolder, model_id: str, license_name: str | None = None, resa
     names += [
         CONFIG,
         PROCESSOR,
-        *(name for name in (TILES, SECOND_OPINION, DOMAIN_SCORE) if (run.model / name).is_file()),
+        *(name for name in (TILES, SECOND_OPINION, KNOWN_HEAD, DOMAIN_SCORE) if (run.model / name).is_file()),
     ]
     uploads = [Upload(name, run.model / name) for name in names]
     if evidence.domain is not None:

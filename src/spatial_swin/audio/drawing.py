@@ -31,11 +31,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A clip as the model sees it: grey pixels uint8 [H, W], its levels, and what was noticed (Row.flags)."""
+    """A clip as the model sees it: grey pixels uint8 [H, W], its levels, and what was noticed (Row.flags).
+
+    sound: the same clip, float32 [2, N], its loudness matched.
+    """
 
     picture: np.ndarray
     level: Level
     flags: tuple[str, ...]
+    sound: np.ndarray
 
 
 def draw(clip: Clip, settings: Settings) -> Drawn:
@@ -48,7 +52,7 @@ def draw(clip: Clip, settings: Settings) -> Drawn:
         flags.append("clipped")
     if clip.short:
         flags.append("short")
-    return Drawn(picture, level, tuple(flags))
+    return Drawn(picture, level, tuple(flags), matched)
 
 
 def encode_png(picture: np.ndarray) -> bytes:

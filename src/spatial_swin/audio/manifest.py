@@ -19,6 +19,7 @@ MANIFEST = "manifest.csv"
 TILES = "tiles.json"
 PICTURES = "pictures"
 SOUND = "sound"
+ARRIVALS = "arrivals"  # where the sound of a known head comes from, picture by picture
 STEMS = "stems"  # of songs, which `render --midi` plays
 
 
@@ -53,6 +54,11 @@ def lufs(level: float) -> str:
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def arrivals_file(pictures: Path, path: str) -> Path:
+    """Where the arrivals of the picture `path` below the folder `pictures` are noted (`audio.arrivals`)."""
+    return (pictures.parent / ARRIVALS / path).with_suffix(".npy")
 
 
 def pictures_folder(path: str | os.PathLike[str]) -> Path:

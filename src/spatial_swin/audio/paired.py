@@ -1,6 +1,7 @@
 """A paired data set: every programme in every layout for its listeners, as sound, pictures and rows of the manifest.
 
-In go programmes, listeners and `Settings`, out come OUTPUT/pictures/<label>/*.png and OUTPUT/sound/<label>/*.flac.
+In go programmes, listeners and `Settings`, out come OUTPUT/pictures/<label>/*.png, and `Beside` them
+OUTPUT/sound/<label>/*.flac and OUTPUT/arrivals/<label>/*.npy.
 One job is one chunk of one programme: its renderings share everything but the layout and stand at one loudness. Jobs
 run in processes (spawned, one torch thread each); what a job writes depends on the job and the settings alone, so
 neither workers nor shards nor a restart change a byte.
@@ -22,7 +23,7 @@ from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.conditions import CLEAN, Condition
 from spatial_swin.audio.hrtf import Listener, is_parametric, load_listener
 from spatial_swin.audio.loudness import Level, match_loudness
-from spatial_swin.audio.manifest import PICTURES, SOUND, Row, lufs
+from spatial_swin.audio.manifest import PICTURES, SOUND, Row, arrivals_file, lufs
 from spatial_swin.audio.programme import Programme, chunk_starts
 from spatial_swin.audio.render import Scene, render_layouts
 from spatial_swin.audio.workers import in_processes
@@ -94,12 +95,26 @@ class Job:
         return [f"{label}/{self.stem(name, label)}.png" for _, name in self.listeners for label in layouts]
 
 
-def is_done(job: Job, output: Path, layouts: Sequence[str], recorded: Collection[str], sound: bool) -> bool:
-    """Whether all pictures of a job are recorded, and its sound is there where it is wanted."""
+@dataclass(frozen=True)
+class Beside:
+    """What is written beside pictures: the sound, and where it comes from, given the head (`audio.arrivals`)."""
+
+    sound: bool = False
+    arrivals: bool = False
+
+    def files_of(self, output: Path, picture: str) -> list[Path]:
+        """The files beside a picture, which is given by its path below the folder of pictures."""
+        sound = (output / SOUND / picture).with_suffix(".flac")
+        shares = arrivals_file(output / PICTURES, picture)
+        return [sound] * self.sound + [shares] * self.arrivals
+
+
+def is_done(job: Job, output: Path, layouts: Sequence[str], recorded: Collection[str], beside: Beside) -> bool:
+    """Whether all pictures of a job are recorded, and what is wanted beside them is there."""
     pictures = job.pictures(layouts)
     if not all(path in recorded for path in pictures):
         return False
-    return not sound or all((output / SOUND / path).with_suffix(".flac").is_file() for path in pictures)
+    return all(file.is_file() for path in pictures for file in beside.files_of(output, path))
 
 
 def make_jobs(
@@ -139,13 +154,13 @@ def _scene(job: Job, settings: Settings) -> tuple[Scene, int]:
     return job.programme.scene(job.start - before, before + cut.frames, cut.sample_rate), before
 
 
-def run_job(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sound: bool) -> list[Row] | Problem:
-    """Write the pictures (and the sound) of one job; return their rows, or what is wrong with this job.
+def run_job(job: Job, output: Path, layouts: Sequence[str], settings: Settings, beside: Beside) -> list[Row] | Problem:
+    """Write the pictures of one job and what is wanted beside them; return their rows, or what is wrong with this job.
 
     Raises WriteError when the disk is full or read-only, which no other job would survive.
     """
     try:
-        return _run(job, output, layouts, settings, sound)
+        return _run(job, output, layouts, settings, beside)
     except WriteError:
         raise
     except (AudioError, soundfile.SoundFileError, OSError) as error:
@@ -153,9 +168,10 @@ def run_job(job: Job, output: Path, layouts: Sequence[str], settings: Settings, 
         return Problem(where, str(error), "repair it and run the same command again")
 
 
-def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sound: bool) -> list[Row]:
+def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, beside: Beside) -> list[Row]:
     import torch
 
+    from spatial_swin.audio.arrivals import arrivals, as_bytes, patterns_of
     from spatial_swin.audio.drawing import encode_png
     from spatial_swin.audio.mosaic import mosaic
 
@@ -168,8 +184,11 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, sou
         for label, (ears, level), picture in zip(layouts, matched, pictures, strict=True):
             stem = job.stem(listener.name, label)
             files.write_bytes(output / PICTURES / label / f"{stem}.png", encode_png(picture))
-            if sound:
+            if beside.sound:
                 _write_sound(output / SOUND / label / f"{stem}.flac", ears, rate)
+            if beside.arrivals:
+                shares = arrivals(ears, rate, patterns_of(listener))
+                files.write_bytes(arrivals_file(output / PICTURES, f"{label}/{stem}.png"), as_bytes(shares))
             flags = "+".join((*level.flags, *(["short"] if job.short else [])))
             rows.append(
                 Row(
@@ -245,10 +264,10 @@ def _write_sound(path: Path, ears: np.ndarray, sample_rate: int) -> None:
 
 
 def run_jobs(
-    jobs: Sequence[Job], output: Path, layouts: Sequence[str], settings: Settings, sound: bool, workers: int
+    jobs: Sequence[Job], output: Path, layouts: Sequence[str], settings: Settings, beside: Beside, workers: int
 ) -> Iterator[list[Row] | Problem]:
     """Results in the order of `jobs`, from `workers` processes (1: this one). Raises AudioError when one dies."""
-    work = partial(run_job, output=output, layouts=tuple(layouts), settings=settings, sound=sound)
+    work = partial(run_job, output=output, layouts=tuple(layouts), settings=settings, beside=beside)
     return in_processes(work, jobs, workers)
 
 

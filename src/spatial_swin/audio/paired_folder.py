@@ -17,7 +17,7 @@ from spatial_swin import files
 from spatial_swin.audio import conditions, manifest, paired
 from spatial_swin.audio.hrtf import expand_listeners, same_listener_name, usable_listeners, with_virtual_heads
 from spatial_swin.audio.kinds import SCENE, require_kinds
-from spatial_swin.audio.paired import Job, Settings, Synthetic
+from spatial_swin.audio.paired import Beside, Job, Settings, Synthetic
 from spatial_swin.audio.programme import Programme, find_programmes, judge, programme_at
 from spatial_swin.audio.songs import Songbook, find_songs, make_stems
 from spatial_swin.audio.tiles import tile_map
@@ -35,7 +35,8 @@ class Order:
     layouts: codes. listeners: names, files or folders, as `expand_listeners` takes them; virtual_heads: how many are
     made from every measured one; listeners_each: how many of all these are drawn for each programme, all when None.
     programmes: a folder of them, or None for `songs`, or where these are None too, for the numbers in `synthetic`,
-    dealt to `kinds` in turn. beside: programmes that are rendered after these. workers: processes, one per core when
+    dealt to `kinds` in turn. beside: programmes that are rendered after these. sound, arrivals: what is written beside
+    the pictures. workers: processes, one per core when
     None. shard: do the i-th of n parts.
     """
 
@@ -51,6 +52,7 @@ class Order:
     kinds: Sequence[str] = (SCENE,)
     beside: Sequence[Programme] = ()
     sound: bool = True
+    arrivals: bool = False
     skip_bad: bool = False
     workers: int | None = None
     shard: tuple[int, int] = (1, 1)
@@ -58,6 +60,10 @@ class Order:
     @property
     def pictures(self) -> Path:
         return self.output / manifest.PICTURES
+
+    @property
+    def wanted(self) -> Beside:
+        return Beside(self.sound, self.arrivals)
 
     @property
     def processes(self) -> int:
@@ -177,13 +183,13 @@ def _render(order: Order, jobs: list[Job], codes: list[str], done: Filled) -> No
     growing = own if parts == 1 else own.with_suffix(".unfinished")  # no part passes for done before it is
     rows = _recorded(order, jobs, codes, [order.pictures / manifest.MANIFEST, own, growing])
     jobs = jobs[part - 1 :: parts]
-    todo = [job for job in jobs if not paired.is_done(job, order.output, codes, rows.keys(), order.sound)]
+    todo = [job for job in jobs if not paired.is_done(job, order.output, codes, rows.keys(), order.wanted)]
     _sweep(order, todo, codes, growing)
     saved, workers = time.monotonic(), order.processes
     already = len(jobs) - len(todo)
     try:
         with tqdm(total=len(jobs), initial=already, desc="rendering", unit="programme", disable=None) as bar:
-            for result in paired.run_jobs(todo, order.output, codes, order.settings, order.sound, workers):
+            for result in paired.run_jobs(todo, order.output, codes, order.settings, order.wanted, workers):
                 bar.update()
                 if isinstance(result, Problem):
                     done.problems.append(result)
@@ -207,7 +213,7 @@ def _sweep(order: Order, todo: list[Job], codes: list[str], manifest_file: Path)
     pictures = {path for job in todo for path in job.pictures(codes)}
     ours = {order.output / paired.SETTINGS, order.pictures / manifest.TILES, manifest_file}
     ours |= {order.pictures / path for path in pictures}
-    ours |= {(order.output / manifest.SOUND / path).with_suffix(".flac") for path in pictures}
+    ours |= {file for path in pictures for file in order.wanted.files_of(order.output, path)}
     for folder in {path.parent for path in ours}:
         files.remove_leftovers(folder, ours.__contains__)
 

@@ -11,13 +11,11 @@ from itertools import islice
 
 import numpy as np
 import torch
-from PIL import Image
 
 from spatial_swin.audio.drawing import Drawn
 from spatial_swin.bench.judges import Source
 from spatial_swin.bench.plan import Plan, Task
 from spatial_swin.bench.rendering import Item, items_of
-from spatial_swin.data.pictures import as_pixels
 from spatial_swin.data.pooled_tiles import pooled_picture
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.evaluation.combining import combined
@@ -86,9 +84,8 @@ class Answering:
 
     def _judge(self, batch: list[tuple[_Waiting, Drawn]]) -> None:
         if self.source.model is not None:
-            predictor = self.source.predictor()
-            pictures = [as_pixels(Image.fromarray(window.picture), predictor.image_size) for _, window in batch]
-            for (one, _), row in zip(batch, predictor.of_pixels(torch.stack(pictures)), strict=True):
+            said = self.source.predictor().of_windows([window for _, window in batch])
+            for (one, _), row in zip(batch, said, strict=True):
                 one.said.append(row)
         if self.source.baseline:
             tiles = self.plan.settings.tiles

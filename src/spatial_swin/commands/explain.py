@@ -47,7 +47,7 @@ def add_arguments(parser: values.Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from spatial_swin.evaluation.opinions import ALONE, SECOND_OPINION
+    from spatial_swin.evaluation.opinions import ALONE, KNOWN_HEAD, SECOND_OPINION
     from spatial_swin.explaining import explain, open_run
     from spatial_swin.reporting.explanation_pages import summary_text, write
 
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.output_dir or arguments.run / "explanations"
     values.require_outside(folder, subject.root)
     print(subject.about, flush=True)
-    if (subject.finished.folder / SECOND_OPINION).is_file():
+    if any((subject.finished.folder / name).is_file() for name in (SECOND_OPINION, KNOWN_HEAD)):
         print(f"note: {ALONE}", flush=True)
     explanation = explain(
         subject, arguments.occlusion, arguments.target, arguments.attention_share, arguments.batch_size

@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     if target.suffix != ".onnx":
         raise UsageError(f"--onnx {target}: the file's name must end in .onnx")
     predictor = load_predictor(arguments.run, "cpu")
-    if predictor.second_opinion is not None:
-        predictor = replace(predictor, second_opinion=None)
+    if predictor.second_opinion is not None or predictor.known_head is not None:
+        predictor = replace(predictor, second_opinion=None, known_head=None)
         print(f"note: {ALONE}", flush=True)
     data = data_of(RunFolder(arguments.run), arguments.data_dir)
     pictures = pictures_for(RunFolder(arguments.run), data) if arguments.int8 else None

@@ -1,4 +1,4 @@
-"""Two models, one answer: logits of one and probabilities of another in, logits out. Numpy is all it needs."""
+"""Several models, one answer: logits of one and probabilities of another in, logits out. Numpy is all it needs."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,8 @@ import numpy as np
 from spatial_swin.evaluation.calibration import SMALLEST
 
 SECOND_OPINION = "second_opinion.safetensors"  # a network beside the weights that has a say in the answer
-ALONE = "the Swin alone; the network that has a say in the model's answers has no part in this"
+KNOWN_HEAD = "known_head.safetensors"  # what a model adapted to one head knows of it, which has a say too
+ALONE = "the Swin alone; what else has a say in the model's answers has no part in this"
 
 
 def with_second_opinion(logits: np.ndarray, shares: np.ndarray, at: Sequence[int], weight: float) -> np.ndarray:

@@ -31,6 +31,7 @@ from spatial_swin.prediction.asking import NOT_KNOWN, Asked, Asking
 from spatial_swin.second_opinion import SecondOpinion
 
 if TYPE_CHECKING:
+    from spatial_swin.known_head import KnownHead
     from spatial_swin.modeling.swin import Swin
 
 BATCH = 16  # windows or pictures a forward; 16 of 384 px take Swin-B about 2 GB on a CPU
@@ -90,11 +91,13 @@ class Predictor(FinishedModel):
     """A finished model with its weights: it judges pictures and recordings.
 
     Without a temperature the probabilities are the plain softmax; without `tiles` it judges pictures only.
-    second_opinion is None where the Swin answers alone.
+    second_opinion is None where the Swin answers alone. known_head: what an adapted model knows of its head; it has a
+    say where there is sound, and none in what is said of a picture.
     """
 
     model: "QuickSwin | Swin"
     second_opinion: SecondOpinion | None = None
+    known_head: "KnownHead | None" = None
 
     @cached_property
     def swin(self) -> "Swin":
@@ -102,14 +105,27 @@ class Predictor(FinishedModel):
         return self.load(self.model.device) if isinstance(self.model, QuickSwin) else self.model
 
     @torch.no_grad()
-    def of_pixels(self, pixels: torch.Tensor) -> np.ndarray:
-        """Probabilities float64 [B, K] of pictures uint8 [B, 3, S, S], as `data.pictures.read_pixels` gives them."""
+    def of_pixels(self, pixels: torch.Tensor, heard: np.ndarray | None = None) -> np.ndarray:
+        """Probabilities float64 [B, K] of pictures uint8 [B, 3, S, S], as `data.pictures.read_pixels` gives them.
+
+        heard: what the known head makes of their sound (`KnownHead.hear`), where there is any.
+        """
         assert pixels.dtype == torch.uint8, pixels.dtype
         assert pixels.shape[1:] == (3, self.image_size, self.image_size), pixels.shape
         logits = self.model(normalise(pixels.to(self.model.device), self.mean, self.std)).logits
         said = logits.double().cpu().numpy()
-        plain = softmax(said if self.second_opinion is None else self.second_opinion.decide(said, pixels))
+        if self.second_opinion is not None:
+            said = self.second_opinion.decide(said, pixels)
+        if self.known_head is not None and heard is not None:
+            said = self.known_head.decide(said, heard, self.class_names)
+        plain = softmax(said)
         return plain if self.temperature is None else apply_temperature(plain, self.temperature)
+
+    def of_windows(self, windows: Sequence[Drawn]) -> np.ndarray:
+        """Probabilities float64 [B, K] of windows of sound, drawn as this model has learnt them."""
+        pixels = torch.stack([as_pixels(Image.fromarray(one.picture), self.image_size) for one in windows])
+        heard = None if self.known_head is None else self.known_head.hear([one.sound for one in windows])
+        return self.of_pixels(pixels, heard)
 
     def of_sound(
         self,
@@ -143,8 +159,7 @@ class Predictor(FinishedModel):
             with turn():
                 if not (batch := list(islice(drawn, batch_size))):
                     break
-                pictures = [as_pixels(Image.fromarray(one.picture), self.image_size) for _, one in batch]
-                windows.append(self.of_pixels(torch.stack(pictures)))
+                windows.append(self.of_windows([one for _, one in batch]))
                 for _, one in batch:
                     asking.see(one.picture)
             about += [(start, "+".join(one.flags)) for start, one in batch]
@@ -232,5 +247,9 @@ def load_predictor(
 ) -> Predictor:
     """The predictor of a run folder or a model folder, on `device`; arguments and errors are those of `finished`."""
     finished = open_finished(path, tiles)
-    second_opinion = finished.load_second_opinion()
-    return Predictor(**vars(finished), model=finished.load_quick(device), second_opinion=second_opinion)
+    return Predictor(
+        **vars(finished),
+        model=finished.load_quick(device),
+        second_opinion=finished.load_second_opinion(),
+        known_head=finished.load_known_head(),
+    )

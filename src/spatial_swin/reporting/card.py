@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from spatial_swin.audio.manifest import TILES
-from spatial_swin.evaluation.opinions import SECOND_OPINION
+from spatial_swin.evaluation.opinions import KNOWN_HEAD, SECOND_OPINION
 from spatial_swin.finished import TEMPERATURE
 from spatial_swin.layouts import LAYOUTS, title_of
 from spatial_swin.metric_names import METRICS
@@ -70,6 +70,12 @@ TWO_MODELS = (
     "That is the Swin alone. A small network on pooled cues has a say in the answers: second_opinion.safetensors, "
     "which Spatial Swin asks as well. The results below are of both, and so is the temperature. Either may have "
     "learnt from a part of the pictures only."
+)
+ONE_HEAD = (
+    "It was adapted to one head and knows it: known_head.safetensors holds the ratio of the two ears in 23 places, no "
+    "impulse response, and has a say in what Spatial Swin says of a recording (not of a picture). The results below, "
+    "and the temperature, are with it. Whether it may be passed on is for the terms of the responses to say; without "
+    "the file the model answers from the pictures alone."
 )
 SOUND = (
     "A recording is judged by Spatial Swin itself, which makes the pictures as they were made for training and "
@@ -202,6 +208,8 @@ def _use(evidence: Evidence, model_id: str, beside: Collection[str]) -> list[Blo
         blocks += [Text(text), Code(USE_CALIBRATED.format(model_id=model_id))]
     if SECOND_OPINION in beside:
         blocks.append(Text(TWO_MODELS))
+    if KNOWN_HEAD in beside:
+        blocks.append(Text(ONE_HEAD))
     front_end = _front_end(evidence) if TILES in beside else {}
     if front_end:
         code = USE_SOUND.format(model_id=model_id, name=model_id.rpartition("/")[2])
