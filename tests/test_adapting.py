@@ -1,6 +1,8 @@
 """Adapting to a head: what comes out, going on where it stopped, and all that is wrong before anything is rendered."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from certain_models import write_certain_model
 
 from spatial_swin import adapting
 from spatial_swin.adapting import Adaptation, adapt, identity
+from spatial_swin.audio.arrivals import arrivals, ear_patterns, read_arrivals
 from spatial_swin.audio.composed import COUNT
+from spatial_swin.audio.hrtf import load_listener
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
 from spatial_swin.commands import adapt as adapt_command
@@ -20,10 +24,13 @@ from spatial_swin.commands.values import Parser
 from spatial_swin.data.pooled_rows import pooled_rows
 from spatial_swin.data.pooled_tiles import BANDS
 from spatial_swin.errors import AudioError, RunError
+from spatial_swin.evaluating import evaluate
 from spatial_swin.evaluation.domain_score import DomainScore
-from spatial_swin.evaluation.opinions import SECOND_OPINION
+from spatial_swin.evaluation.opinions import KNOWN_HEAD, SECOND_OPINION
 from spatial_swin.finished import open_finished
+from spatial_swin.known_head import SAY, KnownHead, learn_head
 from spatial_swin.modeling.pooled_network import PooledNetwork
+from spatial_swin.prediction.predictor import load_predictor
 from spatial_swin.recipe_keys import read_recipe
 from spatial_swin.runs import RunFolder
 from spatial_swin.shipped import MODELS, find_recipe
@@ -92,6 +99,9 @@ def test_a_calibrated_run_of_all_kinds_comes_out_and_no_trunk_cache_stays(
     assert sum(sample.factors["kind"] == "midi" for sample in split) == 4 * 4  # four songs in four layouts
     assert {sample.factors["listener"] for sample in split} == {"kemar"}
     assert not (adapted / "trunk_cache").exists()
+    assert {path.parent.parent.name for path in adapted.rglob("*.npy")} == {"arrivals"}
+    assert len(list((adapted / "data" / "arrivals").rglob("*.npy"))) == 4 * (8 + 4)
+    assert len(list((adapted / "data" / "in_rooms" / "arrivals").rglob("*.npy"))) == 4 * 2
     opinion = finished.load_second_opinion()  # taken over from the model it began from, and taught these heads
     given = open_finished(wish_model(wish)).load_second_opinion()
     assert opinion is not None
@@ -100,12 +110,90 @@ def test_a_calibrated_run_of_all_kinds_comes_out_and_no_trunk_cache_stays(
     assert not all(torch.equal(t, given.network.state_dict()[n]) for n, t in opinion.network.state_dict().items())
 
 
+def test_what_is_known_of_the_head_is_kept_where_it_is_of_use(
+    wish: Adaptation, adapted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tiny model has learnt nothing, so that any knowledge is of use; one that is sure and wrong is not kept."""
+    run = RunFolder(adapted)
+    head = open_finished(adapted).load_known_head()
+    assert head is not None
+    assert list(head.layouts) == ["100", "200", "510", "514"]
+    assert head.say == SAY
+    before = (run.model / KNOWN_HEAD).read_bytes()
+    assert adapting._know_head(wish, run)
+    again = open_finished(adapted).load_known_head()
+    assert again is not None
+    assert np.array_equal(again.weights, head.weights)  # nothing is drawn
+
+    def wrong(patterns: np.ndarray, heard: np.ndarray, labels: list[str], sample_rate: int) -> KnownHead:
+        found = learn_head(patterns, heard, labels, sample_rate)
+        return replace(found, weights=-found.weights, bias=-found.bias)
+
+    try:
+        monkeypatch.setattr("spatial_swin.known_head.learn_head", wrong)
+        assert not adapting._know_head(wish, run)
+        assert not (run.model / KNOWN_HEAD).exists()
+    finally:
+        (run.model / KNOWN_HEAD).write_bytes(before)
+
+
+def test_evaluating_again_hears_what_was_noted_and_says_when_it_is_gone(adapted: Path, tmp_path: Path) -> None:
+    shutil.copytree(adapted, tmp_path / "run")
+    run, pictures = RunFolder(tmp_path / "run"), tmp_path / "run" / "data" / "pictures"
+    said = run.read_predictions("test").probabilities
+    evaluate(run, repredict=True, data_dir=pictures)
+    assert run.read_predictions("test").probabilities == pytest.approx(said, abs=1e-6)
+    (run.model / KNOWN_HEAD).rename(tmp_path / "aside")
+    evaluate(run, repredict=True, data_dir=pictures)
+    assert run.read_predictions("test").probabilities != pytest.approx(said, abs=1e-6)
+    (tmp_path / "aside").rename(run.model / KNOWN_HEAD)
+    shutil.rmtree(run.path / "data" / "arrivals")
+    with pytest.raises(RunError, match=r"what the known head makes of the sound is not noted there"):
+        evaluate(run, repredict=True, data_dir=pictures)
+
+
+def test_what_is_noted_of_a_picture_is_what_its_sound_says_and_is_made_again_when_it_is_gone(
+    wish: Adaptation, tmp_path: Path
+) -> None:
+    few = replace(wish, count=2, songs=0)
+    order = replace(adapting._order(few, tmp_path, 1)[0], sound=True)
+    adapting.fill(order)
+    noted = sorted(tmp_path.rglob("*.npy"))
+    assert len(noted) == 8
+    path = "514/" + next(file for file in noted if file.parent.name == "514").with_suffix(".png").name
+    sound, rate = soundfile.read((order.output / "sound" / path).with_suffix(".flac"), dtype="float32")
+    heard = arrivals(sound.T, rate, ear_patterns(load_listener("kemar", rate)))
+    assert read_arrivals(order.pictures, [path])[0] == pytest.approx(heard, abs=1e-3)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*.*") if file.name != "manifest.csv"}
+    noted[0].unlink()
+    adapting.fill(order)
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_of_several_heads_none_is_known_and_responses_with_a_room_meet_no_other(
+    wish: Adaptation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = replace(wish, listeners=("parametric:7", "parametric:8"))
+    order, _ = adapting._order(two, tmp_path / "two", 1)
+    assert (order.arrivals, two.in_rooms, adapting._order_in_rooms(two, order)) == (False, 0, None)
+    order, _ = adapting._order(wish, tmp_path / "one", 1)
+    rooms = adapting._order_in_rooms(wish, order)
+    assert rooms is not None
+    assert (rooms.arrivals, rooms.synthetic, rooms.settings.conditions) == (True, range(8, 10), ("room",))
+    dry = load_listener("kemar", 48_000)
+    echo = np.pad(dry.impulse_responses, ((0, 0), (0, 0), (0, 9_000)))
+    monkeypatch.setattr(adapting, "load_listener", lambda *_: replace(dry, impulse_responses=echo))
+    assert adapting._order_in_rooms(wish, order) is None
+
+
 def test_predict_takes_the_result_as_any_model(adapted: Path, tmp_path: Path, capsys) -> None:
     sound = 0.1 * np.random.default_rng(0).standard_normal((3 * 48_000, 2))
     soundfile.write(tmp_path / "take.wav", sound, 48_000)
     assert main(["predict", str(adapted), str(tmp_path / "take.wav"), "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert sum(found["files"][0]["probabilities"].values()) == pytest.approx(1)
+    said = load_predictor(adapted).of_sound(tmp_path / "take.wav").probabilities
+    assert said.sum() == pytest.approx(1)
+    assert list(found["files"][0]["probabilities"].values()) == pytest.approx(said.tolist(), abs=1e-6)  # six decimals
 
 
 def test_what_is_not_binaural_is_flagged_by_the_inherited_score_at_the_threshold_of_these_heads(

@@ -8,7 +8,8 @@
 Programmes of all synthetic kinds and composed songs (or yours instead) are rendered in mono, stereo, 5.1 and 5.1.4 as
 these heads hear them; stage 4 and the head of the shipped Swin are trained on three quarters of them; the rest chooses
 the epoch, calibrates the probabilities, and says how good the result is. The domain score of the shipped model comes
-along, with a threshold of its own for these heads, so that `predict` flags what is not binaural. What comes out is a
+along, with a threshold of its own for these heads, so that `predict` flags what is not binaural. Of one head alone the
+model also learns from which loudspeakers its sound comes, which has most of the say. What comes out is a
 run folder like any other, and holds for recordings that were rendered with these responses. Interrupted, the same
 command continues; all problems of heads and programmes are named before anything is rendered.
 """

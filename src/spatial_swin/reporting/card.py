@@ -72,10 +72,11 @@ TWO_MODELS = (
     "learnt from a part of the pictures only."
 )
 ONE_HEAD = (
-    "It was adapted to one head and knows it: known_head.safetensors holds the ratio of the two ears in 23 places, no "
-    "impulse response, and has a say in what Spatial Swin says of a recording (not of a picture). The results below, "
-    "and the temperature, are with it. Whether it may be passed on is for the terms of the responses to say; without "
-    "the file the model answers from the pictures alone."
+    "It was adapted to one head and knows it: known_head.safetensors holds how the ears differ for sound from 23 "
+    "places, no impulse response, and what that says of layouts, learnt from the same programmes and from others in "
+    "rooms. It has a say in what Spatial Swin says of a recording, not of a picture. The results below, and the "
+    "temperature, are with it. Whether it may be passed on is for the terms of the responses to say; without the file "
+    "the model answers from the pictures alone."
 )
 SOUND = (
     "A recording is judged by Spatial Swin itself, which makes the pictures as they were made for training and "
