@@ -8,7 +8,7 @@ import pytest
 from spatial_swin.audio.clips import Cut
 from spatial_swin.audio.loudness import TARGET
 from spatial_swin.audio.manifest import Row, write_rows
-from spatial_swin.audio.paired import Job, Settings, Synthetic, run_job
+from spatial_swin.audio.paired import Beside, Job, Settings, Synthetic, run_job
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.learnt import LEVEL, MOST_NAMED, RENDERED, learnt_from
 from spatial_swin.runs import Sample
@@ -105,6 +105,6 @@ def test_the_manifest_completes_what_the_split_tells(tmp_path: Path) -> None:
 def test_what_render_writes_is_known_as_rendered(tmp_path: Path, directions: str) -> None:
     settings = Settings(Cut.of(0.5, None, None, 48_000), directions=directions, size=192)
     job = Job(Synthetic(0, 0), 0, 0, False, (("kemar", "kemar"),))
-    rows = run_job(job, tmp_path, ["100"], settings, sound=False)
+    rows = run_job(job, tmp_path, ["100"], settings, beside=Beside())
     assert isinstance(rows, list)
     assert RENDERED.search(rows[0].source)
