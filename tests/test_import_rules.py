@@ -43,7 +43,7 @@ ROWS = """
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training boosting
     sweep         | runs config recipe_keys data modeling reporting preparing training folds
     domain_scoring | runs audio data evaluation
-    evaluating    | runs audio data evaluation modeling calibrating domain_scoring reporting finished
+    evaluating    | runs audio data evaluation modeling second_opinion calibrating domain_scoring reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished
     exporting     | runs data modeling finished prediction

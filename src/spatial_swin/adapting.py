@@ -272,7 +272,7 @@ def _know_head(wish: Adaptation, run: RunFolder) -> bool:
         labels += [row.label for row in rows]
     head = learn_head(ear_patterns(_the_head(wish)), heard, labels, SAMPLE_RATE)
     finished = open_finished(run.path, refit=True)
-    before = of_pictures(finished, finished.load(), [pictures / s.path for s in held])
+    before = of_pictures(finished, finished.load(), finished.load_second_opinion(), [pictures / s.path for s in held])
     after = head.decide(before, read_arrivals(pictures, [s.path for s in held]), finished.class_names)
     answers = np.array([finished.class_names.index(s.label) for s in held])
     if item_nll(answers, softmax(after)).mean() >= item_nll(answers, softmax(before)).mean():

@@ -32,6 +32,7 @@ from spatial_swin.modeling.quick_swin import QuickSwin
 from spatial_swin.modeling.swin import Swin
 from spatial_swin.reporting.card import model_card
 from spatial_swin.runs import SPLITS, Predictions, RunFolder
+from spatial_swin.second_opinion import SecondOpinion
 
 BATCH = 32
 
@@ -127,27 +128,33 @@ def _predict(
     root = pictures_of(run, data_dir)
     samples = [sample for sample in run.read_split() if sample.split in parts]
     require_same_pictures(root, samples, advice="restore them, or say where they are with --data_dir")
-    head = finished.load_known_head()
-    for part in sorted(parts):
-        members = [sample for sample in samples if sample.split == part]
-        paths = [sample.path for sample in members]
-        heard = None if head is None else read_arrivals(root, paths)  # what is missing is said before the minutes
-        logits = of_pictures(finished, model, [root / path for path in paths], f"predicting {part}")
-        if head is not None and heard is not None:
-            logits = head.decide(logits, heard, finished.class_names)
-        run.write_predictions(part, Predictions.of_logits(logits, members, finished.class_names))
+    opinion, head = finished.load_second_opinion(), finished.load_known_head()
+    members = {part: [sample for sample in samples if sample.split == part] for part in sorted(parts)}
+    heard = {}
+    if head is not None:  # what is missing is said before the minutes
+        heard = {part: read_arrivals(root, [sample.path for sample in some]) for part, some in members.items()}
+    for part, some in members.items():
+        paths = [root / sample.path for sample in some]
+        logits = of_pictures(finished, model, opinion, paths, f"predicting {part}")
+        if head is not None:
+            logits = head.decide(logits, heard[part], finished.class_names)
+        run.write_predictions(part, Predictions.of_logits(logits, some, finished.class_names))
 
 
 def of_pictures(
-    finished: FinishedModel, model: Swin | QuickSwin, paths: Sequence[Path], doing: str = "predicting"
+    finished: FinishedModel,
+    model: Swin | QuickSwin,
+    opinion: SecondOpinion | None,
+    paths: Sequence[Path],
+    doing: str = "predicting",
 ) -> np.ndarray:
     """What a model and its second opinion say of pictures: logits [N, K]. doing: for the progress bar."""
-    second_opinion, logits = finished.load_second_opinion(), []
+    logits = []
     for start in tqdm(range(0, len(paths), BATCH), desc=doing, disable=None, leave=False):
         pixels = torch.stack([read_pixels(path, finished.image_size) for path in paths[start : start + BATCH]])
         with torch.no_grad():
             said = model(normalise(pixels.to(model.device), finished.mean, finished.std)).logits.cpu().numpy()
-        logits.append(said if second_opinion is None else second_opinion.decide(said, pixels))
+        logits.append(said if opinion is None else opinion.decide(said, pixels))
     return np.concatenate(logits)
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from spatial_swin.audio.manifest import arrivals_file
-from spatial_swin.audio.spectra import ear_spectra, erb_frequency, erb_rate
+from spatial_swin.audio.spectra import ear_spectra, erb_edges
 from spatial_swin.errors import RunError
 from spatial_swin.layouts import LAYOUTS
 
@@ -56,6 +56,7 @@ QUIET = 1e-5  # of the loudest power in a band; what is softer has no say
 LOUDNESS = 0.25  # power of the power by which a point counts
 
 
+@lru_cache(maxsize=64)  # once for every listener of a process
 def ear_patterns(listener: "Listener") -> np.ndarray:
     """What reaches the ears from every place: float32 [PLACES, 4, WINDOW / 2 + 1].
 
@@ -107,16 +108,9 @@ def _shares(places: Tensor, points: Tensor) -> Tensor:
 @lru_cache(maxsize=4)
 def _bands(sample_rate: int) -> tuple[slice, ...]:
     """The bins of every band, at least one."""
-    low, high = erb_rate(torch.tensor([LOWEST, HIGHEST], dtype=torch.float64)).tolist()
-    edges = erb_frequency(torch.linspace(low, high, BANDS + 1, dtype=torch.float64)) * WINDOW / sample_rate
+    edges = erb_edges(LOWEST, HIGHEST, BANDS) * WINDOW / sample_rate
     bins = np.ceil(edges.numpy()).astype(int)
     return tuple(slice(int(first), int(max(end, first + 1))) for first, end in pairwise(bins))
-
-
-@lru_cache(maxsize=64)
-def patterns_of(listener: "Listener") -> np.ndarray:
-    """`ear_patterns`, computed once for every listener of a process."""
-    return ear_patterns(listener)
 
 
 def as_bytes(shares: np.ndarray) -> bytes:

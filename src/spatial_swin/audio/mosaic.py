@@ -14,14 +14,7 @@ import torch
 from torch import Tensor
 
 from spatial_swin.audio import cues
-from spatial_swin.audio.spectra import (
-    EarSpectra,
-    column_average,
-    ear_spectra,
-    erb_frequency,
-    erb_rate,
-    recursive_average,
-)
+from spatial_swin.audio.spectra import EarSpectra, column_average, ear_spectra, erb_edges, recursive_average
 from spatial_swin.audio.tiles import (
     CUES,
     DEFAULT_ARRANGEMENT,
@@ -118,8 +111,7 @@ class _Clip:
 @lru_cache(maxsize=8)
 def _bin_bands(bins: int, spacing: float) -> Tensor:
     """The IACC band of every bin, int64 [bins], -1 outside; the lowest bands are at least two bins wide."""
-    low, high = erb_rate(torch.tensor([LOWEST, HIGHEST], dtype=torch.float64)).tolist()
-    edges = erb_frequency(torch.linspace(low, high, IACC_BANDS + 1, dtype=torch.float64)) / spacing
+    edges = erb_edges(LOWEST, HIGHEST, IACC_BANDS) / spacing
     starts = [round(float(edges[0]))]
     for edge in edges[1:]:
         starts.append(max(starts[-1] + 2, round(float(edge))))

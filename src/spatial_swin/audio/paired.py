@@ -171,7 +171,7 @@ def run_job(job: Job, output: Path, layouts: Sequence[str], settings: Settings, 
 def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, beside: Beside) -> list[Row]:
     import torch
 
-    from spatial_swin.audio.arrivals import arrivals, as_bytes, patterns_of
+    from spatial_swin.audio.arrivals import arrivals, as_bytes, ear_patterns
     from spatial_swin.audio.drawing import encode_png
     from spatial_swin.audio.mosaic import mosaic
 
@@ -187,7 +187,7 @@ def _run(job: Job, output: Path, layouts: Sequence[str], settings: Settings, bes
             if beside.sound:
                 _write_sound(output / SOUND / label / f"{stem}.flac", ears, rate)
             if beside.arrivals:
-                shares = arrivals(ears, rate, patterns_of(listener))
+                shares = arrivals(ears, rate, ear_patterns(listener))
                 files.write_bytes(arrivals_file(output / PICTURES, f"{label}/{stem}.png"), as_bytes(shares))
             flags = "+".join((*level.flags, *(["short"] if job.short else [])))
             rows.append(

@@ -26,6 +26,12 @@ def erb_frequency(rate: Tensor) -> Tensor:
     return (10 ** (rate / 21.4) - 1) / 0.00437
 
 
+def erb_edges(low: float, high: float, bands: int) -> Tensor:
+    """Edges in Hz, float64 [bands + 1], of equal cells on the ERB scale between `low` and `high` Hz, lowest first."""
+    start, stop = erb_rate(torch.tensor([low, high], dtype=torch.float64)).tolist()
+    return erb_frequency(torch.linspace(start, stop, bands + 1, dtype=torch.float64))
+
+
 def erb_centres(low: float, high: float, bands: int) -> Tensor:
     """Centres in Hz, float64 [bands], of equal cells on the ERB scale between `low` and `high` Hz, lowest first."""
     start, stop = erb_rate(torch.tensor([low, high], dtype=torch.float64)).tolist()

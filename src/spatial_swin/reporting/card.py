@@ -73,10 +73,10 @@ TWO_MODELS = (
 )
 ONE_HEAD = (
     "It was adapted to one head and knows it: known_head.safetensors holds how the ears differ for sound from 23 "
-    "places, no impulse response, and what that says of layouts, learnt from the same programmes and from others in "
-    "rooms. It has a say in what Spatial Swin says of a recording, not of a picture. The results below, and the "
-    "temperature, are with it. Whether it may be passed on is for the terms of the responses to say; without the file "
-    "the model answers from the pictures alone."
+    "places, no impulse response, and what that says of layouts, learnt from the same programmes and, where the "
+    "responses have no room of their own, from others in rooms. It has a say in what Spatial Swin says of a "
+    "recording, not of a picture. The results below, and the temperature, are with it. Whether it may be passed on is "
+    "for the terms of the responses to say; without the file the model answers from the pictures alone."
 )
 SOUND = (
     "A recording is judged by Spatial Swin itself, which makes the pictures as they were made for training and "
