@@ -24,8 +24,8 @@ from spatial_swin.audio import headless
 from spatial_swin.audio.manifest import MANIFEST, pictures_folder
 from spatial_swin.audio.programme import find_programmes
 from spatial_swin.audio.tiles import TileMap
-from spatial_swin.data.headless_pictures import Making
-from spatial_swin.data.pooled_tiles import pooled_tiles
+from spatial_swin.data.headless_pictures import Making, Pooled, pooled
+from spatial_swin.data.pooled_tiles import pooled_tiles, same_channels_below
 from spatial_swin.domain_scoring import PROGRAMMES, fit_for_pictures
 from spatial_swin.evaluation.domain_score import DomainScore, auroc
 from spatial_swin.finished import open_finished
@@ -47,17 +47,18 @@ def main() -> None:
     began = time.monotonic()
     score, tiles = _score(arguments.source, arguments.fit_programmes)
     print(f"score of {arguments.source}: {score.about} ({time.monotonic() - began:.0f} s)\n")
-    inside = {name: score.of(features) for folder in arguments.genuine for name, features in _genuine(folder)}
+    inside = {name: score.of(*found) for folder in arguments.genuine for name, *found in _genuine(folder)}
     print_genuine(inside)
     making = Making(tiles, SEED, [*headless.FITTED, *headless.UNSEEN], genuine=False)
-    made: dict[str, list[np.ndarray]] = defaultdict(list)
+    made: dict[str, list[Pooled]] = defaultdict(list)
     for number in tqdm(range(arguments.programmes), desc="headless", disable=None):
         for one in making(number):
-            made[one.kind].append(one.features)
+            made[one.kind].append(one)
     if arguments.music is not None:
-        for kind, features in _music(making, arguments.music):
-            made[f"music, {kind}"].append(features)
-    print_headless(np.concatenate(list(inside.values())), {k: score.of(np.stack(v)) for k, v in made.items()})
+        for one in _music(making, arguments.music):
+            made[f"music, {one.kind}"].append(one)
+    outside = {kind: score.of(*_stacked(of_kind)) for kind, of_kind in made.items()}
+    print_headless(np.concatenate(list(inside.values())), outside)
     print(f"\n{time.monotonic() - began:.0f} s")
 
 
@@ -92,24 +93,32 @@ def _rows(root: Path) -> dict[str, dict[str, str]]:
         return {row["path"]: row for row in csv.DictReader(file)}
 
 
-def _genuine(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Features of a folder of pictures by laboratory."""
+def _stacked(pictures: list[Pooled]) -> tuple[np.ndarray, np.ndarray]:
+    return np.stack([one.features for one in pictures]), np.array([one.same for one in pictures])
+
+
+def _genuine(folder: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Of a folder of pictures by laboratory: features, and which have two equal channels."""
     root = pictures_folder(folder)
     rows = _rows(root)
-    features = pooled_tiles(root, list(rows))
+    features, same = pooled_tiles(root, list(rows)), same_channels_below(root, list(rows))
     laboratories = np.array([row["laboratory"] for row in rows.values()])
     for name in np.unique(laboratories):
-        yield f"{folder.name}, {name or 'laboratory not known'}", features[laboratories == name]
+        yield (
+            f"{folder.name}, {name or 'laboratory not known'}",
+            features[laboratories == name],
+            same[laboratories == name],
+        )
 
 
-def _music(making: Making, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+def _music(making: Making, folder: Path) -> Iterator[Pooled]:
     """The middle of every programme of a folder, without a head."""
     rate, count = making.tiles.sample_rate, round(making.tiles.seconds * making.tiles.sample_rate)
     for programme in tqdm(find_programmes(folder, 0)[0], desc="music", disable=None):
         scene = programme.scene(max(0, (programme.length(rate) - count) // 2), count, rate)
         for kind in OF_MUSIC:
             draw = keyed_generator(making.seed, "headless", kind, programme.name)
-            yield kind, making.features_of(headless.FITTED[kind](draw, scene))
+            yield pooled(headless.FITTED[kind](draw, scene), making.tiles, kind)
 
 
 if __name__ == "__main__":

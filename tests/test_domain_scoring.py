@@ -28,12 +28,18 @@ def test_pictures_of_a_run_and_sound_without_a_head_give_a_score(tmp_path: Path)
     assert about["laboratories"] == ["MIT", "parametric"]
     assert about["kinds"] == list(headless.FITTED)
     assert "another may be taken for no head" in about["caution"]
+    assert score.of_same is not None
+    assert score.of_same.about["songs"] == 2
+    assert (score.of_same.about["genuine"], score.of_same.about["heads"]) == (4 * 12, 6)
+    assert (score.of_same.about["outliers"], score.of_same.about["laboratories"]) == (4, ["CIPIC"])
     again = fit_for_pictures(order.pictures, factors, programmes=2, workers=1)
     tiles = TileMap.read(order.pictures)
     made = headless_pictures(tiles, 1, 5, ["crossfeed"])
     assert [(one.kind, one.head) for one in made] == [("crossfeed", ""), *[("", "parametric16000")] * 3]
     features = np.stack([one.features for one in made])
     assert np.array_equal(score.of(features), again.of(features))
+    assert np.array_equal(score.of_same.of(features), again.of_same.of(features))  # type: ignore[union-attr]
+    assert [one.same for one in made] == [False, False, False, True]  # the last is mono, heard by two equal ears
     (order.pictures / "tiles.json").unlink()
     with pytest.raises(RunError, match=r"no tiles\.json in it, so sound without a head cannot be drawn"):
         fit_for_pictures(order.pictures, factors)

@@ -42,7 +42,7 @@ ROWS = """
     boosting      | runs data evaluation
     folds         | runs audio recipe_keys config data evaluation modeling trunk reporting preparing training boosting
     sweep         | runs config recipe_keys data modeling reporting preparing training folds
-    domain_scoring | runs audio data evaluation
+    domain_scoring | runs audio data evaluation shipped
     evaluating    | runs audio data evaluation modeling second_opinion calibrating domain_scoring reporting finished
     auditing      | audio data evaluation reporting
     explaining    | runs audio data evaluation modeling reporting finished

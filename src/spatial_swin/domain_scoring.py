@@ -1,27 +1,31 @@
 """The domain score of a run: its training and validation pictures and sound without a head in, a `DomainScore` out.
 
 The pictures are pooled; headless sound, and modelled heads that hear the same programmes, are made on the spot with
-the same tile map. A run that began from a model with a score can take that, with a threshold of its own: then nothing
+the same tile map; so is mono, copied and as the people in the package hear it, for the part of the score that judges
+equal channels. A run that began from a model with a score can take that, with a threshold of its own: then nothing
 is made. The network has no part in it, the test part is not looked at, nothing is written.
 """
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from spatial_swin.audio import headless
+from spatial_swin.audio import composed, headless
+from spatial_swin.audio.hrtf import expand_listeners
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.audio.virtual_heads import measured_name
 from spatial_swin.data.folder import pictures_of
-from spatial_swin.data.headless_pictures import LABORATORY, headless_pictures
-from spatial_swin.data.pooled_tiles import pooled_tiles
+from spatial_swin.data.headless_pictures import LABORATORY, headless_pictures, mono_pictures
+from spatial_swin.data.pooled_tiles import pooled_tiles, same_channels_below
 from spatial_swin.errors import RunError
-from spatial_swin.evaluation.domain_fitting import fit_domain_score, with_own_threshold
+from spatial_swin.evaluation.domain_fitting import STRENGTH_OF_SAME, fit_domain_score, with_own_threshold
 from spatial_swin.evaluation.domain_score import DomainScore
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.runs import RunFolder
+from spatial_swin.shipped import people
 
 MOST_PICTURES = 2000  # of the data; more make it slower and hardly better
 PROGRAMMES = 60  # made on the spot
@@ -49,7 +53,8 @@ def inherit_for_run(run: RunFolder, score: DomainScore, data_dir: Path | None = 
     """
     root, factors = pictures_of(run, data_dir), _learnt_from(run)
     paths = _chosen(sorted(factors))
-    return with_own_threshold(score, pooled_tiles(root, paths), *_whose(paths, factors))
+    same = same_channels_below(root, paths) if score.of_same is not None else None
+    return with_own_threshold(score, pooled_tiles(root, paths), *_whose(paths, factors), same)
 
 
 def _learnt_from(run: RunFolder) -> dict[str, dict[str, str]]:
@@ -72,16 +77,37 @@ def fit_for_pictures(
             "with `spatial-swin mosaic` or `render`, or leave --domain_score out"
         )
     paths = _chosen(sorted(factors))
-    ours = pooled_tiles(root, paths)
-    made = headless_pictures(tiles, programmes, SEED, list(headless.FITTED), workers or len(os.sched_getaffinity(0)))
+    ours, workers = pooled_tiles(root, paths), workers or len(os.sched_getaffinity(0))
+    made = headless_pictures(tiles, programmes, SEED, list(headless.FITTED), workers)
     modelled = [one for one in made if not one.kind]
     heads, laboratories = _whose(paths, factors)
-    return fit_domain_score(
+    score = fit_domain_score(
         np.concatenate([ours, np.stack([one.features for one in modelled])]),
         heads + [one.head for one in modelled],
         laboratories + [LABORATORY] * len(modelled),
         np.stack([one.features for one in made if one.kind]),
         {"kinds": list(headless.FITTED), "features": "pooled tiles", "arrangement": tiles.arrangement},
+    )
+    return replace(score, of_same=fit_for_same_channels(tiles, programmes, workers))
+
+
+def fit_for_same_channels(tiles: TileMap, programmes: int, workers: int) -> DomainScore:
+    """The score of two equal channels: mono copied against mono heard by measured ears, of the same programmes.
+
+    Nobody has two equal ears, so each of a person's stands at both sides in turn. Beside the synthetic `programmes`
+    are composed songs, at most as many, where they are as long as a picture: with synthetic ones alone real music is
+    not told. Measured ears matter more than many programmes: with modelled heads songs are told far less well.
+    """
+    music = composed.composed_songs(min(programmes, composed.COUNT)) if tiles.seconds <= composed.SECONDS else []
+    made = mono_pictures(tiles, programmes, music, expand_listeners([str(people())]), SEED, workers)
+    heard = [one for one in made if not one.kind]
+    return fit_domain_score(
+        np.stack([one.features for one in heard]),
+        [one.head for one in heard],
+        [one.laboratory for one in heard],
+        np.stack([one.features for one in made if one.kind]),
+        {"kinds": ["mono copied"], "programmes": programmes, "songs": len(music)},
+        strength=STRENGTH_OF_SAME,
     )
 
 

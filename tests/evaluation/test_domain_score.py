@@ -1,6 +1,7 @@
 """The domain score: false alarms on new heads, outliers it was fitted to and others, and a record read back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,49 @@ def test_a_record_is_read_as_it_was_written(score: DomainScore) -> None:
     for change in ({"scale": [0.0] * WIDTH}, {"weights": [1.0]}, {"bias": float("nan")}):
         with pytest.raises(ValueError, match=r"not finite, or a spread|70 means, 70 scales and 1 weights"):
             DomainScore.of_record({**record, **change})
+
+
+@pytest.fixture(scope="module")
+def with_same(score: DomainScore) -> DomainScore:
+    """A score that for equal channels sees the last features alone."""
+    generator = np.random.default_rng(11)
+    features, heads = genuine(generator, 12, 20)
+    outliers = genuine(generator, 6, 20)[0] + np.where(np.arange(WIDTH) >= 60, 90, 0)
+    return replace(score, of_same=fit_domain_score(features, heads, ["A"] * len(heads), outliers, {}, strength=0.3))
+
+
+def test_equal_channels_have_the_higher_of_two_scores_and_no_other_picture_has(with_same: DomainScore) -> None:
+    features = genuine(np.random.default_rng(12), 4, 25)[0]
+    features[50:] += np.where(np.arange(WIDTH) >= 60, 90, 0)
+    same = np.arange(100) % 2 == 0
+    plain, scores = with_same.of(features), with_same.of(features, same)
+    assert with_same.of_same is not None
+    own = with_same.of_same.of(features)
+    assert np.array_equal(scores[~same], plain[~same])
+    assert scores[same] == pytest.approx(np.maximum(plain, own)[same])
+    assert auroc(scores[:50][same[:50]], scores[50:][same[50:]]) > 0.97
+    assert np.array_equal(with_same.of(features, np.zeros(100, bool)), plain)
+
+
+def test_the_score_for_equal_channels_is_read_as_it_was_written(with_same: DomainScore) -> None:
+    record = json.loads(json.dumps(with_same.as_record()))
+    features, same = genuine(np.random.default_rng(13), 3, 10)[0], np.ones(30, bool)
+    assert DomainScore.of_record(record).of(features, same) == pytest.approx(with_same.of(features, same), abs=1e-3)
+    narrow = {name: record["same_channels"][name][:5] for name in ("mean", "scale", "weights")}
+    with pytest.raises(ValueError, match="70 means, 5 for equal channels"):
+        DomainScore.of_record({**record, "same_channels": {**record["same_channels"], **narrow}})
+
+
+def test_a_symmetric_head_raises_the_threshold_for_equal_channels(with_same: DomainScore) -> None:
+    assert with_same.of_same is not None
+    features = genuine(np.random.default_rng(14), 1, 300)[0] + 40 * np.sign(with_same.of_same.weights)
+    same = np.ones(300, bool)
+    own = with_own_threshold(with_same, features, ["kemar"] * 300, ["MIT"] * 300, same)
+    assert own.of_same is not None
+    assert (with_same.of_same.of(features) > 0).mean() > 0.1
+    assert (own.of_same.of(features) > 0).mean() <= FALSE_ALARMS / 2
+    others = with_own_threshold(with_same, features, ["kemar"] * 300, ["MIT"] * 300, ~same)
+    assert others.of_same is with_same.of_same
 
 
 def test_auroc_by_hand() -> None:

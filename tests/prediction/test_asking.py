@@ -1,5 +1,7 @@
 """Whether to ask the model at all: reasons read off real mosaics, the median of the windows, and silence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,18 @@ def test_the_median_of_the_windows_with_a_say_decides() -> None:
     assert asking.answer(np.array([False, True, False, False])).inside is True
     assert asking.answer(np.zeros(4, bool)).reason == SILENT
     assert len(asking.features[0]) == len(pooled_picture(pictures[0], TILES))
+
+
+def test_two_equal_channels_are_judged_by_the_score_for_them() -> None:
+    scene, draw = programme("stems", 3, 1, 1.0, RATE), keyed_generator(0)
+    mono, stereo = drawn(headless.mono_copied(draw, scene)), drawn(headless.stereo(draw, scene))
+    asking = Asking(replace(score_of(1e6), of_same=score_of(-1.0)), TILES)
+    for picture in (mono, stereo):
+        asking.see(picture)
+    assert asking.same == [True, False]
+    asked = asking.answer(np.ones(2, bool))
+    assert asked.windows is not None
+    assert asked.windows[0] > 0 > asked.windows[1]
 
 
 def test_without_a_score_nothing_is_known() -> None:

@@ -3,22 +3,26 @@
 In goes a tile map (how a model sees sound), out come features and what each is of. Synthetic programmes of all kinds
 are made two-channel as `audio.headless` does it; the same programmes through parametric heads stand beside them as
 genuine, so that no programme tells the two apart, and mono heard by a head with two equal ears is among the genuine.
-Nothing is stored.
+For two equal channels alone there are more of those: mono copied, and mono heard by measured ears, one at both sides,
+of synthetic programmes and composed songs. Nothing is stored.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
 from spatial_swin.audio import headless, kinds
 from spatial_swin.audio.clips import Clip, Cut
 from spatial_swin.audio.drawing import Settings, draw
-from spatial_swin.audio.hrtf import Listener, load_listener
+from spatial_swin.audio.hrtf import Listener, load_listener, usable_listeners
+from spatial_swin.audio.programme import Programme
 from spatial_swin.audio.render import Scene, render_layouts
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.audio.workers import in_processes
-from spatial_swin.data.pooled_tiles import pooled_picture
+from spatial_swin.data.pooled_tiles import pooled_picture, same_channels
+from spatial_swin.errors import AudioError, raise_problems
 from spatial_swin.keyed_random import keyed_generator
 from spatial_swin.layouts import DEFAULT_LAYOUTS, find_layouts
 
@@ -28,11 +32,14 @@ LABORATORY = "parametric"
 
 @dataclass(frozen=True)
 class Pooled:
-    """One picture's features float32 [F]; kind of headless sound, empty for a genuine one; whose head it is."""
+    """One picture's features float32 [F]; kind of headless sound, empty for a genuine one; whose head it is, and of
+    which laboratory; whether both channels are the same."""
 
     features: np.ndarray
     kind: str
     head: str
+    laboratory: str
+    same: bool
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Making:
         made = []
         for name in self.wanted:
             sound = makers[name](keyed_generator(self.seed, "headless", name, number), scene)
-            made.append(Pooled(self.features_of(sound), name, ""))
+            made.append(pooled(sound, tiles, name))
         return made + (self._heard(scene, number) if self.genuine else [])
 
     def _heard(self, scene: Scene, number: int) -> list[Pooled]:
@@ -60,19 +67,45 @@ class Making:
         codes = [DEFAULT_LAYOUTS[(number + k) % len(DEFAULT_LAYOUTS)] for k in (0, 2)]
         heard = [*render_layouts(scene, find_layouts(codes), [head]).values()]
         heard.append(render_layouts(scene, find_layouts(["100"]), [equal_ears(head)])["100", head.name])
-        return [Pooled(self.features_of(ears), "", head.name) for ears in heard]
-
-    def features_of(self, sound: np.ndarray) -> np.ndarray:
-        tiles = self.tiles
-        cut = Cut(tiles.seconds, tiles.seconds, tiles.seconds, tiles.sample_rate)
-        drawn = draw(Clip(sound, 0, 0.0, False), Settings(cut, tiles.arrangement, tiles.size[0]))
-        return pooled_picture(drawn.picture, tiles)
+        return [pooled(ears, self.tiles, "", head.name, LABORATORY) for ears in heard]
 
 
-def equal_ears(listener: Listener) -> Listener:
-    """The head with its left ear's responses at both sides, which is a symmetric head for sources straight ahead."""
-    left = listener.impulse_responses[:, :1]
-    return replace(listener, impulse_responses=np.repeat(left, 2, axis=1))
+@dataclass(frozen=True)
+class MonoMaking:
+    """Makes the pictures of one programme that have two equal channels; sent to every process."""
+
+    tiles: TileMap
+    seed: int
+    people: Sequence[Listener]
+
+    def __call__(self, programme: int | Programme) -> list[Pooled]:
+        """Of a synthetic programme by its number, or of the beginning of another."""
+        seconds, rate = self.tiles.seconds, self.tiles.sample_rate
+        if isinstance(programme, int):
+            name, kind = str(programme), kinds.KINDS[programme % len(kinds.KINDS)]
+            scene = kinds.programme(kind, self.seed, programme, seconds, rate)
+        else:
+            name, scene = programme.name, programme.scene(0, round(seconds * rate), rate)
+        draw_of = keyed_generator(self.seed, "equal channels", name)
+        made = [pooled(headless.mono_copied(draw_of, scene), self.tiles, "mono copied")]
+        for one, ear in product(self.people, (0, 1)):
+            person = equal_ears(one, ear)
+            heard = render_layouts(scene, find_layouts(["100"]), [person])["100", person.name]
+            made.append(pooled(heard, self.tiles, "", person.name, person.laboratory))
+        return made
+
+
+def pooled(sound: np.ndarray, tiles: TileMap, kind: str, head: str = "", laboratory: str = "") -> Pooled:
+    """What is pooled of the picture of sound [2, N]."""
+    cut = Cut(tiles.seconds, tiles.seconds, tiles.seconds, tiles.sample_rate)
+    picture = draw(Clip(sound, 0, 0.0, False), Settings(cut, tiles.arrangement, tiles.size[0])).picture
+    return Pooled(pooled_picture(picture, tiles), kind, head, laboratory, same_channels(picture, tiles))
+
+
+def equal_ears(listener: Listener, ear: int = 0) -> Listener:
+    """The head with one ear's responses at both sides, which is a symmetric head for sources straight ahead."""
+    one = listener.impulse_responses[:, ear : ear + 1]
+    return replace(listener, impulse_responses=np.repeat(one, 2, axis=1))
 
 
 def headless_pictures(
@@ -81,3 +114,16 @@ def headless_pictures(
     """Pictures of `count` programmes in every wanted kind of headless sound, and with `genuine` as heads hear them."""
     making = Making(tiles, seed, wanted, genuine)
     return [one for found in in_processes(making, range(count), workers) for one in found]
+
+
+def mono_pictures(
+    tiles: TileMap, count: int, songs: Sequence[Programme], people: Sequence[str], seed: int, workers: int = 1
+) -> list[Pooled]:
+    """Pictures with two equal channels of `count` synthetic programmes and of `songs`: copied, and heard by `people`.
+
+    Raises AudioError for people that cannot be read.
+    """
+    usable, problems = usable_listeners(people, tiles.sample_rate, find_layouts(["100"]))
+    raise_problems(AudioError, problems, "No mono was made")
+    making = MonoMaking(tiles, seed, list(usable.values()))
+    return [one for found in in_processes(making, [*range(count), *songs], workers) for one in found]

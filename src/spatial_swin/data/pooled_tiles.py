@@ -2,7 +2,7 @@
 
 In go pictures, from a folder or as arrays, and, when known, where their tiles are; out comes mean, spread and two
 percentiles of every band of every tile. Bands are equal parts of a tile's height (frequency or lag), pooled over time.
-Nothing is learned here.
+Whether both channels are the same is read off the picture too. Nothing is learned here.
 """
 
 import os
@@ -20,6 +20,7 @@ from spatial_swin.data.fingerprints import Box
 BANDS = 8
 GRID = 4  # tiles a side where no tile map says otherwise
 PERCENTILES = (10, 90)
+SAME = 2  # grey levels between two ears that count as none
 
 
 def pooled_tiles(root: str | os.PathLike[str], paths: Sequence[str], workers: int | None = None) -> np.ndarray:
@@ -44,6 +45,28 @@ def pooled_picture(picture: np.ndarray, tiles: TileMap | None) -> np.ndarray:
     if len({tile.shape for tile in cut}) == 1 and cut[0].shape[0] % BANDS == 0:  # all at once, the same numbers
         return _pool_bands(np.stack(cut).reshape(len(cut) * BANDS, -1)).reshape(-1)
     return np.concatenate([pool_tile(tile) for tile in cut])
+
+
+def same_channels(picture: np.ndarray, tiles: TileMap) -> bool:
+    """Whether grey pixels [H, W] are of a sound with two equal channels; False where the tiles do not show it."""
+    names = {tile.name for tile in tiles}
+    if not {"magnitude_left", "magnitude_right", "laterality"} <= names or picture.shape != tiles.size:
+        return False
+    left, right, side = (
+        picture[tiles[name].rows, tiles[name].columns].astype(np.int16)
+        for name in ("magnitude_left", "magnitude_right", "laterality")
+    )
+    return bool(side.max() <= SAME and np.abs(left - right).max() <= SAME)
+
+
+def same_channels_below(root: str | os.PathLike[str], paths: Sequence[str]) -> np.ndarray:
+    """`same_channels` of every picture below `root`: bool [N]; all False where nothing says where their tiles are."""
+    tiles, same = TileMap.beside(root), np.zeros(len(paths), bool)
+    if tiles is not None:
+        for k, path in enumerate(paths):
+            with Image.open(Path(root) / path) as image:
+                same[k] = same_channels(np.asarray(image.convert("L")), tiles)
+    return same
 
 
 def _pool_bands(bands: np.ndarray) -> np.ndarray:

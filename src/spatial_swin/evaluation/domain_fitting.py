@@ -19,6 +19,7 @@ from spatial_swin.keyed_random import keyed_generator
 FALSE_ALARMS = 0.02  # of genuine items of heads not fitted
 FOLDS = 4
 STRENGTH = 0.003  # of the regression, inverse to its ridge: hundreds of features that hang together want a strong one
+STRENGTH_OF_SAME = 0.3  # where only colour differs and programmes are the same; chosen on people and songs kept out
 LABORATORY_ITEMS = 200  # with fewer a laboratory has no quantile of its own
 
 
@@ -29,14 +30,16 @@ def fit_domain_score(
     outliers: np.ndarray,
     about: dict[str, Any],
     seed: int = 0,
+    strength: float = STRENGTH,
 ) -> DomainScore:
     """The score of genuine features [N, F] of `heads` and `laboratories` [N] against outliers [M, F].
 
-    about: what is kept beside; counts, false alarms of heads not fitted and a caution are added.
+    about: what is kept beside; counts, false alarms of heads not fitted and a caution are added. strength: of the
+    regression, inverse to its ridge.
     """
     names, held = np.asarray(heads, dtype=str), np.zeros(len(genuine))
     for chosen in _folds(names, seed):
-        held[chosen] = _fitted(genuine[~chosen], outliers).logits(genuine[chosen])
+        held[chosen] = _fitted(genuine[~chosen], outliers, strength).logits(genuine[chosen])
     threshold, count = _threshold(held, np.asarray(laboratories, dtype=str)), len(np.unique(names))
     facts = {
         **about,
@@ -47,16 +50,21 @@ def fit_domain_score(
         "false_alarms": round(float((held > threshold).mean()), 4),
         "caution": caution_for(count),
     }
-    return replace(_fitted(genuine, outliers), threshold=threshold, spread=_spread(held), about=facts)
+    return replace(_fitted(genuine, outliers, strength), threshold=threshold, spread=_spread(held), about=facts)
 
 
 def with_own_threshold(
-    score: DomainScore, genuine: np.ndarray, heads: Sequence[str], laboratories: Sequence[str]
+    score: DomainScore,
+    genuine: np.ndarray,
+    heads: Sequence[str],
+    laboratories: Sequence[str],
+    same: np.ndarray | None = None,
 ) -> DomainScore:
     """The same regression, measured from what it gives genuine features [N, F] of `heads` [N] it was not fitted to.
 
     Few heads are enough for that: the regression has learnt from many what a head sounds like, and these have no part
-    in it, so that all of them say where the threshold has to be.
+    in it, so that all of them say where the threshold has to be. Where some have two equal channels (`same`, bool
+    [N]), the threshold for such pictures rises to what they ask for.
     """
     held, count = score.logits(genuine), len(set(heads))
     threshold = _threshold(held, np.asarray(laboratories, dtype=str))
@@ -69,7 +77,11 @@ def with_own_threshold(
         "false_alarms": round(float((held > threshold).mean()), 4),
         "caution": caution_for(count),
     }
-    return replace(score, threshold=threshold, spread=_spread(held), about=facts)
+    of_same = score.of_same
+    if of_same is not None and same is not None and same.any():
+        asked = float(np.quantile(of_same.logits(genuine[same]), 1 - FALSE_ALARMS / 2))
+        of_same = replace(of_same, threshold=max(of_same.threshold, asked))
+    return replace(score, threshold=threshold, spread=_spread(held), about=facts, of_same=of_same)
 
 
 def caution_for(heads: int) -> str:
@@ -90,14 +102,14 @@ def _folds(names: np.ndarray, seed: int) -> list[np.ndarray]:
     return [order[numbers] % FOLDS == fold for fold in range(FOLDS)]
 
 
-def _fitted(genuine: np.ndarray, outliers: np.ndarray) -> DomainScore:
+def _fitted(genuine: np.ndarray, outliers: np.ndarray, strength: float) -> DomainScore:
     """The regression; its threshold is not yet known."""
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = genuine.mean(axis=0, dtype=np.float64), np.maximum(genuine.std(axis=0, dtype=np.float64), 1.0)
     inside, outside = (standardised(features, mean, scale) for features in (genuine, outliers))
     labels = np.repeat([0, 1], [len(inside), len(outside)])
-    model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=300)
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=300)
     model.fit(np.concatenate([inside, outside]), labels)
     return DomainScore(mean, scale, model.coef_[0], float(model.intercept_[0]), 0.0, 1.0, {})
 

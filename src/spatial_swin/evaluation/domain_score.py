@@ -5,6 +5,9 @@ Hendrycks, Mazeika and Dietterich 2019, ICLR), measured from its threshold in st
 of heads that were not fitted. A distance to the genuine pictures alone (Mahalanobis) was tried and left out: it
 flagged real music heard by real heads, because it sees programmes before it sees heads. The features are those of
 `data.pooled_tiles`; no network is asked, and numpy is all that judging needs.
+
+Two equal channels leave the colour alone to tell mono that a symmetric head has heard from mono that was copied, and
+a second regression of such pictures knows it better; the higher of the two scores counts.
 """
 
 import math
@@ -16,6 +19,7 @@ import numpy as np
 MOST = 6.0  # standard deviations; one odd band must not outweigh all others
 DIGITS = 6  # of the numbers in a record
 ARRAYS, NUMBERS = ("mean", "scale", "weights"), ("bias", "threshold", "spread")
+SAME = "same_channels"  # where a record keeps the score for them
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class DomainScore:
     """mean, scale [F] of genuine features; weights [F] and bias of the regression; threshold, spread: of its logits on
     genuine pictures of heads that were not fitted.
 
-    about: JSON-ready, what it was fitted on and what it came to.
+    about: JSON-ready, what it was fitted on and what it came to. of_same: the score for equal channels, None where
+    there is none.
     """
 
     mean: np.ndarray
@@ -33,10 +38,17 @@ class DomainScore:
     threshold: float
     spread: float
     about: dict[str, Any]
+    of_same: "DomainScore | None" = None
 
-    def of(self, features: np.ndarray) -> np.ndarray:
-        """Scores float64 [N] of features [N, F]; above 0 is outside the domain."""
-        return (self.logits(features) - self.threshold) / self.spread
+    def of(self, features: np.ndarray, same: np.ndarray | None = None) -> np.ndarray:
+        """Scores float64 [N] of features [N, F]; above 0 is outside the domain.
+
+        same: which pictures are of two equal channels, bool [N]; none when None.
+        """
+        scores: np.ndarray = (self.logits(features) - self.threshold) / self.spread
+        if self.of_same is not None and same is not None and same.any():
+            scores[same] = np.maximum(scores[same], self.of_same.of(features[same]))
+        return scores
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """What the regression says, float64 [N]."""
@@ -46,7 +58,8 @@ class DomainScore:
     def as_record(self) -> dict[str, Any]:
         """What domain_score.json holds."""
         arrays = {name: [float(f"{v:.{DIGITS}g}") for v in getattr(self, name)] for name in ARRAYS}
-        return {"about": self.about, **{name: getattr(self, name) for name in NUMBERS}, **arrays}
+        record = {"about": self.about, **{name: getattr(self, name) for name in NUMBERS}, **arrays}
+        return record if self.of_same is None else {**record, SAME: self.of_same.as_record()}
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> "DomainScore":
@@ -57,7 +70,10 @@ class DomainScore:
             raise ValueError(f"{mean.size} means, {scale.size} scales and {weights.size} weights")
         if not np.isfinite([*mean, *scale, *weights, bias, threshold, spread]).all() or min(scale.min(), spread) <= 0:
             raise ValueError("a number is not finite, or a spread not positive")
-        return cls(mean, scale, weights, bias, threshold, spread, dict(record["about"]))
+        same = cls.of_record(record[SAME]) if SAME in record else None
+        if same is not None and same.mean.shape != mean.shape:
+            raise ValueError(f"{mean.size} means, {same.mean.size} for equal channels")
+        return cls(mean, scale, weights, bias, threshold, spread, dict(record["about"]), same)
 
 
 def standardised(features: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:

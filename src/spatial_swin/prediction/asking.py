@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spatial_swin.audio.tiles import Tile, TileMap
-from spatial_swin.data.pooled_tiles import pooled_picture
+from spatial_swin.data.pooled_tiles import pooled_picture, same_channels
 from spatial_swin.evaluation.domain_score import DomainScore
 
-EQUAL = 2  # grey levels between two ears that count as one
 PRESENT = 45.0  # dB below the loudest band; what is softer is not there
 NARROW = 5_000.0  # Hz; with nothing above it a recording has the band of a telephone or less
 ONE_EAR = 18.0  # dB between the ears, in the mean over the whole picture
@@ -56,12 +55,14 @@ class Asking:
     score: DomainScore | None
     tiles: TileMap | None
     features: list[np.ndarray] = field(default_factory=list)
+    same: list[bool] = field(default_factory=list)  # whether both channels are the same
     reasons: list[str] = field(default_factory=list)
 
     def see(self, picture: np.ndarray) -> None:
         """Take in the next window: grey pixels uint8 [H, W]."""
         if self.score is not None and self.tiles is not None:
             self.features.append(pooled_picture(picture, self.tiles))
+            self.same.append(same_channels(picture, self.tiles))
             self.reasons.append(reason_of(picture, self.tiles))
 
     def answer(self, heard: np.ndarray) -> Asked:
@@ -70,7 +71,7 @@ class Asking:
             return NOT_KNOWN
         if not heard.any():
             return Asked(None, False, SILENT)
-        windows = self.score.of(np.stack(self.features))
+        windows = self.score.of(np.stack(self.features), np.array(self.same))
         middle = float(np.median(windows[heard]))
         told = Counter(reason for reason, say in zip(self.reasons, heard, strict=True) if say)
         reason, count = told.most_common(1)[0]
@@ -83,20 +84,23 @@ def reason_of(picture: np.ndarray, tiles: TileMap) -> str:
     if not {"magnitude_left", "magnitude_right"} <= names or picture.shape != tiles.size:
         return ""
     left, right = (_in_units(picture, tiles[name]) for name in ("magnitude_left", "magnitude_right"))
-    step = (tiles["magnitude_left"].high - tiles["magnitude_left"].low) / 255
     reasons = []
     difference = float(left.mean() - right.mean())
     if abs(difference) > ONE_EAR:
         reasons.append(f"there is hardly any sound in the {'right' if difference > 0 else 'left'} channel")
-    elif "laterality" in names and (side := _in_units(picture, tiles["laterality"])).max() <= EQUAL / 255 + 1e-6:
-        if np.abs(left - right).max() <= EQUAL * step + 1e-6:
-            reasons.append("both channels are the same, as when mono is copied to both ears")
-    elif "laterality" in names and np.median(side[side > 0]) > OPPOSITE:
+    elif same_channels(picture, tiles):
+        reasons.append("both channels are the same, as when mono is copied to both ears")
+    elif "laterality" in names and _opposite(_in_units(picture, tiles["laterality"])):
         reasons.append("the channels are of opposite polarity")
     highest = _highest(np.maximum(left, right), tiles["magnitude_left"])
     if highest < NARROW:
         reasons.append(f"there is hardly any sound above {highest / 1000:.1f} kHz, as on a telephone")
     return " and ".join(reasons)
+
+
+def _opposite(side: np.ndarray) -> bool:
+    """Whether nearly all power that is there lies in the difference of the ears."""
+    return bool((side > 0).any() and np.median(side[side > 0]) > OPPOSITE)
 
 
 def _in_units(picture: np.ndarray, tile: Tile) -> np.ndarray:
