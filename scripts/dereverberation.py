@@ -99,11 +99,8 @@ def main() -> None:
     print("| condition | recordings | " + " | ".join(f"{n}, accuracy | NLL" for n in names) + " |")
     print("| --- | ---: |" + " --- | ---: |" * len(names))
     for condition in dict.fromkeys(row[3] for row in rows):
-        print(
-            line_of(
-                condition, [row for row in rows if row[3] == condition], names, judges.class_names, options.resamples
-            )
-        )
+        judged = [row for row in rows if row[3] == condition]
+        print(line_of(condition, judged, names, judges.class_names, options.resamples))
 
 
 def line_of(condition: str, rows: Sequence[Row], names: Sequence[str], classes: Sequence[str], resamples: int) -> str:

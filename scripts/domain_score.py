@@ -25,7 +25,7 @@ from spatial_swin.audio.manifest import MANIFEST, pictures_folder
 from spatial_swin.audio.programme import find_programmes
 from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.headless_pictures import Making, Pooled, pooled
-from spatial_swin.data.pooled_tiles import pooled_tiles, same_channels_below
+from spatial_swin.data.pooled_tiles import pooled_with_channels
 from spatial_swin.domain_scoring import PROGRAMMES, fit_for_pictures
 from spatial_swin.evaluation.domain_score import DomainScore, auroc
 from spatial_swin.finished import open_finished
@@ -101,14 +101,11 @@ def _genuine(folder: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Of a folder of pictures by laboratory: features, and which have two equal channels."""
     root = pictures_folder(folder)
     rows = _rows(root)
-    features, same = pooled_tiles(root, list(rows)), same_channels_below(root, list(rows))
+    features, same = pooled_with_channels(root, list(rows))
     laboratories = np.array([row["laboratory"] for row in rows.values()])
     for name in np.unique(laboratories):
-        yield (
-            f"{folder.name}, {name or 'laboratory not known'}",
-            features[laboratories == name],
-            same[laboratories == name],
-        )
+        chosen = laboratories == name
+        yield f"{folder.name}, {name or 'laboratory not known'}", features[chosen], same[chosen]
 
 
 def _music(making: Making, folder: Path) -> Iterator[Pooled]:

@@ -19,7 +19,7 @@ from spatial_swin.audio.tiles import TileMap
 from spatial_swin.audio.virtual_heads import measured_name
 from spatial_swin.data.folder import pictures_of
 from spatial_swin.data.headless_pictures import LABORATORY, headless_pictures, mono_pictures
-from spatial_swin.data.pooled_tiles import pooled_tiles, same_channels_below
+from spatial_swin.data.pooled_tiles import pooled_tiles, pooled_with_channels
 from spatial_swin.errors import RunError
 from spatial_swin.evaluation.domain_fitting import STRENGTH_OF_SAME, fit_domain_score, with_own_threshold
 from spatial_swin.evaluation.domain_score import DomainScore
@@ -53,8 +53,8 @@ def inherit_for_run(run: RunFolder, score: DomainScore, data_dir: Path | None = 
     """
     root, factors = pictures_of(run, data_dir), _learnt_from(run)
     paths = _chosen(sorted(factors))
-    same = same_channels_below(root, paths) if score.of_same is not None else None
-    return with_own_threshold(score, pooled_tiles(root, paths), *_whose(paths, factors), same)
+    features, same = pooled_with_channels(root, paths)
+    return with_own_threshold(score, features, *_whose(paths, factors), same)
 
 
 def _learnt_from(run: RunFolder) -> dict[str, dict[str, str]]:

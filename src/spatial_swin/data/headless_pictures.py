@@ -53,9 +53,7 @@ class Making:
 
     def __call__(self, number: int) -> list[Pooled]:
         tiles, makers = self.tiles, {**headless.FITTED, **headless.UNSEEN}
-        kind = kinds.KINDS[number % len(kinds.KINDS)]
-        scene = kinds.programme(kind, self.seed, number, tiles.seconds, tiles.sample_rate)
-        made = []
+        scene, made = synthetic(number, self.seed, tiles), []
         for name in self.wanted:
             sound = makers[name](keyed_generator(self.seed, "headless", name, number), scene)
             made.append(pooled(sound, tiles, name))
@@ -80,12 +78,11 @@ class MonoMaking:
 
     def __call__(self, programme: int | Programme) -> list[Pooled]:
         """Of a synthetic programme by its number, or of the beginning of another."""
-        seconds, rate = self.tiles.seconds, self.tiles.sample_rate
+        rate = self.tiles.sample_rate
         if isinstance(programme, int):
-            name, kind = str(programme), kinds.KINDS[programme % len(kinds.KINDS)]
-            scene = kinds.programme(kind, self.seed, programme, seconds, rate)
+            name, scene = str(programme), synthetic(programme, self.seed, self.tiles)
         else:
-            name, scene = programme.name, programme.scene(0, round(seconds * rate), rate)
+            name, scene = programme.name, programme.scene(0, round(self.tiles.seconds * rate), rate)
         draw_of = keyed_generator(self.seed, "equal channels", name)
         made = [pooled(headless.mono_copied(draw_of, scene), self.tiles, "mono copied")]
         for one, ear in product(self.people, (0, 1)):
@@ -93,6 +90,12 @@ class MonoMaking:
             heard = render_layouts(scene, find_layouts(["100"]), [person])["100", person.name]
             made.append(pooled(heard, self.tiles, "", person.name, person.laboratory))
         return made
+
+
+def synthetic(number: int, seed: int, tiles: TileMap) -> Scene:
+    """A synthetic programme as long as a picture, of all kinds in turn."""
+    kind = kinds.KINDS[number % len(kinds.KINDS)]
+    return kinds.programme(kind, seed, number, tiles.seconds, tiles.sample_rate)
 
 
 def pooled(sound: np.ndarray, tiles: TileMap, kind: str, head: str = "", laboratory: str = "") -> Pooled:

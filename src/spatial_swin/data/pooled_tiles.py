@@ -25,15 +25,23 @@ SAME = 2  # grey levels between two ears that count as none
 
 def pooled_tiles(root: str | os.PathLike[str], paths: Sequence[str], workers: int | None = None) -> np.ndarray:
     """Features of every picture below `root`: float32 [N, tiles * BANDS * 4], on the scale of grey levels."""
+    return pooled_with_channels(root, paths, workers)[0]
+
+
+def pooled_with_channels(
+    root: str | os.PathLike[str], paths: Sequence[str], workers: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `pooled_tiles`, and which pictures have two equal channels (`same_channels`): bool [N]."""
     tiles = TileMap.beside(root)
 
-    def pool(path: str) -> np.ndarray:
+    def pool(path: str) -> tuple[np.ndarray, bool]:
         with Image.open(Path(root) / path) as image:
-            return pooled_picture(np.asarray(image.convert("L")), tiles)
+            picture = np.asarray(image.convert("L"))
+        return pooled_picture(picture, tiles), tiles is not None and same_channels(picture, tiles)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool_of_threads:
-        pooled = pool_of_threads.map(pool, paths)
-        return np.stack(list(tqdm(pooled, total=len(paths), desc="pooled cues", disable=None)))
+        found = list(tqdm(pool_of_threads.map(pool, paths), total=len(paths), desc="pooled cues", disable=None))
+    return np.stack([features for features, _ in found]), np.array([same for _, same in found])
 
 
 def pooled_picture(picture: np.ndarray, tiles: TileMap | None) -> np.ndarray:
@@ -57,16 +65,6 @@ def same_channels(picture: np.ndarray, tiles: TileMap) -> bool:
         for name in ("magnitude_left", "magnitude_right", "laterality")
     )
     return bool(side.max() <= SAME and np.abs(left - right).max() <= SAME)
-
-
-def same_channels_below(root: str | os.PathLike[str], paths: Sequence[str]) -> np.ndarray:
-    """`same_channels` of every picture below `root`: bool [N]; all False where nothing says where their tiles are."""
-    tiles, same = TileMap.beside(root), np.zeros(len(paths), bool)
-    if tiles is not None:
-        for k, path in enumerate(paths):
-            with Image.open(Path(root) / path) as image:
-                same[k] = same_channels(np.asarray(image.convert("L")), tiles)
-    return same
 
 
 def _pool_bands(bands: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ def with_own_threshold(
     }
     of_same = score.of_same
     if of_same is not None and same is not None and same.any():
-        asked = float(np.quantile(of_same.logits(genuine[same]), 1 - FALSE_ALARMS / 2))
+        asked = _highest_allowed(of_same.logits(genuine[same]))
         of_same = replace(of_same, threshold=max(of_same.threshold, asked))
     return replace(score, threshold=threshold, spread=_spread(held), about=facts, of_same=of_same)
 
@@ -117,4 +117,9 @@ def _fitted(genuine: np.ndarray, outliers: np.ndarray, strength: float) -> Domai
 def _threshold(held: np.ndarray, laboratories: np.ndarray) -> float:
     parts = [held[laboratories == name] for name in np.unique(laboratories)]
     large = [part for part in parts if len(part) >= LABORATORY_ITEMS]
-    return max(float(np.quantile(part, 1 - FALSE_ALARMS / 2)) for part in [held, *large])
+    return max(map(_highest_allowed, [held, *large]))
+
+
+def _highest_allowed(logits: np.ndarray) -> float:
+    """Above it lie half of the false alarms allowed."""
+    return float(np.quantile(logits, 1 - FALSE_ALARMS / 2))
