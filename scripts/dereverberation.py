@@ -1,11 +1,10 @@
-"""What late reverberation taken away before the picture is worth to a finished model: docs/cue_experiments.md.
+"""What a second opinion that also hears sound without its late reverberation is worth: docs/cue_experiments.md.
 
-    python scripts/dereverberation.py MODEL --listeners PEOPLE --conditions room noise:20 tilt codec --taps 3 5
+    python scripts/dereverberation.py MODEL --listeners PEOPLE --conditions room noise:20 tilt codec --dry 0.5 1
 
-The benchmark's recordings are judged as they are and, by the same model, after what follows from a window's own past
-was taken away: weighted prediction error (Nakatani, Yoshioka, Kinoshita, Miyoshi and Juang 2010), the ears together,
-so that what differs between them stays. In every bin of a short-time spectrum, `taps` frames from `delay` frames ago
-predict the present one, frames weighted by the inverse of their power. The model is not trained again.
+The benchmark's recordings are judged by the model with a share of 0 for what its second opinion hears dry
+(`audio.dereverberation`), which is what it would say without, and with each of --dry. Nothing is trained;
+`scripts/pooled_network.py --save --dry 0.5` gives a new network such a share.
 """
 
 import argparse
@@ -14,65 +13,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import signal
 from tqdm import tqdm
 
+from spatial_swin.audio.drawing import draw_dry
 from spatial_swin.audio.workers import in_processes
 from spatial_swin.bench.answering import one_thread
 from spatial_swin.bench.judges import Source, open_judges
 from spatial_swin.bench.plan import Order, Plan, Task, make_plan
-from spatial_swin.bench.rendering import items_of, windows_of
+from spatial_swin.bench.rendering import items_of
 from spatial_swin.evaluation.calibration import item_nll
 from spatial_swin.evaluation.factorial import Answers, figures
 
-FRAME, HOP = 2_048, 512  # samples at 48 kHz: 43 and 11 ms
-FLOOR = 1e-10  # of a frame's power, against the strongest bin
-LOADING = 1e-6  # of the mean power, so that two equal channels can be solved for
 AS_IT_IS = "as it is"
 Row = tuple[str, str, str, str, list[np.ndarray]]  # programme, listener, label, condition, probabilities by variant
 
 
-def dereverberated(ears: np.ndarray, delay: int, taps: int) -> np.ndarray:
-    """Sound [2, N] at 48 kHz less what its past predicts: float32 [2, N]. One pass; a second one was no better."""
-    _, _, spectra = signal.stft(ears, nperseg=FRAME, noverlap=FRAME - HOP)
-    now = spectra.transpose(1, 2, 0).astype(np.complex64)  # [bins, frames, ears]
-    bins, frames, count = now.shape
-    past = np.zeros((bins, frames, taps * count), np.complex64)
-    for tap in range(taps):
-        past[:, delay + tap :, tap * count : (tap + 1) * count] = now[:, : frames - delay - tap]
-    least = max(FLOOR * float(np.abs(now).max()) ** 2, float(np.finfo(np.float32).tiny))  # silence divides by it too
-    power = np.maximum((np.abs(now) ** 2).mean(axis=2, keepdims=True), least)
-    weighted = (past / power).conj().transpose(0, 2, 1)
-    correlation = weighted @ past
-    loading = LOADING * np.trace(correlation, axis1=1, axis2=2).real / (taps * count)
-    correlation += np.maximum(loading, np.finfo(np.float32).tiny)[:, None, None] * np.eye(taps * count)
-    late = past @ np.linalg.solve(correlation, weighted @ now)
-    _, sound = signal.istft((now - late).transpose(2, 0, 1), nperseg=FRAME, noverlap=FRAME - HOP)
-    return sound[:, : ears.shape[1]].astype(np.float32)
-
-
 @dataclass(frozen=True)
 class Judging:
-    """Judges the recordings of one task in all variants; sent to every process."""
+    """Judges the recordings of one task with every share; sent to every process."""
 
     plan: Plan
     source: Source
-    delay: int
-    taps: Sequence[int]
+    shares: Sequence[float]
 
     def __call__(self, task: Task) -> list[Row]:
         with one_thread():
             return list(self._rows(task))
 
     def _rows(self, task: Task) -> Iterator[Row]:
-        settings, predictor = self.plan.settings, self.source.predictor()
+        predictor, settings = self.source.predictor(), self.plan.settings
+        assert predictor.second_opinion is not None, "main has looked"
+        network = predictor.second_opinion.network
         for item in items_of(task, self.plan):
-            window = item.windows[0]
-            variants = [window]
-            for taps in self.taps:
-                sound = dereverberated(window.sound, self.delay, taps)
-                variants.append(windows_of(sound, settings.cut.sample_rate, settings)[0])
-            said = list(predictor.of_windows(variants))
+            window, said = item.windows[0], []
+            seen = predictor.pixels([window.picture])
+            dry = predictor.pixels([draw_dry(window, settings)])
+            for share in self.shares:
+                network.dry = share
+                said.append(predictor.of_pixels(seen, dry=dry)[0])
             yield task.programme.name, item.listener, item.label, task.condition.name, said
 
 
@@ -80,22 +58,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--listeners", nargs="+", required=True)
-    parser.add_argument("--conditions", nargs="+", default=["room"])
-    parser.add_argument("--synthetic", type=int, default=20)
-    parser.add_argument("--delay", type=int, default=3, help="frames")
-    parser.add_argument("--taps", type=int, nargs="+", default=[3])
+    parser.add_argument("--conditions", nargs="*", default=["room"])
+    parser.add_argument("--programmes", type=Path, help="masters and folders of stems, as for `spatial-swin bench`")
+    parser.add_argument("--synthetic", type=int, default=20, help="synthetic programmes instead")
+    parser.add_argument("--dry", type=float, nargs="+", default=[0.5, 1], help="shares of what is heard dry")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--resamples", type=int, default=2_000)
     options = parser.parse_args()
-    source = Source(options.model)
+    source, shares = Source(options.model), [0.0, *options.dry]
     judges = open_judges(source)
-    plan = make_plan(
-        Order(options.listeners, options.conditions, synthetic=options.synthetic), judges.settings, judges.class_names
-    )
-    judging, tasks = Judging(plan, source, options.delay, options.taps), plan.tasks()
+    if source.predictor().second_opinion is None:
+        parser.error(f"{options.model} has no second opinion that could hear anything")
+    order = Order(options.listeners, options.conditions, programmes=options.programmes, synthetic=options.synthetic)
+    plan = make_plan(order, judges.settings, judges.class_names)
+    judging, tasks = Judging(plan, source, shares), plan.tasks()
     answered = tqdm(in_processes(judging, tasks, options.workers), total=len(tasks), desc="judging", disable=None)
     rows = [row for found in answered for row in found]
-    names = [AS_IT_IS, *(f"{taps} taps" for taps in options.taps)]
+    names = [AS_IT_IS, *(f"{share:g} of it dry" for share in options.dry)]
     print("| condition | recordings | " + " | ".join(f"{n}, accuracy | NLL" for n in names) + " |")
     print("| --- | ---: |" + " --- | ---: |" * len(names))
     for condition in dict.fromkeys(row[3] for row in rows):

@@ -8,8 +8,9 @@ and three percentiles over time; two hidden layers follow. In training a picture
 ears exchanged or not and the colours of programme and ears changed, by the package's own augmentation; when judging,
 both ways round are averaged. With --beside the finished model RUN is judged too, and the network with a say of each of
 --says in the answer, 1 being all of it in its --layouts. With --save the network of the first seed becomes the second
-opinion of RUN, with the first of --says, the domain statement of RUN counts what it learnt from as well, and
-`spatial-swin evaluate RUN --repredict true` then calibrates both.
+opinion of RUN, with the first of --says and a share of --dry for what it hears when late reverberation was taken away
+(`scripts/dereverberation.py` shows what that is worth), the domain statement of RUN counts what it learnt from as
+well, and `spatial-swin evaluate RUN --repredict true` then calibrates both.
 
 Prints accuracy of all layouts, with 510 and 514 as one, and of 510 against 514, by laboratory and by condition, with
 intervals over programmes and listeners; and the log loss, at the temperature that suits all that is judged best, as a
@@ -159,6 +160,7 @@ def main() -> None:
     parser.add_argument("--beside", metavar="RUN", help="a finished model beside which the network has a say")
     parser.add_argument("--layouts", nargs="+", choices=CLASSES, default=CLASSES, help="that the network learns")
     parser.add_argument("--says", nargs="+", type=float, default=[0.5, 1.0], help="shares of the network in an answer")
+    parser.add_argument("--dry", type=float, default=0.0, help="share of what it hears dry in a sound, when saved (0)")
     parser.add_argument("--save", action="store_true", help="make the first seed the second opinion of RUN")
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44])
@@ -211,7 +213,7 @@ def judges_of(options: argparse.Namespace, learn: Pictures, test: Pictures) -> d
         network = fit(learn, options.layouts, options.epochs, seed)
         said[f"seed {seed}"] = network.shares(torch.from_numpy(test.features))
         if options.save and seed == options.seeds[0]:
-            network.say = options.says[0]
+            network.say, network.dry = options.says[0], options.dry
             give(network, RunFolder(Path(options.beside)), learn.rows)
     if len(said) > 1:
         said["mean of the seeds"] = np.mean(list(said.values()), axis=0)

@@ -137,6 +137,47 @@ def test_its_say_is_kept_with_it(tmp_path: Path) -> None:
         read_second_opinion(tmp_path, FOUR, TILES, 192)
 
 
+def test_what_it_hears_dry_has_a_share_in_what_it_says() -> None:
+    opinion, pixels, dry = SecondOpinion(network(layouts=tuple(FOUR)), FOUR, TILES), pictures(8)[:4], pictures(8)[4:]
+    nothing = np.zeros((4, 4))
+    as_it_is, less = (softmax(opinion.decide(nothing, one)) for one in (pixels, dry))
+    assert not opinion.hears_dry
+    assert softmax(opinion.decide(nothing, pixels, dry)) == pytest.approx(as_it_is)
+    opinion.network.dry = 0.5
+    assert opinion.hears_dry
+    assert softmax(opinion.decide(nothing, pixels)) == pytest.approx(as_it_is)  # a picture without sound
+    between = np.sqrt(as_it_is * less)
+    assert softmax(opinion.decide(nothing, pixels, dry)) == pytest.approx(between / between.sum(1, keepdims=True))
+    opinion.network.dry = 1.0
+    assert softmax(opinion.decide(nothing, pixels, dry)) == pytest.approx(less)
+
+
+def test_the_share_of_dry_sound_is_kept_with_it_and_files_without_one_have_none(tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    file, made = tmp_path / SECOND_OPINION, network(layouts=tuple(FOUR))
+    made.dry = 0.25
+    made.save(file)
+    assert PooledNetwork.read(file).dry == 0.25
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    save_file(tensors, file, {name: value for name, value in about.items() if name != "dry"})
+    assert PooledNetwork.read(file).dry == 0
+    save_file(tensors, file, about | {"dry": "-0.1"})
+    with pytest.raises(RunError, match=r"its dry is -0\.1, which is no share"):
+        read_second_opinion(tmp_path, FOUR, TILES, 192)
+
+
+def test_who_learns_more_hears_sound_as_it_is(tmp_path: Path) -> None:
+    opinion = SecondOpinion(network(), FOUR, TILES)
+    opinion.network.dry = 0.5
+    paths, labels = write_pictures(tmp_path, 12)
+    assert learn_more(opinion, paths, labels, 192, seed=1).dry == 0
+    assert opinion.network.dry == 0.5
+
+
 def test_a_model_without_the_file_is_its_swin_alone(tmp_path: Path) -> None:
     assert read_second_opinion(tmp_path, FOUR, TILES, 192) is None
 

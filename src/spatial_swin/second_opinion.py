@@ -18,6 +18,7 @@ from spatial_swin.audio.tiles import TileMap
 from spatial_swin.data.pictures import read_pixels
 from spatial_swin.data.pooled_rows import both_ways_round, in_views, pooled_rows
 from spatial_swin.errors import RunError
+from spatial_swin.evaluation.calibration import SMALLEST, softmax
 from spatial_swin.evaluation.opinions import SECOND_OPINION, with_second_opinion
 from spatial_swin.modeling.pooled_network import PooledNetwork
 from spatial_swin.modeling.small_training import train
@@ -36,14 +37,27 @@ class SecondOpinion:
     class_names: Sequence[str]
     tiles: TileMap
 
-    def decide(self, logits: np.ndarray, pixels: torch.Tensor) -> np.ndarray:
+    @property
+    def hears_dry(self) -> bool:
+        """Whether it wants to see the pictures of sound with its late reverberation taken away as well."""
+        return self.network.dry > 0
+
+    def decide(self, logits: np.ndarray, pixels: torch.Tensor, dry: torch.Tensor | None = None) -> np.ndarray:
         """Logits float64 [B, K] of pictures uint8 [B, 3, S, S]: those of the Swin, with the network's opinion.
 
-        The network's probabilities are the mean of both ways round.
+        The network's probabilities are the mean of both ways round. dry: the pictures of the same sound with its late
+        reverberation taken away, where there is sound; what the network says of either is averaged as its file tells.
         """
-        shares = self.network.shares(both_ways_round(pixels.cpu(), self.tiles))
+        shares = self._shares(pixels)
+        if dry is not None:
+            every = range(shares.shape[1])
+            shares = softmax(with_second_opinion(np.log(shares), self._shares(dry), every, self.network.dry))
         at = [self.class_names.index(name) for name in self.network.layouts]
         return with_second_opinion(logits, shares, at, self.network.say)
+
+    def _shares(self, pixels: torch.Tensor) -> np.ndarray:
+        """What the network alone says, float64 [B, number of its layouts], above 0."""
+        return np.maximum(self.network.shares(both_ways_round(pixels.cpu(), self.tiles)), SMALLEST)
 
 
 def read_second_opinion(
@@ -83,7 +97,7 @@ def learn_more(
     a label that it does not know are left out. The same seed gives the same network.
     """
     network = copy.deepcopy(opinion.network)
-    network.say = SAY
+    network.say, network.dry = SAY, 0.0  # it learns pictures as they are
     known = [path for path, label in zip(paths, labels, strict=True) if label in network.layouts]
     answers = torch.tensor([network.layouts.index(label) for label in labels if label in network.layouts])
     if len(known) < 2:  # batch normalisation needs two

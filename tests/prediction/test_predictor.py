@@ -4,6 +4,7 @@ import json
 import shutil
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from model_folders import CLASSES, make_model_folder
 from PIL import Image
 from transformers import pipeline
 
+from spatial_swin.audio.drawing import draw_dry
 from spatial_swin.audio.tiles import tile_map
 from spatial_swin.cli import main
 from spatial_swin.config import load_recipe
@@ -45,6 +47,32 @@ def write(path: Path, sound: np.ndarray, rate: int = RATE) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, sound, rate)
     return path
+
+
+class Listening:
+    """A second opinion that leaves the answer as it is and keeps what it was shown."""
+
+    def __init__(self, hears_dry: bool) -> None:
+        self.hears_dry, self.shown = hears_dry, []
+
+    def decide(self, logits, pixels, dry=None):
+        self.shown.append((pixels, dry))
+        return logits
+
+
+def test_a_second_opinion_that_hears_dry_sees_the_sound_both_ways_and_a_picture_as_it_is(predictor, tmp_path):
+    take, drawn = write(tmp_path / "take.wav", noise(1.0)), []
+    said = replace(predictor, second_opinion=(alone := Listening(False))).of_sound(take, each=drawn.extend)
+    both = replace(predictor, second_opinion=(listening := Listening(True))).of_sound(take)
+    assert both.windows == pytest.approx(said.windows)
+    ((pixels, nothing),), ((same, dry),) = alone.shown, listening.shown
+    assert nothing is None
+    assert (pixels == same).all()
+    settings = predictor.sound_settings()
+    assert (dry == predictor.pixels([draw_dry(one, settings) for one in drawn])).all()
+    assert (dry != pixels).any()
+    replace(predictor, second_opinion=listening).of_pixels(pixels)
+    assert listening.shown[-1][1] is None
 
 
 @pytest.mark.parametrize("rate", [48_000, 44_100])

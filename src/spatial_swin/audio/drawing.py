@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from spatial_swin.audio.clips import Clip, Cut, overdriven
+from spatial_swin.audio.dereverberation import dereverberated
 from spatial_swin.audio.loudness import Level, match_loudness
 from spatial_swin.audio.mosaic import mosaic
 from spatial_swin.audio.tiles import TileMap, tile_map
@@ -53,6 +54,14 @@ def draw(clip: Clip, settings: Settings) -> Drawn:
     if clip.short:
         flags.append("short")
     return Drawn(picture, level, tuple(flags), matched)
+
+
+def draw_dry(drawn: Drawn, settings: Settings) -> np.ndarray:
+    """The picture uint8 [H, W] of the same clip with its late reverberation taken away, its loudness matched again."""
+    rate = settings.cut.sample_rate
+    matched, _ = match_loudness(dereverberated(drawn.sound), rate)
+    picture: np.ndarray = mosaic(torch.from_numpy(matched)[None], rate, settings.arrangement, settings.size)[0].numpy()
+    return picture
 
 
 def encode_png(picture: np.ndarray) -> bytes:

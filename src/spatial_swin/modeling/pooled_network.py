@@ -26,14 +26,15 @@ class PooledNetwork(nn.Module):
     """Features [B, F] to logits [B, K] of `layouts`.
 
     mean, spread: of the features, [F], by which they are standardised. say: its share in an answer that it gives
-    together with a Swin. width: of both hidden layers.
+    together with a Swin. width: of both hidden layers. dry: where it hears sound, the share in its own opinion of
+    what it hears when late reverberation was taken away; at 0 it is not asked about that.
     """
 
     def __init__(
         self, layouts: Sequence[str], mean: Tensor, spread: Tensor, say: float = EQUAL_SAY, width: int = WIDTH
     ) -> None:
         super().__init__()
-        self.layouts, self.say = list(layouts), say
+        self.layouts, self.say, self.dry = list(layouts), say, 0.0
         self.mean, self.spread = nn.Buffer(mean), nn.Buffer(spread)
         layers: list[nn.Module] = [nn.Dropout(DROPPED_INPUTS)]
         for inputs in (len(mean), width):
@@ -54,7 +55,7 @@ class PooledNetwork(nn.Module):
         """One network that answers as both: its logits are `share` of these and the rest of those of `other`.
 
         It is as wide as both together, its hidden layers side by side. `other` must read the same features, by the
-        same mean and spread, and know the same layouts; the say is that of this one.
+        same mean and spread, and know the same layouts; the say is that of this one, and it hears nothing dry.
         """
         mine, others = self.state_dict(), other.state_dict()
         same = self.layouts == other.layouts and all(torch.equal(mine[n], others[n]) for n in ("mean", "spread"))
@@ -79,7 +80,8 @@ class PooledNetwork(nn.Module):
             name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
             for name, tensor in self.state_dict().items()
         }
-        about = {"format": "pt", "layouts": json.dumps(self.layouts), "say": repr(self.say), "features": str(FEATURES)}
+        about = {"format": "pt", "layouts": json.dumps(self.layouts), "features": str(FEATURES)}
+        about |= {"say": repr(self.say), "dry": repr(self.dry)}
         files.write_bytes(Path(file), save(tensors, about))
 
     @classmethod
@@ -98,11 +100,13 @@ class PooledNetwork(nn.Module):
         layouts = json.loads(about["layouts"])
         if not isinstance(layouts, list) or len(layouts) < 2:
             raise ValueError(f"its layouts are {layouts!r}")
-        say = float(about["say"])
-        if not 0 <= say <= 1:
-            raise ValueError(f"its say is {say:g}, which is no share")
+        say, dry = float(about["say"]), float(about.get("dry", 0))  # earlier versions did not know of it
+        for name, share in (("say", say), ("dry", dry)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"its {name} is {share:g}, which is no share")
         features, width = len(tensors["mean"]), len(tensors[f"{LAST}.weight"][0])
         network = cls(layouts, torch.zeros(features), torch.ones(features), say, width)
+        network.dry = dry
         network.load_state_dict(tensors)
         if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
             raise ValueError("its weights are not finite")

@@ -19,7 +19,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from spatial_swin.audio.clips import Cut, Recording, clips, judge
-from spatial_swin.audio.drawing import Drawn, Settings, draw
+from spatial_swin.audio.drawing import Drawn, Settings, draw, draw_dry
 from spatial_swin.audio.manifest import TILES
 from spatial_swin.data.pictures import as_pixels, normalise
 from spatial_swin.errors import AudioError, DataError
@@ -105,17 +105,20 @@ class Predictor(FinishedModel):
         return self.load(self.model.device) if isinstance(self.model, QuickSwin) else self.model
 
     @torch.no_grad()
-    def of_pixels(self, pixels: torch.Tensor, heard: np.ndarray | None = None) -> np.ndarray:
+    def of_pixels(
+        self, pixels: torch.Tensor, heard: np.ndarray | None = None, dry: torch.Tensor | None = None
+    ) -> np.ndarray:
         """Probabilities float64 [B, K] of pictures uint8 [B, 3, S, S], as `data.pictures.read_pixels` gives them.
 
-        heard: what the known head makes of their sound (`KnownHead.hear`), where there is any.
+        heard: what the known head makes of their sound (`KnownHead.hear`), where there is any. dry: their pictures
+        once more, of the sound with its late reverberation taken away, for a second opinion that hears it.
         """
         assert pixels.dtype == torch.uint8, pixels.dtype
         assert pixels.shape[1:] == (3, self.image_size, self.image_size), pixels.shape
         logits = self.model(normalise(pixels.to(self.model.device), self.mean, self.std)).logits
         said = logits.double().cpu().numpy()
         if self.second_opinion is not None:
-            said = self.second_opinion.decide(said, pixels)
+            said = self.second_opinion.decide(said, pixels, dry)
         if self.known_head is not None and heard is not None:
             said = self.known_head.decide(said, heard, self.class_names)
         plain = softmax(said)
@@ -123,9 +126,16 @@ class Predictor(FinishedModel):
 
     def of_windows(self, windows: Sequence[Drawn]) -> np.ndarray:
         """Probabilities float64 [B, K] of windows of sound, drawn as this model has learnt them."""
-        pixels = torch.stack([as_pixels(Image.fromarray(one.picture), self.image_size) for one in windows])
+        pixels, dry = self.pixels([one.picture for one in windows]), None
         heard = None if self.known_head is None else self.known_head.hear([one.sound for one in windows])
-        return self.of_pixels(pixels, heard)
+        if self.second_opinion is not None and self.second_opinion.hears_dry:
+            settings = self.sound_settings()
+            dry = self.pixels([draw_dry(one, settings) for one in windows])
+        return self.of_pixels(pixels, heard, dry)
+
+    def pixels(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+        """Pictures uint8 [H, W] each as the model takes them, uint8 [B, 3, S, S]."""
+        return torch.stack([as_pixels(Image.fromarray(picture), self.image_size) for picture in pictures])
 
     def of_sound(
         self,

@@ -69,7 +69,8 @@ CALIBRATED = (
 TWO_MODELS = (
     "That is the Swin alone. A small network on pooled cues has a say in the answers: second_opinion.safetensors, "
     "which Spatial Swin asks as well. The results below are of both, and so is the temperature. Either may have "
-    "learnt from a part of the pictures only."
+    "learnt from a part of the pictures only. Where its file gives a share to that (`dry`), the network is also asked "
+    "about a recording with its late reverberation taken away; results of pictures are without it."
 )
 ONE_HEAD = (
     "It was adapted to one head and knows it: known_head.safetensors holds how the ears differ for sound from 23 "
