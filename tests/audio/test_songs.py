@@ -11,6 +11,7 @@ from tiny_songs import notes, song, tempo, track, write_soundfont
 
 from spatial_swin import files
 from spatial_swin.audio import fluidsynth, songs
+from spatial_swin.audio.loudness import SILENCE, loudness
 from spatial_swin.audio.mixing import part_stems, place_parts
 from spatial_swin.audio.programme import programme_at
 from spatial_swin.audio.songs import Songbook, find_songs, make_stems
@@ -136,6 +137,8 @@ def test_a_song_is_played_in_tune_and_time_and_shared_out(book: Songbook, tmp_pa
     shares = energy_shares(programme.scene(0, programme.frames, RATE).stems)
     assert min(shares[group] for group in GROUPS) > 0.12
     assert np.abs(sound).max() < 1
+    ears = sum(stem.signal for stem in programme.scene(0, programme.frames, RATE).stems)
+    assert loudness(np.stack([ears, ears]), RATE) > SILENCE + 10  # what is rendered is not taken for silence
 
 
 @needs_fluidsynth

@@ -349,6 +349,19 @@ def test_the_rest_is_rendered_when_bad_ones_may_be_left_out(
     }
 
 
+def test_renderings_that_pass_for_silence_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "masters"
+    folder.mkdir()
+    samples = 0.1 * np.random.default_rng(1).standard_normal((RATE // 2, 10))
+    for name, gain in (("loud", 1), ("quiet", 1e-3)):
+        soundfile.write(folder / f"{name}.wav", gain * samples, RATE, subtype="FLOAT")
+    given = ["--programmes", str(folder), "--layouts", "510", "514", "--sound", "false"]
+    assert render(tmp_path / "out", *given, synthetic=None) == 0
+    assert "WARNING: 2 of 4 renderings are below -50 LUFS" in capsys.readouterr().err
+    assert render(tmp_path / "other", "--layouts", "514", "--sound", "false") == 0
+    assert "WARNING" not in capsys.readouterr().err
+
+
 def test_a_chunk_hears_the_end_of_the_one_before(tmp_path: Path) -> None:
     folder = tmp_path / "masters"
     folder.mkdir()

@@ -72,11 +72,15 @@ class Order:
 
 @dataclass
 class Filled:
-    """What was done: counts, whether manifest.csv is complete, and the problems that were left out."""
+    """What was done: counts, whether manifest.csv is complete, and the problems that were left out.
+
+    silent: how many of what was made lie below -50 LUFS and were not boosted.
+    """
 
     programmes: int
     listeners: int
     made: int = 0
+    silent: int = 0
     complete: bool = False
     problems: list[Problem] = field(default_factory=list)
 
@@ -196,6 +200,7 @@ def _render(order: Order, jobs: list[Job], codes: list[str], done: Filled) -> No
                     continue
                 rows.update({row.path: row for row in result})
                 done.made += len(result)
+                done.silent += sum("silent" in row.flags.split("+") for row in result)
                 if time.monotonic() - saved > SAVE_EVERY:
                     manifest.write_rows(growing, rows.values())
                     saved = time.monotonic()

@@ -35,6 +35,7 @@ from spatial_swin.keyed_random import keyed_generator
 SONG_ENDINGS = (".mid", ".midi")
 RING = 1.0  # s after the last note that is taken begins to end
 ABANDONED = 3600.0  # s after which an unfinished folder is no one's
+MIX = 2  # version; the first was so quiet (some -60 LUFS) that what was rendered of it passed for silence
 HEADROOM = 0.7  # peak of a stem in its file; stems.csv has the gains
 
 
@@ -91,6 +92,7 @@ def make_stems(
             "song_seconds": book.seconds,
             "seed": seed,
             "sample_rate": sample_rate,
+            "mix": MIX,
         }
         if not _is_made(folder, made_of):
             _make(song, book, folder, made_of, workers)
@@ -159,7 +161,8 @@ def _mix(song: Song, book: Songbook, folder: Path, seed: int, rate: int, workers
         raise AudioError(f"{song.path}: {book.soundfont.name} plays no sound for it; remove it or give another")
     for stem in room_stems(draw, dry, rate):
         write(stem)
-    gain = group_gains(draw, energies)
+    total = sum(energies.values())
+    gain = group_gains(draw, {group: energy / total for group, energy in energies.items()})
     return [_row(stem, float(gain[group_of(stem)]) * peak / HEADROOM) for stem, peak in written]
 
 

@@ -105,6 +105,7 @@ def add_arguments(parser: values.Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from spatial_swin.audio.clips import Cut
     from spatial_swin.audio.kinds import SCENE
+    from spatial_swin.audio.loudness import SILENCE
     from spatial_swin.audio.paired import Settings
     from spatial_swin.audio.paired_folder import Order, fill
     from spatial_swin.audio.songs import Songbook
@@ -152,6 +153,12 @@ def run(arguments: argparse.Namespace) -> int:
     done = fill(order)
     if done.problems:
         print(f"left out ({len(done.problems)}):", *(f"  - {p}" for p in done.problems), sep="\n", file=sys.stderr)
+    if done.silent:
+        print(
+            f"WARNING: {done.silent} of {done.made} renderings are below {SILENCE:g} LUFS: they pass for silence and "
+            "were not boosted (flags in manifest.csv); if they hold more than noise, give the programmes more gain",
+            file=sys.stderr,
+        )
     print(
         f"{done.made} renderings of {done.programmes} programmes, {len(order.layouts)} layouts, "
         f"{done.listeners} listeners in {time.monotonic() - began:.0f} s\n"
