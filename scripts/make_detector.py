@@ -206,7 +206,7 @@ def steps_of(options: argparse.Namespace) -> Iterator[Step]:
     yield spatial_swin("swin", "train", "--config", "detector", *words, "--output_dir", RUN)
     learnt = [folder.name for folder in (*BOTH_LEARN, *NETWORK_LEARNS)] + ["played"]
     words = ["--learn", *learnt, "--judge", *judges, "--beside", RUN, "--seeds", options.seed, "--says", 0.8, 0.9, 1]
-    words += ["--dry", 0.6]
+    words += ["--dry", 0.5]
     yield python("network", "pooled_network.py", *words, "--save", "--output_dir", "runs/pooled")
     yield spatial_swin("evaluate", "evaluate", RUN, "--repredict", "true", "--domain_score", "true")
 
