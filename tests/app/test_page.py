@@ -187,10 +187,10 @@ def test_a_picture_is_answered_while_a_long_recording_is_judged_and_leaving_ends
     judged, gate = [], threading.Semaphore(0)
     plain = Predictor.of_pixels
 
-    def slowly(predictor: Predictor, pixels: Any, heard: Any = None) -> Any:
+    def slowly(predictor: Predictor, pixels: Any, *heard: Any) -> Any:
         judged.append(len(pixels))
         assert gate.acquire(timeout=60)
-        return plain(predictor, pixels, heard)
+        return plain(predictor, pixels, *heard)
 
     monkeypatch.setattr(Predictor, "of_pixels", slowly)
     Image.new("L", (32, 32), 90).save(tmp_path / "cues.png")
