@@ -134,10 +134,11 @@ def test_a_song_is_played_in_tune_and_time_and_shared_out(book: Songbook, tmp_pa
         assert 12 * np.log2(heard / 440) + 69 == pytest.approx(pitch, abs=0.2)
     programme = programme_at(folder, 0)
     assert (programme.kind, programme.name) == ("midi", "a-song")
-    shares = energy_shares(programme.scene(0, programme.frames, RATE).stems)
+    stems = programme.scene(0, programme.frames, RATE).stems
+    shares = energy_shares(stems)
     assert min(shares[group] for group in GROUPS) > 0.12
     assert np.abs(sound).max() < 1
-    ears = sum(stem.signal for stem in programme.scene(0, programme.frames, RATE).stems)
+    ears = sum(stem.signal for stem in stems)
     assert loudness(np.stack([ears, ears]), RATE) > SILENCE + 10  # what is rendered is not taken for silence
 
 

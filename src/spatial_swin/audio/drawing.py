@@ -45,9 +45,7 @@ class Drawn:
 
 def draw(clip: Clip, settings: Settings) -> Drawn:
     """The picture of a clip. One gain for both ears; a silent clip is not boosted but flagged."""
-    rate = settings.cut.sample_rate
-    matched, level = match_loudness(clip.sound, rate)
-    picture = mosaic(torch.from_numpy(matched)[None], rate, settings.arrangement, settings.size)[0].numpy()
+    picture, matched, level = _at_one_loudness(clip.sound, settings)
     flags = list(level.flags)
     if overdriven(clip.sound) and "clipped" not in flags:
         flags.append("clipped")
@@ -58,10 +56,15 @@ def draw(clip: Clip, settings: Settings) -> Drawn:
 
 def draw_dry(drawn: Drawn, settings: Settings) -> np.ndarray:
     """The picture uint8 [H, W] of the same clip with its late reverberation taken away, its loudness matched again."""
+    return _at_one_loudness(dereverberated(drawn.sound), settings)[0]
+
+
+def _at_one_loudness(sound: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray, Level]:
+    """The picture uint8 [H, W] of sound [2, N] when its loudness was matched; that sound, and its levels."""
     rate = settings.cut.sample_rate
-    matched, _ = match_loudness(dereverberated(drawn.sound), rate)
-    picture: np.ndarray = mosaic(torch.from_numpy(matched)[None], rate, settings.arrangement, settings.size)[0].numpy()
-    return picture
+    matched, level = match_loudness(sound, rate)
+    picture = mosaic(torch.from_numpy(matched)[None], rate, settings.arrangement, settings.size)[0].numpy()
+    return picture, matched, level
 
 
 def encode_png(picture: np.ndarray) -> bytes:

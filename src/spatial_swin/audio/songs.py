@@ -28,7 +28,7 @@ from spatial_swin.audio.midi import Part, Song, read_song
 from spatial_swin.audio.mixing import part_stems, place_parts, room_stems
 from spatial_swin.audio.programme import SONG, STEMS_TABLE, name_of, same_name
 from spatial_swin.audio.render import Stem
-from spatial_swin.audio.synthesis import GROUPS, group_gains, group_of
+from spatial_swin.audio.synthesis import GROUPS, as_shares, group_gains, group_of
 from spatial_swin.errors import AudioError, Problem
 from spatial_swin.keyed_random import keyed_generator
 
@@ -161,8 +161,7 @@ def _mix(song: Song, book: Songbook, folder: Path, seed: int, rate: int, workers
         raise AudioError(f"{song.path}: {book.soundfont.name} plays no sound for it; remove it or give another")
     for stem in room_stems(draw, dry, rate):
         write(stem)
-    total = sum(energies.values())
-    gain = group_gains(draw, {group: energy / total for group, energy in energies.items()})
+    gain = group_gains(draw, as_shares(energies))
     return [_row(stem, float(gain[group_of(stem)]) * peak / HEADROOM) for stem, peak in written]
 
 

@@ -66,11 +66,20 @@ def energy_shares(stems: tuple[Stem, ...] | list[Stem]) -> dict[str, float]:
     energy = dict.fromkeys(GROUPS, 0.0)
     for stem in stems:
         energy[group_of(stem)] += float(np.dot(stem.signal, stem.signal))
-    return {group: value / sum(energy.values()) for group, value in energy.items()}
+    return as_shares(energy)
+
+
+def as_shares(energy: Mapping[str, float]) -> dict[str, float]:
+    """Energies by group as shares that add up to 1."""
+    total = sum(energy.values())
+    return {group: value / total for group, value in energy.items()}
 
 
 def group_gains(draw: Draw, drawn: Mapping[str, float]) -> dict[str, np.float32]:
-    """One gain per group of energies `drawn`, so that around and above have new shares, none below an eighth."""
+    """One gain per group, so that around and above have new shares of the energy, none below an eighth.
+
+    drawn: the shares that the groups have, which add up to 1: energies would change the level by their sum.
+    """
     around, above = draw.uniform(0.13, 0.45), draw.uniform(0.13, 0.4)
     wanted = {FRONT: 1 - around - above, AROUND: around, ABOVE: above}
     return {group: np.float32(np.sqrt(wanted[group] / drawn[group])) for group in GROUPS}
